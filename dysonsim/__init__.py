@@ -1,0 +1,32 @@
+"""Train networks, watch their spectra move, and hold them against random matrix theory.
+
+>>> import dysonsim as ds
+>>> model = ds.GaussianRBM.scalar_field(n_visible=10, mass=2.0, mu=3.0)
+>>> run = ds.simulate(ds.SGD(model, learning_rate=0.1, batch_size=16), replicas=1024, steps=2000, seed=1)
+>>> print(ds.compare(run.spacings((1, 2)), ds.laws.WignerSurmise))
+"""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+from dysonsim import laws
+from dysonsim.models import GaussianRBM, LinearNetwork, Model, TeacherStudent
+from dysonsim.processes import SGD
+from dysonsim.simulate import DivergenceError, memory_needed, simulate
+from dysonsim.spectra import Run, mean_and_error, singular_values
+
+__all__ = [
+    "SGD",
+    "DivergenceError",
+    "GaussianRBM",
+    "LinearNetwork",
+    "Model",
+    "Run",
+    "TeacherStudent",
+    "laws",
+    "mean_and_error",
+    "memory_needed",
+    "simulate",
+    "singular_values",
+]

@@ -1,0 +1,82 @@
+"""Checks of arguments, shared by every layer above `laws`.
+
+Each check returns the value in the type that the library works with, or raises a TypeError or ValueError
+that names the argument, the value given and what is allowed.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+
+def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
+    """A whole number between `minimum` and `maximum` (both included)."""
+    allowed = f"an integer >= {minimum}" if maximum is None else f"an integer from {minimum} to {maximum}"
+    if isinstance(value, bool):
+        raise TypeError(f"{name} = {value!r}: must be {allowed}, not a bool")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} = {value!r}: must be {allowed}, not {type(value).__name__}") from None
+    if number < minimum or (maximum is not None and number > maximum):
+        raise ValueError(f"{name} = {number}: must be {allowed}")
+    return number
+
+
+def real(name: str, value: Any, above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf) -> float:
+    """A finite real number, `> above`, `>= at_least` and `< below`."""
+    bounds = [f"> {above:g}"] if above > -math.inf else []
+    bounds += [f">= {at_least:g}"] if at_least > -math.inf else []
+    bounds += [f"< {below:g}"] if below < math.inf else []
+    allowed = " and ".join(["a finite number", *bounds])
+    if isinstance(value, (bool, str)) or np.ndim(value) != 0:
+        raise TypeError(f"{name} = {value!r}: must be {allowed}")
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} = {value!r}: must be {allowed}, not {type(value).__name__}") from None
+    if not math.isfinite(number) or number <= above or number < at_least or number >= below:
+        raise ValueError(f"{name} = {number:g}: must be {allowed}")
+    return number
+
+
+def matrix(name: str, value: Any, shape: tuple[int | None, int | None] = (None, None)) -> np.ndarray:
+    """A finite, non-empty, read-only float64 matrix; `shape` fixes a dimension where it is not None."""
+    want = " x ".join("any" if n is None else str(n) for n in shape)
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name}: must be a real matrix ({want}): {error}") from None
+    if array.ndim != 2 or 0 in array.shape or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
+        raise ValueError(f"{name} has shape {array.shape}: must be a non-empty matrix of shape {want}")
+    if not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name}[{where[0]}, {where[1]}] = {array[where]}: every entry must be finite")
+    array.setflags(write=False)
+    return array
+
+
+def positive_definite(name: str, value: Any) -> np.ndarray:
+    """A symmetric positive definite matrix (read-only float64)."""
+    array = matrix(name, value)
+    if array.shape[0] != array.shape[1]:
+        raise ValueError(f"{name} has shape {array.shape}: must be a square, symmetric, positive definite matrix")
+    asymmetry = np.abs(array - array.T).max()
+    if asymmetry > 1e-10 * np.abs(array).max():
+        raise ValueError(f"{name}: must be symmetric, but entries differ from the transpose by up to {asymmetry:.3g}")
+    smallest = float(np.linalg.eigvalsh(array)[0])
+    if smallest <= 0:
+        raise ValueError(f"{name}: must be positive definite, but its smallest eigenvalue is {smallest:.6g}")
+    return array
+
+
+def choice(name: str, value: Any, allowed: Collection[Any]) -> Any:
+    """One of a few allowed values."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name} = {value!r}: must be one of {', '.join(repr(a) for a in allowed)}")
+    return value

@@ -1,0 +1,33 @@
+"""Where and how kernels run: the only package that knows a CPU from a CUDA device.
+
+Physics is written once, in `dysonsim.kernels`, in terms of *lane values*: one number for each of several networks
+that advance together. A target supplies the functions that handle them:
+
+========================  ==================================  ==============================
+target                    a lane value is                     file
+========================  ==================================  ==============================
+``"cpu"``                 a SIMD vector                       `backend/vector.py`
+``"cuda"``                a number of one thread              `backend/cuda.py`
+``"numpy"``               an array (slow; tests, start-up)    `backend/plain.py`
+========================  ==================================  ==============================
+
+The names that every target has:
+
+- ``jit``: the decorator of the functions that kernels are made of; ``number``: the scalar float type.
+- ``load(a, i)``, ``store(a, i, v)``: lane value number i of a flat array; ``part(a, first, count)``: a view of
+  `count` lane values.
+- ``+ - * /`` and ``<`` between lane values and numbers; ``sqrt(v)``, ``sqrt_single(v)`` (float32); ``select(mask, a, b)``.
+- ``full(x)``: the number x in every lane; ``real(v)``: a float32 lane value in the float type of the run.
+- for random numbers: unsigned 32-bit lane values made with ``word(x)``, with ``+ - ^ & << >>``, ``nonzero(v)``,
+  ``multiply_wide(a, b)`` (the high and the low half of the 64-bit product), ``shift_signed(v, bits)``, ``bits(v)`` and
+  ``from_bits(v)`` (float32 as integer and back), ``signed_to_single(v)``, and ``index()``, the number of the lane.
+
+Numbers that meet integers must be typed (``np.uint32(...)``) and constants that meet floats must be made with
+``number(...)``: a Python number would widen the arithmetic on some targets.
+"""
+
+from __future__ import annotations
+
+from dysonsim.backend.drivers import DEVICES, STILL_WELL, Driver, Ensemble, Kernel, Program, driver
+
+__all__ = ["DEVICES", "STILL_WELL", "Driver", "Ensemble", "Kernel", "Program", "driver"]

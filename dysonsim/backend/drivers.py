@@ -1,0 +1,181 @@
+"""One interface to run a kernel on any device: prepare a `Program`, open an `Ensemble`, advance it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+STILL_WELL = np.uint32(0xFFFFFFFF)  # in `left`: this network never left its domain
+DEVICES = ("cpu", "cuda")
+
+# The loop over steps, for the networks of one block. Every target compiles this same text with its own functions;
+# `marks` keeps the first step at which a network was not well.
+LOOP_OVER_STEPS = """
+def advance_block(state, scratch, reals, integers, first, count, replica, key0, key1, marks):
+    for s in range(first, first + count):
+        well = step(state, scratch, reals, integers, s, replica, key0, key1)
+        mark = load(marks, 0)
+        now = select(well, mark, word(u32(s)))
+        store(marks, 0, select(now < mark, now, mark))
+"""
+
+# On the host an ensemble's blocks follow each other and share their scratch.
+LOOP_OVER_BLOCKS = """
+def advance(blocks, scratch, reals, integers, first, count, first_replica, key0, key1, marks):
+    for b in range(blocks.shape[0]):
+        replica = index() + u32(first_replica + b * WIDTH)
+        advance_block(blocks[b], scratch, reals, integers, first, count, replica, key0, key1, marks[b])
+"""
+
+
+def loop_names(lanes, step, width: int) -> dict[str, Any]:
+    """What the text of the loops refers to."""
+    names = {name: getattr(lanes, name) for name in ("load", "store", "select", "word", "index")}
+    return names | {"__name__": __name__, "step": step, "u32": np.uint32, "WIDTH": width}
+
+
+def split_seed(seed: int) -> tuple[np.uint32, np.uint32]:
+    """The generator's key from a 64-bit seed."""
+    return np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What a driver must know to run a process: its code, its sizes and its constants.
+
+    Parameters
+    ----------
+    build : callable
+        ``build(lanes, **sizes)`` returns the function that does one step.
+    sizes : dict
+        What is fixed when compiling; every combination is compiled once and cached on disk.
+    reals, integers : 1-D arrays
+        Constants that may change without compiling again, the same for all networks.
+    weights : int
+        How many numbers of a network's state are its weights; they come first.
+    extra : 1-D array
+        Start values of the rest of the state (persistent chains, say).
+    scratch : int
+        How many further numbers a step needs to work with, per network.
+    """
+
+    build: Callable[..., Callable[..., Any]]
+    sizes: dict[str, int | str | bool]
+    reals: np.ndarray
+    integers: np.ndarray
+    weights: int
+    extra: np.ndarray = field(default_factory=lambda: np.empty(0))
+    scratch: int = 1
+
+    @property
+    def state(self) -> int:
+        """Numbers of one network that a step carries to the next."""
+        return self.weights + len(self.extra)
+
+
+class Ensemble(Protocol):
+    """Networks that advance together."""
+
+    def advance(self, first: int, count: int) -> None:
+        """Do steps number first, ..., first + count - 1."""
+
+    def state(self) -> np.ndarray:
+        """(networks, kernel.state): weights first."""
+
+    def left(self) -> np.ndarray:
+        """(networks,) the step at which a network left its domain, STILL_WELL where it did not."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A kernel compiled for one device and float type.
+
+    `open(start, first_replica, seed)` makes an ensemble from start values (networks, kernel.state).
+    """
+
+    open: Callable[[np.ndarray, int, int], Ensemble]
+    width: int  # networks in a block
+    unit: int  # blocks that one ensemble should hold
+
+
+class Driver(Protocol):
+    """A device."""
+
+    name: str
+    parallel: bool  # whether several ensembles gain from running at once, on threads
+
+    def prepare(self, kernel: Kernel, dtype: str) -> Program:
+        """Compile, or load from the cache."""
+
+
+def driver(device: str) -> Driver:
+    """The driver of "cpu" or "cuda".
+
+    Raises
+    ------
+    ValueError
+        For another name.
+    RuntimeError
+        If no such device can be used here; there is no silent fall-back.
+    """
+    if device == "cpu":
+        from dysonsim.backend.cpu import CpuDriver
+
+        return CpuDriver()
+    if device == "cuda":
+        from dysonsim.backend.cuda import CudaDriver
+
+        return CudaDriver()
+    raise ValueError(f"device = {device!r}: must be one of {', '.join(map(repr, DEVICES))}")
+
+
+def to_blocks(start: np.ndarray, width: int, dtype: str) -> np.ndarray:
+    """(networks, state) as (blocks, state * width), the lane fastest; lanes left over repeat the last network."""
+    blocks = -(-len(start) // width)
+    rows = np.minimum(np.arange(blocks * width), len(start) - 1)
+    lanes_last = start[rows].reshape(blocks, width, -1).transpose(0, 2, 1)
+    return np.ascontiguousarray(lanes_last.reshape(blocks, -1), dtype=dtype)
+
+
+def from_blocks(state: np.ndarray, width: int, networks: int) -> np.ndarray:
+    """The inverse of `to_blocks`."""
+    blocks = len(state)
+    return state.reshape(blocks, -1, width).transpose(0, 2, 1).reshape(blocks * width, -1)[:networks]
+
+
+@dataclass
+class HostEnsemble:
+    """An ensemble in the memory of this machine."""
+
+    run: Callable[..., Any]
+    kernel: Kernel
+    networks: int
+    width: int
+    first_replica: int
+    seed: int
+    blocks: np.ndarray
+    scratch: np.ndarray
+    reals: np.ndarray
+    marks: np.ndarray
+
+    @classmethod
+    def open(cls, run, kernel: Kernel, dtype: str, width: int, start: np.ndarray, first_replica: int, seed: int):
+        blocks = to_blocks(start, width, dtype)
+        marks = np.full((len(blocks), width), STILL_WELL, np.uint32)
+        scratch = np.zeros(kernel.scratch * width, dtype)
+        reals = np.asarray(kernel.reals, dtype)
+        return cls(run, kernel, len(start), width, first_replica, seed, blocks, scratch, reals, marks)
+
+    def advance(self, first: int, count: int) -> None:
+        key0, key1 = split_seed(self.seed)
+        integers = np.asarray(self.kernel.integers, np.int64)
+        self.run(self.blocks, self.scratch, self.reals, integers, first, count, self.first_replica, key0, key1, self.marks)
+
+    def state(self) -> np.ndarray:
+        return from_blocks(self.blocks, self.width, self.networks)
+
+    def left(self) -> np.ndarray:
+        return self.marks.reshape(-1)[: self.networks]

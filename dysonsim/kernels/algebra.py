@@ -1,0 +1,114 @@
+"""Algebra of small matrices of lane values, stored flat by rows: element (i, j) of an N-column matrix is i*N + j.
+
+Every product is made of 2 x 2 tiles, four inner products at once, which halves the loads per multiply-add. At an
+odd edge a tile holds its last row or column twice and stores the same values twice, so that no size needs a case of
+its own.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+
+def build(lanes) -> SimpleNamespace:
+    """Matrix functions on one target. Outputs come first; none may overlap an input unless its docstring says so."""
+    jit = lanes.jit
+    load, store, full, sqrt, number = lanes.load, lanes.store, lanes.full, lanes.sqrt, lanes.number
+    zero, one = number(0), number(1)
+
+    @jit
+    def tile(a, i0, i1, da, b, j0, j1, db, inner):
+        """sum_m a[i + m da] b[j + m db] for (i, j) = (i0, j0), (i0, j1), (i1, j0), (i1, j1)."""
+        s00 = full(zero)
+        s01 = s00
+        s10 = s00
+        s11 = s00
+        for m in range(inner):
+            a0 = load(a, i0 + m * da)
+            a1 = load(a, i1 + m * da)
+            b0 = load(b, j0 + m * db)
+            b1 = load(b, j1 + m * db)
+            s00 = a0 * b0 + s00
+            s01 = a0 * b1 + s01
+            s10 = a1 * b0 + s10
+            s11 = a1 * b1 + s11
+        return s00, s01, s10, s11
+
+    @jit
+    def store_symmetric(o, i0, i1, j0, j1, s00, s01, s10, s11, n):
+        store(o, i0 * n + j0, s00)
+        store(o, i0 * n + j1, s01)
+        store(o, i1 * n + j0, s10)
+        store(o, i1 * n + j1, s11)
+        store(o, j0 * n + i0, s00)
+        store(o, j1 * n + i0, s01)
+        store(o, j0 * n + i1, s10)
+        store(o, j1 * n + i1, s11)
+
+    @jit
+    def gram(o, a, rows, n, scale):
+        """o = scale aᵀa for a of shape (rows, n)."""
+        for i0 in range(0, n, 2):
+            i1 = min(i0 + 1, n - 1)
+            for j0 in range(0, i0 + 1, 2):
+                j1 = min(j0 + 1, n - 1)
+                s00, s01, s10, s11 = tile(a, i0, i1, n, a, j0, j1, n, rows)
+                store_symmetric(o, i0, i1, j0, j1, s00 * scale, s01 * scale, s10 * scale, s11 * scale, n)
+
+    @jit
+    def symmetric_product(o, a, b, n):
+        """o = a b for symmetric a and b that commute (so that the product is symmetric)."""
+        for i0 in range(0, n, 2):
+            i1 = min(i0 + 1, n - 1)
+            for j0 in range(0, i0 + 1, 2):
+                j1 = min(j0 + 1, n - 1)
+                s00, s01, s10, s11 = tile(a, i0 * n, i1 * n, 1, b, j0, j1, n, n)
+                store_symmetric(o, i0, i1, j0, j1, s00, s01, s10, s11, n)
+
+    @jit
+    def cholesky(c, n):
+        """Lower factor of c in place, zero above the diagonal; returns the smallest pivot (before its root)."""
+        smallest = load(c, 0)
+        for j in range(n):
+            d = load(c, j * n + j)
+            for m in range(j):
+                x = load(c, j * n + m)
+                d = d - x * x
+            smallest = lanes_minimum(smallest, d)
+            d = sqrt(d)
+            store(c, j * n + j, d)
+            reciprocal = full(one) / d
+            for i in range(j + 1, n):
+                s = load(c, i * n + j)
+                for m in range(j):
+                    s = s - load(c, i * n + m) * load(c, j * n + m)
+                store(c, i * n + j, s * reciprocal)
+                store(c, j * n + i, full(zero))
+        return smallest
+
+    select = lanes.select
+
+    @jit
+    def lanes_minimum(a, b):
+        return select(a < b, a, b)
+
+    @jit
+    def add_product(o, scale, a, b, rows, inner, n, work):
+        """o += scale a b for a of shape (rows, inner) and b of shape (inner, n); a may be o. work: 2 n numbers."""
+        for i0 in range(0, rows, 2):
+            i1 = min(i0 + 1, rows - 1)
+            for j0 in range(0, n, 2):
+                j1 = min(j0 + 1, n - 1)
+                s00, s01, s10, s11 = tile(a, i0 * inner, i1 * inner, 1, b, j0, j1, n, inner)
+                store(work, j0, load(o, i0 * n + j0) + s00 * scale)
+                store(work, j1, load(o, i0 * n + j1) + s01 * scale)
+                store(work, n + j0, load(o, i1 * n + j0) + s10 * scale)
+                store(work, n + j1, load(o, i1 * n + j1) + s11 * scale)
+            for j in range(n):
+                store(o, i0 * n + j, load(work, j))
+                store(o, i1 * n + j, load(work, n + j))
+
+    return SimpleNamespace(
+        tile=tile, store_symmetric=store_symmetric, gram=gram, symmetric_product=symmetric_product,
+        cholesky=cholesky, add_product=add_product,
+    )  # fmt: skip

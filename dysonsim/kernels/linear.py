@@ -1,0 +1,132 @@
+"""One update of a linear network y = Z W x that learns a teacher y = Z W_t x + noise by stochastic gradient descent.
+
+    W <- W + alpha [ZtZ (W_t - W) C + (1/B) sum_b Zt eta_b x_bT + A],   C = (1/B) sum_b x_b x_bT    (PHYSICS, section 3, 4)
+
+with inputs x_b ~ N(0, 1), label noise eta_b ~ N(0, sigma_y^2) and gradient noise A, the mean of B independent matrices,
+which is one Gaussian matrix of standard deviation epsilon / sqrt(B): symmetric with sqrt(2) times that on the diagonal if
+W is square, of independent entries if not. TeacherStudent is the case Z = 1.
+"""
+
+from __future__ import annotations
+
+import math
+
+from dysonsim.kernels import algebra, rng
+
+# Constants in `reals`, before the teacher (p n), ZtZ (p p) and Zt (p q); and in `integers`.
+RATE, INVERSE_BATCH, GRADIENT_NOISE, LABEL_NOISE, LIMIT, TEACHER = range(6)
+BATCH, PERIOD = range(2)  # PERIOD: batches of a fixed data set, 0 for fresh samples at every step
+CHUNK = 4  # samples drawn together: 4 n normals are whole blocks of the generator
+
+
+def scratch(inputs: int, width: int, outputs: int) -> int:
+    """Numbers of working space that one network needs."""
+    n, p, q = inputs, width, outputs
+    return n * n + q * n + 2 * p * n + CHUNK * (n + q) + 4 * noise_blocks(n, p)
+
+
+def noise_blocks(n: int, p: int) -> int:
+    """Blocks of four normals that the gradient noise of a p x n matrix takes."""
+    return -(-(n * (n + 1) // 2 if n == p else n * p) // 4)
+
+
+def build(lanes, inputs: int, width: int, outputs: int, identity: bool, gradient_noise: bool, label_noise: bool):
+    """One step on one target, for W of shape (width, inputs), Z of shape (outputs, width); identity: Z = 1."""
+    jit, number = lanes.jit, lanes.number
+    load, store, full, part = lanes.load, lanes.store, lanes.full, lanes.part
+    tile, normals = algebra.build(lanes).tile, rng.build(lanes).normals
+    n, p, q = inputs, width, outputs
+    blocks = noise_blocks(n, p)
+    zero, sqrt2 = number(0), number(math.sqrt(2))
+    C, H = 0, n * n
+    D, M = H + q * n, H + q * n + p * n
+    X = M + p * n
+    E = X + CHUNK * n
+    A = E + CHUNK * q
+    GRAM = TEACHER + p * n
+    Z_TRANSPOSED = GRAM + p * p
+
+    @jit
+    def accumulate(o, at, a, rows, b, columns, count):
+        """o[at:] += sum over `count` samples of a_s b_sT; samples are the rows of a and b."""
+        for i0 in range(0, rows, 2):
+            i1 = min(i0 + 1, rows - 1)
+            for j0 in range(0, columns, 2):
+                j1 = min(j0 + 1, columns - 1)
+                s00, s01, s10, s11 = tile(a, i0, i1, rows, b, j0, j1, columns, count)
+                s00 = s00 + load(o, at + i0 * columns + j0)
+                s01 = s01 + load(o, at + i0 * columns + j1)
+                s10 = s10 + load(o, at + i1 * columns + j0)
+                s11 = s11 + load(o, at + i1 * columns + j1)
+                store(o, at + i0 * columns + j0, s00)
+                store(o, at + i0 * columns + j1, s01)
+                store(o, at + i1 * columns + j0, s10)
+                store(o, at + i1 * columns + j1, s11)
+
+    @jit
+    def add_scaled(w, scratch, at, matrix, inner, scale):
+        """w += scale matrix scratch[at:], for a matrix of shared numbers of shape (p, inner)."""
+        for i in range(p):
+            for j in range(n):
+                s = full(zero)
+                for m in range(inner):
+                    s = load(scratch, at + m * n + j) * matrix[i * inner + m] + s
+                store(w, i * n + j, load(w, i * n + j) + s * scale)
+
+    @jit
+    def add_gradient_noise(w, a, scale):
+        """w += scale S; the normals fill S by rows, from the diagonal on if S is symmetric."""
+        d = 0
+        for i in range(p):
+            if n == p:
+                store(w, i * n + i, load(w, i * n + i) + load(a, d) * (scale * sqrt2))
+                d += 1
+                for j in range(i + 1, n):
+                    kick = load(a, d) * scale
+                    store(w, i * n + j, load(w, i * n + j) + kick)
+                    store(w, j * n + i, load(w, j * n + i) + kick)
+                    d += 1
+            else:
+                for j in range(n):
+                    store(w, i * n + j, load(w, i * n + j) + load(a, d) * scale)
+                    d += 1
+
+    @jit
+    def step(state, scratch, reals, integers, s, replica, key0, key1):
+        batch, period = integers[BATCH], integers[PERIOD]
+        t = s % period if period > 0 else s
+        rate = reals[RATE]
+        x, e, a = part(scratch, X, CHUNK * n), part(scratch, E, CHUNK * q), part(scratch, A, 4 * blocks)
+        for i in range(n * n + q * n):  # C and H follow each other
+            store(scratch, i, full(zero))
+        for at in range(0, batch, CHUNK):
+            count = min(CHUNK, batch - at)
+            normals(x, n, (at // CHUNK) * n, rng.DATA, t, replica, key0, key1)
+            accumulate(scratch, C, x, n, x, n, count)
+            if label_noise:
+                normals(e, q, (at // CHUNK) * q, rng.LABEL_NOISE, t, replica, key0, key1)
+                accumulate(scratch, H, e, q, x, n, count)
+        squares = full(zero)
+        for i in range(p * n):
+            value = load(state, i)
+            squares = squares + value * value
+            store(scratch, D + i, full(reals[TEACHER + i]) - value)
+        for i in range(p):  # M = (W_t - W) C
+            for j in range(n):
+                r = full(zero)
+                for m in range(n):
+                    r = load(scratch, D + i * n + m) * load(scratch, C + m * n + j) + r
+                store(scratch, M + i * n + j, r)
+        if identity:
+            for i in range(p * n):
+                store(state, i, load(state, i) + load(scratch, M + i) * (rate * reals[INVERSE_BATCH]))
+        else:
+            add_scaled(state, scratch, M, reals[GRAM:], p, rate * reals[INVERSE_BATCH])
+        if label_noise:
+            add_scaled(state, scratch, H, reals[Z_TRANSPOSED:], q, rate * reals[LABEL_NOISE] * reals[INVERSE_BATCH])
+        if gradient_noise:
+            normals(a, blocks, 0, rng.GRADIENT_NOISE, t, replica, key0, key1)
+            add_gradient_noise(state, a, rate * reals[GRADIENT_NOISE])
+        return squares < reals[LIMIT]
+
+    return step

@@ -1,0 +1,115 @@
+"""Random numbers counted, not remembered: Philox4x32-10 and normals from it.
+
+Philox (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011) turns a counter of
+four 32-bit words and a key of two into four random words. Here
+
+    key = seed (low, high),    counter = (block, stream, step, replica),
+
+and draw number d of a stream is word d mod 4 of block d // 4. A random number is thus a function of what it is
+for: replica r of a seed is the same network whatever runs beside it, wherever, and after a resumption.
+
+Normals come from Box-Muller on single-precision polynomials in every float type: their distribution is that of
+32-bit uniforms (rounded to 6e-8, cut at 6.66 standard deviations, beyond which a normal falls once in 4e10 draws).
+"""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+
+# Streams: what a draw is for. One number each over all kernels; a stream that repeats within a step adds
+# STRIDE times the repetition.
+INITIAL, CHAIN, HIDDEN, VISIBLE, DATA, GRADIENT_NOISE, LABEL_NOISE = range(7)
+STRIDE = 16
+
+u32, f32 = np.uint32, np.float32
+MULTIPLIER_0, MULTIPLIER_1 = u32(0xD2511F53), u32(0xCD9E8D57)
+WEYL_0, WEYL_1 = u32(0x9E3779B9), u32(0xBB67AE85)
+ROUNDS = 10
+
+# Polynomials of the Cephes library (S. Moshier), logf, sinf and cosf: relative errors below 2e-7.
+LOG = tuple(f32(c) for c in (
+    7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1,
+    -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1))  # fmt: skip
+LN2_HIGH, LN2_LOW = f32(0.693359375), f32(-2.12194440e-4)
+SQRT_HALF_BITS = u32(0x3F3504F3)
+SIN = tuple(f32(c) for c in (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1))
+COS = tuple(f32(c) for c in (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2))
+
+
+def build(lanes) -> SimpleNamespace:
+    """The generator on one target: `words`, `box_muller`, `normals`."""
+    jit = lanes.jit
+    word, bits, from_bits = lanes.word, lanes.bits, lanes.from_bits
+    multiply_wide, shift_signed, signed_to_single = lanes.multiply_wide, lanes.shift_signed, lanes.signed_to_single
+    real, sqrt_single, select, nonzero, store = lanes.real, lanes.sqrt_single, lanes.select, lanes.nonzero, lanes.store
+    L0, L1, L2, L3, L4, L5, L6, L7, L8 = LOG
+    S0, S1, S2 = SIN
+    C0, C1, C2 = COS
+
+    @jit
+    def words(block, stream, step, replica, key0, key1):
+        """Philox4x32-10: four random words; `replica` is a lane value, the rest of the counter is shared."""
+        c0, c1, c2, c3 = word(block), word(stream), word(step), replica
+        for _ in range(ROUNDS):
+            high0, low0 = multiply_wide(MULTIPLIER_0, c0)
+            high1, low1 = multiply_wide(MULTIPLIER_1, c2)
+            c0, c1, c2, c3 = word(high1 ^ c1 ^ key0), low1, word(high0 ^ c3 ^ key1), low0
+            key0, key1 = u32(key0 + WEYL_0), u32(key1 + WEYL_1)
+        return c0, c1, c2, c3
+
+    @jit
+    def log(x):
+        """Natural logarithm of a float32 in (0, 1]."""
+        i = bits(x)
+        e = shift_signed(word(i - SQRT_HALF_BITS), 23)
+        f = from_bits(word(i - (e << u32(23)))) - f32(1)
+        z = f * f
+        p = f * L0 + L1
+        p = p * f + L2
+        p = p * f + L3
+        p = p * f + L4
+        p = p * f + L5
+        p = p * f + L6
+        p = p * f + L7
+        p = p * f + L8
+        exponent = signed_to_single(e)
+        return f + (f * z * p + (exponent * LN2_LOW - z * f32(0.5))) + exponent * LN2_HIGH
+
+    @jit
+    def sin_cos(angle):
+        """Sine and cosine of 2 pi angle / 2^32."""
+        quadrant = word(angle + u32(1 << 29)) >> u32(30)
+        x = signed_to_single(word(angle - (quadrant << u32(30)))) * f32(math.pi * 2.0**-31)
+        z = x * x
+        s = ((z * S0 + S1) * z + S2) * z * x + x
+        c = ((z * C0 + C1) * z + C2) * z * z - z * f32(0.5) + f32(1)
+        odd = nonzero(quadrant & u32(1))
+        sine, cosine = select(odd, c, s), select(odd, s, c)
+        sine = from_bits(bits(sine) ^ ((quadrant & u32(2)) << u32(30)))
+        cosine = from_bits(bits(cosine) ^ ((word(quadrant + u32(1)) & u32(2)) << u32(30)))
+        return sine, cosine
+
+    @jit
+    def box_muller(a, b):
+        """Two independent standard normals from two random words."""
+        uniform = signed_to_single(a >> u32(1)) * f32(2.0**-31) + f32(2.0**-32)
+        radius = sqrt_single(log(uniform) * f32(-2))
+        sine, cosine = sin_cos(b)
+        return real(radius * cosine), real(radius * sine)
+
+    @jit
+    def normals(z, blocks, first, stream, step, replica, key0, key1):
+        """Draws 4 first ... 4 (first + blocks) - 1 of a stream, into z[0], z[1], ..."""
+        for q in range(blocks):
+            a, b, c, d = words(u32(first + q), u32(stream), u32(step), replica, key0, key1)
+            z0, z1 = box_muller(a, b)
+            z2, z3 = box_muller(c, d)
+            store(z, 4 * q, z0)
+            store(z, 4 * q + 1, z1)
+            store(z, 4 * q + 2, z2)
+            store(z, 4 * q + 3, z3)
+
+    return SimpleNamespace(words=words, box_muller=box_muller, normals=normals)
