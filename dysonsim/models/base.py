@@ -1,0 +1,150 @@
+"""What every model offers: the shape of its weights and the predictions for the eigenvalues of X = W^T W.
+
+Notation (arXiv:2412.20496): W weights, X = W^T W, x_i its eigenvalues in ascending order, xi_i = sqrt(x_i) the
+singular values of W, alpha learning rate, |B| batch size, K_i drift and g_ij noise of Dyson Brownian motion,
+dx_i = [K_i + sum_j g_ij^2 / (x_i - x_j)] dt + sqrt(2) g_ii dB_i with time t counted in SGD steps.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+from .. import _validate
+from ..backend import Kernel
+
+# Fixed points closer than this fraction of the largest one are one well: eigenvalues of exactly symmetric
+# targets come out of LAPACK degenerate to about 1e-15.
+_DEGENERACY_TOLERANCE = 1e-9
+
+
+class Model(ABC):
+    """A network that SGD trains, with its predictions.
+
+    Subclasses are frozen dataclasses declared with ``eq=False, repr=False`` (this class compares array fields by
+    value and prints them by shape). They implement the abstract members below and nothing else is needed for the
+    host side. All predictions are for one set of levels in ascending order of x; every method states its order of
+    approximation. Batch sizes and learning rates are checked, ValueError otherwise.
+    """
+
+    @property
+    @abstractmethod
+    def weight_shape(self) -> tuple[int, int]:
+        """Rows and columns of W."""
+
+    @property
+    def n(self) -> int:
+        """Number of eigenvalues of X = W^T W, the columns of W."""
+        return self.weight_shape[1]
+
+    @abstractmethod
+    def kernel(self, learning_rate: float, batch_size: int) -> Kernel:
+        """What the kernel layer runs for one SGD step: the code, its compile-time sizes and its constants."""
+
+    @abstractmethod
+    def fixed_point(self) -> np.ndarray:
+        """Eigenvalues of X at the fixed point of gradient descent, shape (n,), ascending."""
+
+    @abstractmethod
+    def drift(self, x: np.ndarray, learning_rate: float, batch_size: int) -> np.ndarray:
+        """Drift K_i of the levels per SGD step, shape (n,), without the repulsion of the levels."""
+
+    @abstractmethod
+    def noise(self, x: np.ndarray, learning_rate: float, batch_size: int) -> np.ndarray:
+        """Noise strengths g_ij per SGD step, shape (n, n), symmetric, >= 0: g_ij^2 = Var dX_ij, 2 g_ii^2 = Var dX_ii."""
+
+    @abstractmethod
+    def stationary_widths(self, learning_rate: float, batch_size: int) -> np.ndarray:
+        """Stationary standard deviation sigma_i of every eigenvalue x_i in its own well, shape (n,).
+
+        For a level that shares its well sigma_i is the *parameter* of the ensemble (the `scale` of the two-level law),
+        not the standard deviation of the level once it is pushed about by its neighbours.
+        """
+
+    @abstractmethod
+    def mean_spacings(self, learning_rate: float, batch_size: int) -> np.ndarray:
+        """Stationary mean spacing of x in every group of `degenerate_groups`, in its order.
+
+        A group of m > 2 levels has m - 1 gaps; their mean is given, (E x_max - E x_min)/(m - 1).
+        """
+
+    @abstractmethod
+    def relaxation_rates(self, learning_rate: float) -> np.ndarray:
+        """Rates per SGD step at which the eigenvalues approach the fixed point, shape (n,), to first order in alpha."""
+
+    @abstractmethod
+    def max_learning_rate(self, batch_size: int) -> float:
+        """Learning rate above which SGD is unstable near the fixed point."""
+
+    @abstractmethod
+    def stability(self, learning_rate: float, batch_size: int) -> str:
+        """One sentence that sets a learning rate against the stability limit, for error messages."""
+
+    def check_batch_size(self, batch_size: int) -> int:
+        """The batch size as int, or TypeError/ValueError if this model cannot be trained with it."""
+        return _validate.integer("batch_size", batch_size, 1)
+
+    def degenerate_groups(self) -> list[tuple[int, ...]]:
+        """Groups of two or more levels that share a fixed point, as level indices, in ascending order.
+
+        Levels whose fixed point is x = 0 are left out: they sit on the wall and have no Gaussian well to share.
+        """
+        return level_groups(self.fixed_point())
+
+    def singular_value_widths(self, learning_rate: float, batch_size: int) -> np.ndarray:
+        """Stationary widths of the singular values, sigma_x / (2 xi), shape (n,); 0 where the fixed point is 0.
+
+        Same order of approximation as `stationary_widths`, and valid for widths small against xi.
+        """
+        xi = np.sqrt(self.fixed_point())
+        widths = self.stationary_widths(learning_rate, batch_size)
+        return np.divide(widths, 2 * xi, out=np.zeros_like(xi), where=xi > 0)
+
+    def singular_value_spacings(self, learning_rate: float, batch_size: int) -> np.ndarray:
+        """Mean spacing of the singular values in every group of `degenerate_groups`: that of x over 2 xi."""
+        xi = np.sqrt([self.fixed_point()[group[0]] for group in self.degenerate_groups()])
+        return np.asarray(self.mean_spacings(learning_rate, batch_size) / (2 * xi))
+
+    def _levels(self, x: Any) -> np.ndarray:
+        """Check levels given by a caller: shape (n,), finite, >= 0."""
+        levels = np.asarray(x, dtype=np.float64)
+        if levels.shape != (self.n,):
+            raise ValueError(f"x has shape {levels.shape}: must be the {self.n} eigenvalues of X, shape ({self.n},)")
+        if not (np.isfinite(levels).all() and (levels >= 0).all()):
+            raise ValueError(f"x = {levels}: eigenvalues of X = W^T W must be finite and >= 0")
+        return levels
+
+    def _rates(self, learning_rate: float, batch_size: int) -> tuple[float, int]:
+        return _validate.real("learning_rate", learning_rate, above=0), self.check_batch_size(batch_size)
+
+    def _key(self) -> tuple[Any, ...]:
+        values = (getattr(self, field.name) for field in dataclasses.fields(self))  # type: ignore[arg-type]
+        return tuple((v.shape, v.tobytes()) if isinstance(v, np.ndarray) else v for v in values)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        assert isinstance(other, Model)
+        return self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash((type(self).__name__, self._key()))
+
+    def __repr__(self) -> str:
+        parts = []
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            shown = f"<{value.shape[0]} x {value.shape[1]}>" if isinstance(value, np.ndarray) else repr(value)
+            parts.append(f"{field.name}={shown}")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def level_groups(fixed: np.ndarray) -> list[tuple[int, ...]]:
+    """Indices of two or more ascending fixed points that coincide and are not 0."""
+    tolerance = _DEGENERACY_TOLERANCE * float(fixed.max())
+    wells = np.concatenate([[0], np.cumsum(np.diff(fixed) > tolerance)])
+    groups = [tuple(int(i) for i in np.flatnonzero(wells == w)) for w in range(int(wells[-1]) + 1)]
+    return [group for group in groups if len(group) > 1 and fixed[group[0]] > tolerance]

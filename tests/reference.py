@@ -1,0 +1,130 @@
+"""Slow, obvious NumPy versions of one SGD step, and an independent simulator to hold predictions against.
+
+Every step function takes its random numbers as arguments, in float64, for one network; `train_reference` draws its own.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dysonsim.models import GaussianRBM, LinearNetwork, Model, TeacherStudent
+
+
+def gibbs_chains(w, phi, z_hidden, z_visible, mu, sigma):
+    """k Gibbs steps one by one. w (h, v), phi (B, v), z_hidden (k, B, h), z_visible (k, B, v) -> new phi (B, v)."""
+    for zh, zv in zip(z_hidden, z_visible, strict=True):
+        hidden = sigma**2 * phi @ w.T + sigma * zh
+        phi = hidden @ w / mu**2 + zv / mu
+    return phi
+
+
+def at_once_chains(w, phi, z, mu, sigma, gibbs_steps):
+    """The same k steps in one draw: phi' = A^k phi + L z, L L^T = (1 + A + ... + A^(2k-1))/mu^2. z (B, v)."""
+    a = sigma**2 * w.T @ w / mu**2
+    covariance = sum(np.linalg.matrix_power(a, power) for power in range(2 * gibbs_steps)) / mu**2
+    factor = np.linalg.cholesky(covariance)
+    return phi @ np.linalg.matrix_power(a, gibbs_steps).T + z @ factor.T
+
+
+def fresh_chains(w, z, mu, sigma):
+    """Independent samples of p(phi): phi = L^-T z, K = mu^2 - sigma^2 w^T w = L L^T. z (B, v)."""
+    k = mu**2 * np.eye(w.shape[1]) - sigma**2 * w.T @ w
+    return np.linalg.solve(np.linalg.cholesky(k).T, z.T).T
+
+
+def rbm_update(w, phi, target, sigma, learning_rate):
+    """W + alpha sigma^2 W (target^-1 - C) after the chains have moved to phi (B, v)."""
+    c = sum(np.outer(sample, sample) for sample in phi) / len(phi)
+    return w + learning_rate * sigma**2 * w @ (np.linalg.inv(target) - c)
+
+
+def linear_update(w, teacher, output_layer, x, labels, noise, learning_rate):
+    """One step of a linear network.
+
+    w, teacher (p, n); output_layer (q, p); x (B, n) inputs; labels (B, q) label noise eta with its size; noise (p, n)
+    the gradient noise A with its size (gradient_noise / sqrt(B) times a matrix of `gradient_matrix`).
+    """
+    gradient = np.zeros_like(w)
+    for sample, eta in zip(x, labels, strict=True):
+        residual = output_layer @ teacher @ sample + eta - output_layer @ w @ sample
+        gradient += np.outer(output_layer.T @ residual, sample) / len(x)
+    return w + learning_rate * (gradient + noise)
+
+
+def gradient_matrix(normals):
+    """S from independent normals (p, n): symmetric with variances 1 off and 2 on the diagonal if square, else as is.
+
+    Of a square matrix the entries on and below the diagonal are used.
+    """
+    p, n = normals.shape
+    if p != n:
+        return normals.copy()
+    lower = np.tril(normals, -1)
+    return lower + lower.T + math.sqrt(2) * np.diag(np.diag(normals))
+
+
+def train_reference(
+    model: Model, learning_rate, batch_size, init_scale, replicas, steps, rng, weights=None, record_steps=None
+) -> np.ndarray:
+    """Train an ensemble with NumPy. Returns weights at `record_steps` (default: the end), (replicas, records, p, n).
+
+    `weights` (p, n) or (replicas, p, n) replaces the random start N(0, init_scale^2).
+    """
+    shape = (replicas, *model.weight_shape)
+    w = init_scale * rng.normal(size=shape) if weights is None else np.broadcast_to(weights, shape).copy()
+    step = _rbm_stepper if isinstance(model, GaussianRBM) else _linear_stepper
+    advance = step(model, learning_rate, batch_size, replicas, rng)
+    wanted = [steps] if record_steps is None else list(record_steps)
+    records = []
+    for t in range(steps + 1):
+        if t in wanted:
+            records.append(w.copy())
+        if t < steps:
+            w = advance(w, t)
+    return np.stack(records, axis=1)
+
+
+def _rbm_stepper(model, learning_rate, batch, replicas, rng):
+    v = model.n
+    inverse = np.linalg.inv(model.target)
+    phi = np.ones((replicas, batch, v))
+    rate = learning_rate * model.sigma**2
+
+    def advance(w, t):
+        nonlocal phi
+        if model.gibbs_steps == math.inf:
+            covariance = np.linalg.inv(model.mu**2 * np.eye(v) - model.sigma**2 * w.swapaxes(1, 2) @ w)
+            phi = rng.normal(size=phi.shape) @ np.linalg.cholesky(covariance).swapaxes(1, 2)
+        else:  # step by step always: an independent check of the exact short cut
+            for _ in range(int(model.gibbs_steps)):
+                hidden = model.sigma**2 * phi @ w.swapaxes(1, 2) + model.sigma * rng.normal(size=(replicas, batch, w.shape[1]))
+                phi = hidden @ w / model.mu**2 + rng.normal(size=phi.shape) / model.mu
+        return w + rate * w @ (inverse - phi.swapaxes(1, 2) @ phi / batch)
+
+    return advance
+
+
+def _linear_stepper(model, learning_rate, batch, replicas, rng):
+    p, n = model.weight_shape
+    z = model.output_layer if isinstance(model, LinearNetwork) else np.eye(p)
+    assert isinstance(model, (LinearNetwork, TeacherStudent))
+
+    def draw():
+        x = rng.normal(size=(replicas, batch, n))
+        eta = model.label_noise * rng.normal(size=(replicas, batch, z.shape[0]))
+        s = rng.normal(size=(replicas, p, n))
+        if p == n:
+            s = (s + s.swapaxes(1, 2)) / math.sqrt(2)
+        return x, eta, model.gradient_noise / math.sqrt(batch) * s
+
+    batches = None if model.dataset_size is None else [draw() for _ in range(model.check_batch_size(batch) and model.dataset_size // batch)]
+
+    def advance(w, t):
+        x, eta, noise = draw() if batches is None else batches[t % len(batches)]
+        residual = x @ (model.teacher - w).swapaxes(1, 2) @ z.T + eta
+        gradient = z.T @ residual.swapaxes(1, 2) @ x / batch
+        return w + learning_rate * (gradient + noise)
+
+    return advance
