@@ -11,6 +11,16 @@ import numpy as np
 
 from dysonsim.models import GaussianRBM, LinearNetwork, Model, TeacherStudent
 
+# Teachers and output layers without symmetries, all sources of noise.
+Z_MIXED = np.array([[1.0, 0.3], [-0.4, 1.5], [0.2, 0.1]])
+LINEAR = {
+    "one layer": TeacherStudent([[2.0, 0.3], [0.3, 1.0]], gradient_noise=0.3, label_noise=0.4),
+    "not symmetric": TeacherStudent([[1.0, 1.4], [-0.8, 0.5]], gradient_noise=0.3, label_noise=0.4),
+    "tall": TeacherStudent([[2.0, 0.3], [0.3, 1.0], [0.5, -0.7]], gradient_noise=0.3, label_noise=0.4),
+    "wide": LinearNetwork([[2.0, 0.3, 0.1], [0.3, 1.0, -0.6]], Z_MIXED, gradient_noise=0.3, label_noise=0.4),
+    "hidden layer": LinearNetwork([[2.0, 0.3], [0.3, 1.0]], Z_MIXED, gradient_noise=0.3, label_noise=0.4),
+}
+
 
 def gibbs_chains(w, phi, z_hidden, z_visible, mu, sigma):
     """k Gibbs steps one by one. w (h, v), phi (B, v), z_hidden (k, B, h), z_visible (k, B, v) -> new phi (B, v)."""
@@ -99,7 +109,9 @@ def _rbm_stepper(model, learning_rate, batch, replicas, rng):
             phi = rng.normal(size=phi.shape) @ np.linalg.cholesky(covariance).swapaxes(1, 2)
         else:  # step by step always: an independent check of the exact short cut
             for _ in range(int(model.gibbs_steps)):
-                hidden = model.sigma**2 * phi @ w.swapaxes(1, 2) + model.sigma * rng.normal(size=(replicas, batch, w.shape[1]))
+                hidden = model.sigma**2 * phi @ w.swapaxes(1, 2) + model.sigma * rng.normal(
+                    size=(replicas, batch, w.shape[1])
+                )
                 phi = hidden @ w / model.mu**2 + rng.normal(size=phi.shape) / model.mu
         return w + rate * w @ (inverse - phi.swapaxes(1, 2) @ phi / batch)
 
@@ -119,7 +131,8 @@ def _linear_stepper(model, learning_rate, batch, replicas, rng):
             s = (s + s.swapaxes(1, 2)) / math.sqrt(2)
         return x, eta, model.gradient_noise / math.sqrt(batch) * s
 
-    batches = None if model.dataset_size is None else [draw() for _ in range(model.check_batch_size(batch) and model.dataset_size // batch)]
+    batch = model.check_batch_size(batch)
+    batches = None if model.dataset_size is None else [draw() for _ in range(model.dataset_size // batch)]
 
     def advance(w, t):
         x, eta, noise = draw() if batches is None else batches[t % len(batches)]
@@ -128,3 +141,15 @@ def _linear_stepper(model, learning_rate, batch, replicas, rng):
         return w + learning_rate * (gradient + noise)
 
     return advance
+
+
+def trained(model, learning_rate, batch, replicas, steps, seed, start):
+    """Weights (replicas, p, n) of an ensemble after `steps` from `start`."""
+    rng = np.random.default_rng(seed)
+    return train_reference(model, learning_rate, batch, 0, replicas, steps, rng, weights=start)[:, 0]
+
+
+def worst(samples: np.ndarray, predicted: np.ndarray) -> float:
+    """Largest |z| of the means over axis 0 against the predictions."""
+    error = samples.std(0, ddof=1) / math.sqrt(len(samples))
+    return float(np.max(np.abs(samples.mean(0) - predicted) / error))

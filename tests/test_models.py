@@ -11,32 +11,12 @@ import math
 import numpy as np
 import pytest
 import reference
+from reference import LINEAR, trained, worst
 
 from dysonsim.models import GaussianRBM, LinearNetwork, TeacherStudent
 from dysonsim.models._goe import mean_goe_spacing
 
-Z_MIXED = np.array([[1.0, 0.3], [-0.4, 1.5], [0.2, 0.1]])
-LINEAR = {
-    "one layer": TeacherStudent([[2.0, 0.3], [0.3, 1.0]], gradient_noise=0.3, label_noise=0.4),
-    "not symmetric": TeacherStudent([[1.0, 1.4], [-0.8, 0.5]], gradient_noise=0.3, label_noise=0.4),
-    "tall": TeacherStudent([[2.0, 0.3], [0.3, 1.0], [0.5, -0.7]], gradient_noise=0.3, label_noise=0.4),
-    "wide": LinearNetwork([[2.0, 0.3, 0.1], [0.3, 1.0, -0.6]], Z_MIXED, gradient_noise=0.3, label_noise=0.4),
-    "hidden layer": LinearNetwork([[2.0, 0.3], [0.3, 1.0]], Z_MIXED, gradient_noise=0.3, label_noise=0.4),
-}
-
-
-def worst(samples: np.ndarray, predicted: np.ndarray) -> float:
-    """Largest |z| of the means over axis 0 against the predictions."""
-    error = samples.std(0, ddof=1) / math.sqrt(len(samples))
-    return float(np.max(np.abs(samples.mean(0) - predicted) / error))
-
-
-def spectra(weights: np.ndarray) -> np.ndarray:
-    """Eigenvalues of W^T W of square matrices, ascending."""
-    return np.linalg.svd(weights, compute_uv=False)[..., ::-1] ** 2
-
-
-# Exact statements ------------------------------------------------------------------------------------------------------
+# Exact statements ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [2, 3, 10, 11, 200])
@@ -45,7 +25,8 @@ def test_scalar_field_spectrum_and_fixed_point(n):
     kappa = np.sort(1.5**2 + 2 - 2 * np.cos(2 * np.pi * np.arange(n) / n))
     np.testing.assert_allclose(model.kappa[::-1], kappa, rtol=1e-12)
     x = model.fixed_point()
-    assert model.weight_shape == (n, n) and (np.diff(x) >= 0).all()
+    assert model.weight_shape == (n, n)
+    assert (np.diff(x) >= 0).all()
     np.testing.assert_allclose(x[::-1], (9 - kappa) / 0.49, rtol=1e-12)
     np.testing.assert_allclose(model.to_lambda(x), kappa[::-1], rtol=1e-12)
     assert len(model.degenerate_groups()) == (n - 1) // 2
@@ -104,8 +85,10 @@ def test_rbm_sigma_sets_units():
 def test_rbm_levels_that_are_not_learnt():
     narrow = GaussianRBM.scalar_field(6, mass=2.0, mu=2.5, n_hidden=2)  # kappa 4, 5, 5, 7, 7, 8; mu^2 = 6.25
     np.testing.assert_allclose(narrow.fixed_point(), [0, 0, 0, 0, 1.25, 2.25], atol=1e-12)
-    assert narrow.degenerate_groups() == [] and narrow.weight_shape == (2, 6)
-    assert (narrow.stationary_widths(0.1, 8)[:4] == 0).all() and (narrow.mean_shift(0.1, 8)[:4] == 0).all()
+    assert narrow.degenerate_groups() == []
+    assert narrow.weight_shape == (2, 6)
+    assert (narrow.stationary_widths(0.1, 8)[:4] == 0).all()
+    assert (narrow.mean_shift(0.1, 8)[:4] == 0).all()
     assert np.isinf(narrow.relaxation_rates(0.1)[:4]).all()
     with pytest.raises(ValueError, match=r"mu = 2.5: mu\^2 = 6.25 must exceed .* kappa = 8"):
         GaussianRBM.scalar_field(6, mass=2.0, mu=2.5)
@@ -145,7 +128,11 @@ def test_single_step_references_agree_with_the_vectorised_one(name):
     w0 = np.random.default_rng(2).normal(size=(p, n))
     got = reference.train_reference(model, 0.1, batch, 0, 1, 1, np.random.default_rng(3), weights=w0)[0, 0]
     rng = np.random.default_rng(3)
-    x, eta, s = rng.normal(size=(batch, n)), model.label_noise * rng.normal(size=(batch, len(z))), rng.normal(size=(p, n))
+    x, eta, s = (
+        rng.normal(size=(batch, n)),
+        model.label_noise * rng.normal(size=(batch, len(z))),
+        rng.normal(size=(p, n)),
+    )
     s = (s + s.T) / math.sqrt(2) if p == n else s
     noise = model.gradient_noise / math.sqrt(batch) * s
     np.testing.assert_allclose(got, reference.linear_update(w0, model.teacher, z, x, eta, noise, 0.1), rtol=1e-12)
@@ -164,7 +151,9 @@ def test_rbm_step_agrees_with_the_vectorised_one():
 def test_linear_leading_orders():
     pair = TeacherStudent(2 * np.eye(2), gradient_noise=0.1)
     # PHYSICS: 1.8185 = sqrt(pi / (1 - alpha/2)) at alpha = .1, reached as 1/|B| -> 0; data noise adds 0.3% at 16
-    assert pair.singular_value_spacings(0.1, 10**9)[0] / math.sqrt(0.1 * 0.01 / 1e9) == pytest.approx(math.sqrt(math.pi / 0.95), rel=1e-6)
+    assert pair.singular_value_spacings(0.1, 10**9)[0] / math.sqrt(0.1 * 0.01 / 1e9) == pytest.approx(
+        math.sqrt(math.pi / 0.95), rel=1e-6
+    )
     assert pair.singular_value_spacings(0.1, 16)[0] / math.sqrt(0.1 * 0.01 / 16) == pytest.approx(1.82454, rel=1e-5)
     np.testing.assert_allclose(pair.mean_spacings(0.1, 16), 4 * pair.singular_value_spacings(0.1, 16))
     species = LinearNetwork(2 * np.eye(2), np.diag([3.0, 1.0]), gradient_noise=0.1)
@@ -191,7 +180,8 @@ def test_weight_covariance_holds_the_widths():
         p, n = model.weight_shape
         covariance = model.weight_covariance(0.1, 8)
         flat = covariance.reshape(p * n, p * n)
-        assert np.allclose(flat, flat.T) and np.linalg.eigvalsh(flat)[0] > 0
+        assert np.allclose(flat, flat.T)
+        assert np.linalg.eigvalsh(flat)[0] > 0
         left, _, right = np.linalg.svd(model.teacher, full_matrices=False)
         widths = np.sqrt(np.einsum("ak,ki,aibj,bk,kj->k", left, right, covariance, left, right))[::-1]
         np.testing.assert_allclose(model.singular_value_widths(0.1, 8)[n - len(widths) :], widths, rtol=1e-9)
@@ -210,7 +200,9 @@ def test_mean_goe_spacing():
 
 def test_models_are_values():
     a, b = (GaussianRBM.scalar_field(4, mass=1.0, mu=3.0, gibbs_steps=k) for k in (3, math.inf))
-    assert a == GaussianRBM(a.target.tolist(), 3) and hash(a) == hash(GaussianRBM(a.target, 3.0)) and a != b
+    assert a == GaussianRBM(a.target.tolist(), 3)
+    assert hash(a) == hash(GaussianRBM(a.target, 3.0))
+    assert a != b
     assert TeacherStudent(np.eye(2)) != LinearNetwork(np.eye(2), np.eye(2))
     assert repr(TeacherStudent(np.eye(2), 0.1)).startswith("TeacherStudent(teacher=<2 x 2>, gradient_noise=0.1")
     with pytest.raises(ValueError, match="read-only"):
@@ -253,7 +245,11 @@ BAD = [
     (lambda: TeacherStudent(EYE, gradient_noise=-1), ValueError, "gradient_noise = -1"),
     (lambda: TeacherStudent(EYE, label_noise=math.nan), ValueError, "label_noise = nan"),
     (lambda: TeacherStudent(EYE, dataset_size=0), ValueError, "dataset_size = 0"),
-    (lambda: TeacherStudent(EYE, dataset_size=50).check_batch_size(16), ValueError, "batch_size = 16.*dataset_size = 50"),
+    (
+        lambda: TeacherStudent(EYE, dataset_size=50).check_batch_size(16),
+        ValueError,
+        "batch_size = 16.*dataset_size = 50",
+    ),
     (lambda: TeacherStudent(EYE).stationary_widths(2.0, 16), ValueError, "learning_rate = 2: must be < 1.68"),
     (lambda: TeacherStudent(EYE).relaxation([0.5], [1, 1], 0.1), ValueError, "steps"),
     (lambda: TeacherStudent(np.ones((1, 2))).drift([1, 2], 0.1, 4), ValueError, "the first 1 levels are 0"),
@@ -270,13 +266,12 @@ def test_bad_input_names_the_argument(case):
         call()
 
 
-# One step from a given W ----------------------------------------------------------------------------------------------
+# One step from a given W ---------------------------------------------------------
 
 
 def changes_of_x(model, learning_rate, batch, right, w0, replicas, seed):
     """Samples of delta X in the basis `right`, (replicas, n, n), for one SGD step from w0."""
-    rng = np.random.default_rng(seed)
-    w = reference.train_reference(model, learning_rate, batch, 0, replicas, 1, rng, weights=w0)[:, 0]
+    w = trained(model, learning_rate, batch, replicas, 1, seed, w0)
     return right.T @ (w.swapaxes(1, 2) @ w - w0.T @ w0) @ right
 
 
@@ -335,7 +330,9 @@ def test_persistent_chains_multiply_the_summed_noise_by_c():
     phi = rng.normal(size=(replicas, 3)) / np.sqrt(k)
     total = np.zeros((replicas, 3, 3))
     for _ in range(steps):
-        phi = reference.gibbs_chains(w, phi, rng.normal(size=(1, replicas, 3)), rng.normal(size=(1, replicas, 3)), 2.2, 1.0)
+        phi = reference.gibbs_chains(
+            w, phi, rng.normal(size=(1, replicas, 3)), rng.normal(size=(1, replicas, 3)), 2.2, 1.0
+        )
         total += phi[:, :, None] * phi[:, None, :]
     squares = (total - total.mean(0)) ** 2 / steps
     # g^2 = alpha^2 (x_i + x_j)^2 c_ij/(|B| k_i k_j), here for W held fixed; the sum is finite, hence the edge term
@@ -346,123 +343,6 @@ def test_persistent_chains_multiply_the_summed_noise_by_c():
     upper = np.triu_indices(3)
     z = worst(squares[:, *upper], predicted[upper])
     # 6 entries: false alarm 4e-5; controls: 5% off, and no memory at all
-    assert z < 4.5 and worst(squares[:, *upper], (predicted / c)[upper]) > 20
+    assert z < 4.5
+    assert worst(squares[:, *upper], (predicted / c)[upper]) > 20
     assert worst(squares[:, *upper], 1.08 * predicted[upper]) > 4.5
-
-
-@pytest.mark.parametrize("name", LINEAR)
-def test_mean_square_stability_limit(name):
-    model, batch = LINEAR[name], 8
-    p, n = model.weight_shape
-    quiet = LinearNetwork(np.zeros((p, n)), getattr(model, "output_layer", np.eye(p)))
-    limit = quiet.max_learning_rate(batch)
-    assert limit == model.max_learning_rate(batch)
-    _, basis = np.linalg.eigh(quiet.hessian)
-    w0 = np.outer(basis[:, -1], np.ones(n)) / math.sqrt(n)  # the fastest row
-    growth = []
-    for rate in (limit, 0.95 * limit):
-        w = reference.train_reference(quiet, rate, batch, 0, 100_000, 1, np.random.default_rng(8), weights=w0)
-        growth.append((w**2).sum((1, 2, 3)))
-    # false alarm 6e-5; at 0.95 of the limit the mean square must shrink
-    assert worst(growth[0], 1.0) < 4 and growth[1].mean() < 0.95
-    assert "above" in model.stability(1.01 * limit, batch) and "below" in model.stability(0.99 * limit, batch)
-
-
-# Stationary states ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", LINEAR)
-def test_exact_weight_covariance(name):
-    model, batch, rate = LINEAR[name], 4, 0.2
-    covariance = model.weight_covariance(rate, batch)
-    rng = np.random.default_rng(9)
-    steps = int(8 / model.relaxation_rates(rate)[-model.weight_shape[0] :].min())
-    w = reference.train_reference(model, rate, batch, 0, 10_000, min(steps, 80), rng, weights=model.teacher)[:, 0]
-    e = (w - model.teacher).reshape(len(w), -1)
-    upper = np.triu_indices(e.shape[1])
-    products = (e[:, :, None] * e[:, None, :])[:, *upper]
-    predicted = covariance.reshape(e.shape[1], -1)[upper]
-    # 10 to 21 entries: false alarm < 1e-4 (products have a tail heavier than a Gaussian's, hence 5)
-    assert worst(products, predicted) < 5 < worst(products, 1.12 * predicted)
-    # without the data noise, that is at the same alpha with the noise of a batch but |B| -> inf in C, it is off
-    calm = model.weight_covariance(rate, 10**9).reshape(e.shape[1], -1)[upper] * 10**9 / batch
-    assert worst(products, calm) > 5
-
-
-def test_teacher_student_mean_spacing():
-    model = TeacherStudent(2 * np.eye(2), gradient_noise=0.1)
-    w = reference.train_reference(model, 0.1, 16, 0, 16_000, 60, np.random.default_rng(10), weights=model.teacher)[:, 0]
-    gap = -np.diff(np.linalg.svd(w, compute_uv=False), axis=1)
-    spacing = model.singular_value_spacings(0.1, 16)
-    # error 0.4%: false alarm 6e-5, control 5% off. PHYSICS: 1.8185, 1.81 (4) with 600 networks
-    assert worst(gap, spacing) < 4 < worst(gap, 1.05 * spacing)
-    assert (gap.mean() / math.sqrt(0.1 * 0.01 / 16)) == pytest.approx(1.8185, rel=0.015)
-    # each level in units of the well: E sum (xi - 2)^2 = sigma^2 (N + N (N - 1)/2) = 3 sigma^2
-    square = ((np.linalg.svd(w, compute_uv=False) - 2) ** 2).sum(1)
-    expected = 3 * model.singular_value_widths(0.1, 16)[0] ** 2
-    assert square.mean() == pytest.approx(expected, rel=0.03)
-
-
-def test_linear_network_species():
-    model = LinearNetwork(2 * np.eye(2), np.diag([3.0, 1.0]), gradient_noise=0.3)
-    rate, batch = 0.04, 16
-    w = reference.train_reference(model, rate, batch, 0, 8000, 120, np.random.default_rng(11), weights=model.teacher)[:, 0]
-    e = w - 2 * np.eye(2)
-    # species in ascending z^2: the second row of Z first
-    entries = np.stack([e[:, 1, 1], e[:, 0, 0], (e[:, 0, 1] + e[:, 1, 0]) / 2], axis=1) ** 2
-    exact = np.array(model.exact_two_by_two(rate, batch)) ** 2
-    assert worst(entries, exact) < 4 < worst(entries, 1.1 * exact)  # error 1.6%; false alarm 2e-4
-    np.testing.assert_allclose(np.sqrt(exact[:2]), model.singular_value_widths(rate, batch), rtol=1e-12)
-    gap = -np.diff(np.linalg.svd(w, compute_uv=False), axis=1)
-    spacing = model.singular_value_spacings(rate, batch)
-    assert worst(gap, spacing) < 4 < worst(gap, 1.05 * spacing)
-    # independent E_12 and E_21 would make std12 smaller, a factor that must show
-    independent = (0.04 / 16 * 0.3**2) * (1 / 2 + 1 / 18) / 4
-    assert worst(entries[:, 2], independent) > 8
-
-
-def test_relaxation_is_discrete():
-    model = LinearNetwork(2 * np.eye(2), np.diag([1.0, 3.0]))
-    start, steps, rate = np.array([0.5, 0.5]), np.array([0, 1, 3, 10]), 0.05
-    path = model.relaxation(steps, start, rate)
-    w = reference.train_reference(model, rate, 32, 0, 4000, 10, np.random.default_rng(12), np.diag(start), steps)
-    xi = w[:, 1:, range(2), range(2)].reshape(4000, -1)  # the mean of W relaxes exactly so
-    assert worst(xi, np.sqrt(path[1:]).ravel()) < 4.5  # 6 numbers: false alarm 4e-5
-    continuous = 2 - 1.5 * np.exp(-np.outer(steps[1:], [rate, 9 * rate])).ravel()
-    assert worst(xi, continuous) > 10
-    np.testing.assert_allclose(path[0], start**2, rtol=1e-12)
-
-
-def test_fixed_data_set_repeats_its_noise():
-    rate, batch, size = 0.1, 32, 32 * 20
-    model = TeacherStudent(2 * np.eye(2), gradient_noise=0.1, dataset_size=size)
-    w = reference.train_reference(model, rate, batch, 0, 2000, 100, np.random.default_rng(13), weights=model.teacher)[:, 0]
-    q = 0.9 ** (size // batch)
-    measured = (w[:, 0, 1] ** 2).mean()
-    fresh = model.weight_covariance(rate, batch)[0, 1, 0, 1]
-    # error 3%, and the factor (1 + q)/(1 - q) = 1.28 leaves out data noise (2%): five errors on either side
-    assert measured == pytest.approx(fresh * (1 + q) / (1 - q), rel=0.15)
-    assert measured > 1.1 * fresh
-
-
-@pytest.mark.parametrize("gibbs_steps", [1, math.inf])
-def test_rbm_width_and_mean_shift(gibbs_steps):
-    model = GaussianRBM.scalar_field(2, mass=2.0, mu=4.0, gibbs_steps=gibbs_steps)  # kappa 4 and 8, x = 8 and 12
-    rate, batch, replicas = 0.02, 8, 1000
-    burn = int(4 / model.relaxation_rates(rate).min())
-    start = np.array([[math.sqrt(12) + math.sqrt(8), math.sqrt(12) - math.sqrt(8)]] * 2) / 2
-    start[1] = start[1, ::-1]
-    record = range(burn, burn + 1001, 20)
-    w = reference.train_reference(
-        model, rate, batch, 0, replicas, record[-1], np.random.default_rng(14), weights=start, record_steps=record
-    )
-    x = spectra(w)
-    shift = x.mean(1) - model.fixed_point()
-    predicted = model.mean_shift(rate, batch)
-    assert worst(shift, predicted) < 4.2  # false alarm 5e-5; the next order is below the error
-    assert worst(shift, -predicted) > 6 and worst(shift, 0 * predicted) > 4.2
-    spread = ((x - x.mean((0, 1))) ** 2).mean(1)
-    width = model.stationary_widths(rate, batch)
-    # leading order: finite steps alone make the variances 1 + alpha x/kappa^2 = 1.0025 and 1.015; error 1%
-    np.testing.assert_allclose(spread.mean(0), width**2, rtol=0.05)
-    assert worst(spread, 1.1 * width**2) > 4

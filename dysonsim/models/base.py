@@ -54,7 +54,7 @@ class Model(ABC):
 
     @abstractmethod
     def noise(self, x: np.ndarray, learning_rate: float, batch_size: int) -> np.ndarray:
-        """Noise strengths g_ij per SGD step, shape (n, n), symmetric, >= 0: g_ij^2 = Var dX_ij, 2 g_ii^2 = Var dX_ii."""
+        """Noise strengths g_ij per SGD step, shape (n, n), symmetric: g_ij^2 = Var dX_ij, 2 g_ii^2 = Var dX_ii."""
 
     @abstractmethod
     def stationary_widths(self, learning_rate: float, batch_size: int) -> np.ndarray:

@@ -159,8 +159,8 @@ class GaussianRBM(Model):
     def noise(self, x: np.ndarray, learning_rate: float, batch_size: int) -> np.ndarray:
         """Noise strengths g_ij per SGD step, shape (n, n), to leading order in alpha.
 
-        g_ij^2 = alpha^2 s2^2 (x_i + x_j)^2 c_ij / (|B| k_i k_j), with c_ij = (1 + r)/(1 - r), r = (a_i a_j)^gibbs_steps,
-        a_i = sigma^2 x_i/mu^2, the factor by which the persistence of the chains raises the noise summed over many
+        g_ij^2 = alpha^2 s2^2 (x_i + x_j)^2 c_ij / (|B| k_i k_j), c_ij = (1 + r)/(1 - r), r = (a_i a_j)^gibbs_steps,
+        a_i = sigma^2 x_i/mu^2: the factor by which the persistence of the chains raises the noise summed over many
         steps; one single step has c_ij = 1, and so has gibbs_steps = inf. Holds where levels move little in the
         1/(1 - r) steps that a chain remembers.
         """
@@ -170,11 +170,12 @@ class GaussianRBM(Model):
         return np.asarray(np.sqrt(g2))
 
     def stationary_widths(self, learning_rate: float, batch_size: int) -> np.ndarray:
-        """sigma_i = sqrt(2 (alpha/|B|) (mu^2 - kappa_i) c_ii) / sigma, leading order in alpha/|B|: the linear scaling rule.
+        """Linear scaling rule, leading order in alpha/|B|: sigma_i = sqrt(2 (alpha/|B|) (mu^2 - kappa_i) c_ii) / sigma.
 
-        c_ii as in `noise`. Relative corrections of the width: + alpha sigma^2 x_i/(2 kappa_i^2) at c = 1, because SGD makes
-        finite steps, and - O(n alpha/|B|) from the other modes. For 10 modes, mu = 3, |B| = 16 and 3 Gibbs steps measured
-        spacings lie 1 to 3% below at alpha = 0.02 and 8 to 14% at 0.1. Levels that are not learnt have width 0.
+        c_ii as in `noise`. Relative corrections: + alpha sigma^4 x_i/(2 kappa_i^2) of the width at c = 1, because
+        SGD makes finite steps, and O(n alpha/|B|) from the other modes, negative in the papers' range: for 10 modes,
+        mu = 3, |B| = 16, 3 Gibbs steps the measured spacings lie 1 to 3% below at alpha = 0.02, 5 to 14% at 0.1.
+        Levels that are not learnt have width 0.
         """
         alpha, batch = self._rates(learning_rate, batch_size)
         y, _ = self._scaled(self.fixed_point())
@@ -206,8 +207,8 @@ class GaussianRBM(Model):
         (alpha/2|B|)[(kappa_i/x_i) sum_m x_m(1 + delta_im)/kappa_m - (mu^2/x_i) sum_m (x_i + x_m)(1 + delta_im)/kappa_m
         + sum_{j in other wells} (x_i + x_j)/(x_i - x_j)]; here the correlations between the chains and H that a finite
         number of Gibbs steps brings are kept as well. Valid where wells are farther apart than they are wide and
-        n alpha/|B| is small. It is *not* what Dyson Brownian motion with `drift` and `noise` gives: that one lets levels
-        of different wells repel as if their eigenvectors were free (the paper's closure), which is a larger shift.
+        n alpha/|B| is small. It is *not* what Dyson Brownian motion with `drift` and `noise` gives: there levels of
+        different wells repel as if their eigenvectors were free (the paper's closure), which is a larger shift.
         """
         alpha, batch = self._rates(learning_rate, batch_size)
         step = alpha * self.sigma**2
@@ -245,8 +246,9 @@ class GaussianRBM(Model):
         Without noise (exact for |B| -> inf): alpha sigma^4 (x_i + x_j)/(kappa_i kappa_j) < 2 c_ij for all learnt pairs;
         the memory of the chains filters the feedback and *raises* the limit by c_ij. With noise (rule of thumb): the
         levels must stay below mu^2/sigma^2, where K loses positivity, so that kappa_i > 3 sigma^2 sigma_i with the
-        leading-order widths. Measured with 10 modes and mu = 3 (16 networks, hundreds of steps, |B| = 1 and 4), the first
-        networks diverge at 2.2 to 2.7 widths for 3 Gibbs steps, 1.7 for 1, 2.8 to 3.6 for inf; longer or larger runs need more.
+        leading-order widths. Measured with 10 modes and mu = 3 (16 networks, hundreds of steps, |B| = 1 and 4), the
+        first networks diverge at 2.2 to 2.7 widths for 3 Gibbs steps, at 1.7 for 1 and at 2.8 to 3.6 for inf; longer or
+        larger runs need more room.
         """
         batch = self.check_batch_size(batch_size)
         return min(self._deterministic_limit(), self._noise_limit(batch))
@@ -258,9 +260,9 @@ class GaussianRBM(Model):
         margin = 3 * math.sqrt(noise / alpha)
         return (
             f"learning_rate = {alpha:g} is {'above' if alpha >= min(limit, noise) else 'below'} the stability limit "
-            f"{min(limit, noise):.4g} at batch_size = {batch} ({limit:.4g} without noise, {noise:.4g} with it): K = mu^2 - "
-            f"sigma^2 X with mu = {self.mu:g} loses positivity {margin:.3g} standard deviations above the fixed point, "
-            f"and 3 or fewer end a run"
+            f"{min(limit, noise):.4g} at batch_size = {batch} ({limit:.4g} without noise, {noise:.4g} with it): "
+            f"K = mu^2 - sigma^2 X with mu = {self.mu:g} loses positivity {margin:.3g} standard deviations above the "
+            f"fixed point, and 3 or fewer end a run"
         )
 
     def _deterministic_limit(self) -> float:
@@ -285,7 +287,9 @@ class GaussianRBM(Model):
         y = self.sigma**2 * self._levels(x)
         k = self.mu**2 - y
         if (k <= 0).any():
-            raise ValueError(f"x = {np.asarray(x)}: must be < mu^2/sigma^2 = {(self.mu / self.sigma) ** 2:g}, else K is not positive")
+            raise ValueError(
+                f"x = {np.asarray(x)}: must be < mu^2/sigma^2 = {(self.mu / self.sigma) ** 2:g}, else K is not positive"
+            )
         return y, k
 
     def _memory(self, y: np.ndarray) -> np.ndarray:

@@ -97,7 +97,7 @@ class LinearModel(Model):
         return batch
 
     def fixed_point(self) -> np.ndarray:
-        """Squares of the teacher's singular values, shape (n,), ascending. Exact for the mean of W at any alpha, |B|."""
+        """Squares of the teacher's singular values, ascending, shape (n,). W_t is the exact mean of W."""
         self._modes()
         return self._frame.xi**2
 
@@ -230,12 +230,16 @@ class LinearModel(Model):
         For a 2 x 2 teacher xi 1 the singular values of W are those of xi + (E + E^T)/2 to first order in E/xi, and in
         the eigenbasis of Z^T Z (z^2 ascending: std11 >= std22 for gradient noise) that matrix has these entries.
         E_12 and E_21 relax at different rates but share their noise; leading order
-        std12^2 = (alpha gradient_noise^2/4|B|) [1/(2 z_1^2) + 1/(2 z_2^2) + 2/(z_1^2 + z_2^2)]. The entries are taken as
-        independent: data noise correlates the diagonal ones at relative order alpha/|B|, which is left out.
+        std12^2 = (alpha gradient_noise^2/4|B|) [1/(2 z_1^2) + 1/(2 z_2^2) + 2/(z_1^2 + z_2^2)]. The entries are taken
+        as independent: data noise correlates the diagonal ones at relative order alpha/|B|, which is left out.
         ValueError for other teachers.
         """
         xi = float(self.teacher[0, 0])
-        if self.weight_shape != (2, 2) or not np.allclose(self.teacher, xi * np.eye(2), rtol=0, atol=1e-9 * abs(xi)) or xi == 0:
+        if (
+            self.weight_shape != (2, 2)
+            or not np.allclose(self.teacher, xi * np.eye(2), rtol=0, atol=1e-9 * abs(xi))
+            or xi == 0
+        ):
             raise ValueError(f"teacher = {self.teacher.tolist()}: must be a non-zero multiple of the 2 x 2 unit matrix")
         var11, var22 = (self._covariance(learning_rate, batch_size, i, i, i, i) for i in (0, 1))
         _, var_y, _ = self._pair_moments(learning_rate, batch_size, 0, 1)
@@ -244,8 +248,8 @@ class LinearModel(Model):
     def max_learning_rate(self, batch_size: int) -> float:
         """2/(z_max^2 (1 + (n + 1)/|B|)): exact limit of mean-square stability with fresh Gaussian samples.
 
-        Above it E||W - W_t||^2 grows: a row with z multiplies it by 1 - 2 g + g^2 (1 + (n + 1)/|B|), g = alpha z^2. With
-        a fixed data set the limit depends on the set and is not this one.
+        Above it E||W - W_t||^2 grows: a row with z multiplies it by 1 - 2 g + g^2 (1 + (n + 1)/|B|), g = alpha z^2.
+        With a fixed data set the limit depends on the set and is not this one.
         """
         batch = self.check_batch_size(batch_size)
         z2_max = float(np.linalg.eigvalsh(self.hessian)[-1])
@@ -256,9 +260,9 @@ class LinearModel(Model):
         alpha, batch = self._rates(learning_rate, batch_size)
         limit = self.max_learning_rate(batch)
         return (
-            f"learning_rate = {alpha:g} is {'above' if alpha >= limit else 'below'} the limit {limit:.4g} of mean-square "
-            f"stability at batch_size = {batch}, 2/(z_max^2 (1 + (n + 1)/batch_size)) with z_max^2 the largest eigenvalue "
-            f"of Z^T Z and n = {self.n} inputs"
+            f"learning_rate = {alpha:g} is {'above' if alpha >= limit else 'below'} the limit {limit:.4g} of "
+            f"mean-square stability at batch_size = {batch}, 2/(z_max^2 (1 + (n + 1)/batch_size)) with z_max^2 the "
+            f"largest eigenvalue of Z^T Z and n = {self.n} inputs"
         )
 
     @cached_property
@@ -297,8 +301,8 @@ class LinearModel(Model):
         z2, basis = self._hessian_modes
         if z2[0] <= 1e-12 * z2[-1]:
             raise ValueError(
-                f"output_layer: Z^T Z has eigenvalues {z2[0]:.3g} to {z2[-1]:.3g}: parts of W never reach the output, so there "
-                f"is no fixed point to predict; predictions need Z of full column rank"
+                f"output_layer: Z^T Z has eigenvalues {z2[0]:.3g} to {z2[-1]:.3g}: parts of W never reach the output, "
+                f"so there is no fixed point to predict; predictions need Z of full column rank"
             )
         return z2, basis
 
@@ -312,7 +316,10 @@ class LinearModel(Model):
         """
         limit = self.max_learning_rate(batch)
         if alpha >= limit:
-            raise ValueError(f"learning_rate = {alpha:g}: must be < {limit:.6g}; there is no stationary state. {self.stability(alpha, batch)}")
+            raise ValueError(
+                f"learning_rate = {alpha:g}: must be < {limit:.6g} for a stationary state: "
+                f"{self.stability(alpha, batch)}"
+            )
         z2, _ = self._modes()
         p, n = self.weight_shape
         lam = np.outer(1 - alpha * z2, 1 - alpha * z2)
@@ -359,8 +366,8 @@ class LinearModel(Model):
             scale = float(moments[:, :2].mean())
             if np.abs(moments - [scale, scale, 0]).max() > 1e-6 * scale:
                 raise ValueError(
-                    f"mean spacing of levels {group}: their noise is not isotropic (z^2 differ, or the teacher is not symmetric), "
-                    f"and no closed form is known for more than two such levels"
+                    f"mean spacing of levels {group}: their noise is not isotropic (z^2 differ, or the teacher is not "
+                    f"symmetric), and no closed form is known for more than two such levels"
                 )
             return math.sqrt(scale / 2) * mean_goe_spacing(len(group))
         var_d, var_y, cov_dy = moments[0]

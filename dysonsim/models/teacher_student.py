@@ -15,7 +15,7 @@ class TeacherStudent(LinearModel):
 
     W <- W + alpha [(W_t - W) C + (1/|B|) sum_b eta_b x_b^T + A]; symbols and noises as in dysonsim.models.linear.
     The observables are the singular values xi of W; for W_t = 2 1 (2 x 2) they are doubly degenerate with
-    sigma_xi^2 = (alpha gradient_noise^2/|B|)/(1 - alpha/2) and mean spacing sqrt(pi) sigma_xi to leading order in 1/|B|.
+    sigma_xi^2 = (alpha gradient_noise^2/|B|)/(1 - alpha/2), mean spacing sqrt(pi) sigma_xi, leading order in 1/|B|.
 
     Parameters
     ----------
