@@ -28,7 +28,9 @@ def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> 
     return number
 
 
-def real(name: str, value: Any, above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf) -> float:
+def real(
+    name: str, value: Any, above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf
+) -> float:
     """A finite real number, `> above`, `>= at_least` and `< below`."""
     bounds = [f"> {above:g}"] if above > -math.inf else []
     bounds += [f">= {at_least:g}"] if at_least > -math.inf else []

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -14,11 +12,11 @@ from dysonsim.backend import DEVICES, STILL_WELL, Ensemble, Kernel, driver, plai
 from dysonsim.backend.drivers import split_seed
 from dysonsim.kernels import rng
 from dysonsim.processes import SGD
+from dysonsim.rounds import advance_in_rounds
 from dysonsim.spectra import Run, fingerprint, singular_values
 
 __all__ = ["DivergenceError", "memory_needed", "simulate"]
 
-ROUND_SECONDS = 0.1  # how long one task of an ensemble should take: short enough for Ctrl-C, long enough to be cheap
 MAX_STEPS = 2**32 - 2  # the generator counts steps in 32 bits
 INITIAL_CHUNK = 4096  # networks whose initial weights are drawn at once
 
@@ -95,7 +93,7 @@ def simulate(
         names the model's stability limit, and the replica and step where that happened first.
     """
     if not isinstance(process, SGD):
-        raise TypeError(f"process = {process!r}: must be a process such as dysonsim.SGD(model, learning_rate, batch_size)")
+        raise TypeError(f"process = {process!r}: must be a process, dysonsim.SGD(model, learning_rate, batch_size)")
     replicas = _validate.integer("replicas", replicas, 1, 2**32 - 1)
     steps = _validate.integer("steps", steps, 1, MAX_STEPS)
     seed = _validate.integer("seed", seed, 0, 2**64 - 1)
@@ -124,19 +122,22 @@ def simulate(
     spectra = np.empty((replicas, len(recorded), n))
     weights = np.empty((replicas, len(recorded), p, n)) if keep_weights else None
 
+    defined = process.model.is_defined
+    outside: list[tuple[int, int]] = []  # (step, replica) of recorded weights that are no model
+
     def snapshot(index: int, record: int) -> None:
         a, b = ranges[index]
         w = ensembles[index].state()[:, : kernel.weights].reshape(-1, p, n)
         spectra[a:b, record] = singular_values(w)
+        outside.extend((int(recorded[record]), a + int(r)) for r in np.flatnonzero(~defined(spectra[a:b, record])))
         if weights is not None:
             weights[a:b, record] = w
 
-    first_record = int(len(recorded) > 0 and recorded[0] == 0)
-    if first_record:
-        for index in range(len(ensembles)):
-            snapshot(index, 0)
-    stops = [*recorded[first_record:].tolist(), steps]
-    _advance_all(process, ensembles, ranges, begin, stops, len(recorded) - first_record, first_record, snapshot, workers, progress)
+    def check() -> None:
+        _check_left(process, ensembles, outside)
+
+    marks = list(enumerate(recorded.tolist()))
+    advance_in_rounds(ensembles, begin, steps, marks, snapshot, check, workers, progress)
 
     state = np.concatenate([ensemble.state() for ensemble in ensembles])
     if resume is not None:
@@ -244,59 +245,10 @@ def _split(replicas: int, width: int, unit: int, workers: int) -> list[tuple[int
     return [(a, min(a + size, replicas)) for a in range(0, replicas, size)]
 
 
-def _advance_all(
-    process: SGD,
-    ensembles: Sequence[Ensemble],
-    ranges: Sequence[tuple[int, int]],
-    begin: int,
-    stops: Sequence[int],
-    records: int,
-    first_record: int,
-    snapshot: Callable[[int, int], None],
-    workers: int,
-    progress: bool | None,
-) -> None:
-    """Bring all ensembles from step `begin` to the last of `stops`, recording at the first `records` of them.
-
-    They advance in rounds of a fraction of a second, and all reach the end of a round before the next begins: so the
-    first divergence is found whatever the threads do, and Ctrl-C is heard.
-    """
-    from tqdm import tqdm
-
-    def task(index: int, start: int, marks: Sequence[tuple[int, int]], end: int) -> None:
-        for record, stop in marks:
-            ensembles[index].advance(start, stop - start)
-            snapshot(index, record)
-            start = stop
-        ensembles[index].advance(start, end - start)
-
-    done, record, size, total = begin, 0, 16, stops[-1]
-    bar = tqdm(total=total - begin, unit="step", disable={None: None, True: False, False: True}[progress], delay=3.0)
-    pool = ThreadPoolExecutor(workers)
-    try:
-        while done < total:
-            end = min(done + size, total)
-            marks = []
-            while record < records and stops[record] <= end:
-                marks.append((record + first_record, stops[record]))
-                record += 1
-            began = time.perf_counter()
-            for future in [pool.submit(task, index, done, marks, end) for index in range(len(ensembles))]:
-                future.result()
-            seconds = (time.perf_counter() - began) * workers / max(workers, len(ensembles))
-            _check_left(process, ensembles, ranges)
-            size = max(1, int(size * min(4.0, max(0.25, ROUND_SECONDS / max(seconds, 1e-6)))))
-            bar.update(end - done)
-            done = end
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        bar.close()
-
-
-def _check_left(process: SGD, ensembles: Sequence[Ensemble], ranges: Sequence[tuple[int, int]]) -> None:
+def _check_left(process: SGD, ensembles: Sequence[Ensemble], outside: Sequence[tuple[int, int]]) -> None:
     """Raise DivergenceError for the earliest step at which a network left, and the lowest replica among those."""
-    left = [(int(marks.min()), a + int(marks.argmin())) for e, (a, _) in zip(ensembles, ranges, strict=True) if (marks := e.left()).size]
-    step, replica = min(left)
+    left = np.concatenate([ensemble.left() for ensemble in ensembles])
+    step, replica = min([(int(left.min()), int(left.argmin())), *outside])
     if step < STILL_WELL:
         why = process.model.stability(process.learning_rate, process.batch_size)
         raise DivergenceError(f"replica {replica} diverged at step {step}: {why}", replica, step)

@@ -91,7 +91,8 @@ class Run:
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.singular_values.shape))
-        return f"<Run of {self.process}: {shape} (replicas x records x n), seed {self.seed}, {self.dtype} on {self.device}>"
+        how = f"seed {self.seed}, {self.dtype} on {self.device}"
+        return f"<Run of {self.process}: {shape} (replicas x records x n), {how}>"
 
     def record(self, step: int) -> int:
         """Index of the record taken at `step`; ValueError if there is none."""
@@ -132,7 +133,7 @@ class Run:
         if self.weights is not None:
             arrays["weights"] = self.weights
         with open(path, "wb") as file:
-            np.savez(file, about=np.array(json.dumps(about)), **arrays)
+            np.savez(file, **arrays, about=np.array(json.dumps(about)))  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | PathLike[str], process: SGD) -> Run:

@@ -16,7 +16,8 @@ The names that every target has:
 - ``jit``: the decorator of the functions that kernels are made of; ``number``: the scalar float type.
 - ``load(a, i)``, ``store(a, i, v)``: lane value number i of a flat array; ``part(a, first, count)``: a view of
   `count` lane values.
-- ``+ - * /`` and ``<`` between lane values and numbers; ``sqrt(v)``, ``sqrt_single(v)`` (float32); ``select(mask, a, b)``.
+- ``+ - * /`` and ``<`` between lane values and numbers; ``sqrt(v)``, ``sqrt_single(v)`` (float32);
+  ``select(mask, a, b)``; ``&`` between masks.
 - ``full(x)``: the number x in every lane; ``real(v)``: a float32 lane value in the float type of the run.
 - for random numbers: unsigned 32-bit lane values made with ``word(x)``, with ``+ - ^ & << >>``, ``nonzero(v)``,
   ``multiply_wide(a, b)`` (the high and the low half of the 64-bit product), ``shift_signed(v, bits)``, ``bits(v)`` and

@@ -7,6 +7,7 @@ Importing this file imports `numba.cuda`; nothing else in dysonsim does.
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
 from functools import cache
 from types import SimpleNamespace
@@ -25,15 +26,16 @@ from dysonsim.backend.drivers import (
     split_seed,
     to_blocks,
 )
+from dysonsim.backend.plain import unchanged
 
-SIMULATED = bool(config.ENABLE_CUDASIM)
+SIMULATED = bool(getattr(config, "ENABLE_CUDASIM", False))
 THREADS = 4 if SIMULATED else 64  # a block: whole warps, few enough to leave each thread its registers
 BLOCKS = 2 if SIMULATED else 1024  # of one ensemble: enough to fill a large card
 
 TEXT = LOOP_OVER_STEPS + '''
 def advance(blocks, scratch, reals, integers, first, count, first_replica, key0, key1, marks):
     b = cuda.blockIdx.x
-    replica = u32(first_replica + b * WIDTH + cuda.threadIdx.x)
+    replica = u32(first_replica + b * WIDTH + index())
     advance_block(blocks[b], scratch[b], reals, integers, first, count, replica, key0, key1, marks[b])
 '''
 
@@ -92,7 +94,8 @@ class CudaEnsemble:
         needed = blocks.nbytes + len(blocks) * kernel.scratch * THREADS * np.dtype(dtype).itemsize
         free = needed if SIMULATED else cuda.current_context().get_memory_info().free
         if needed > free:
-            raise MemoryError(f"{len(start)} networks need {needed / 2**30:.2f} GiB on the device, {free / 2**30:.2f} are free")
+            size = f"{needed / 2**30:.2f} GiB on the device, {free / 2**30:.2f} GiB are free"
+            raise MemoryError(f"{len(start)} networks need {size}: take fewer replicas at a time")
         return cls(
             run, len(start), first_replica, seed,
             cuda.to_device(blocks),
@@ -105,9 +108,9 @@ class CudaEnsemble:
     def advance(self, first: int, count: int) -> None:
         key0, key1 = split_seed(self.seed)
         with np.errstate(over="ignore"):  # the simulator's integers warn where the device's wrap
-            self.run[len(self.blocks), THREADS](
-                self.blocks, self.scratch, self.reals, self.integers, first, count, self.first_replica, key0, key1, self.marks
-            )
+            constants = self.reals, self.integers
+            counters = first, count, self.first_replica, key0, key1
+            self.run[len(self.blocks), THREADS](self.blocks, self.scratch, *constants, *counters, self.marks)
             cuda.synchronize()
 
     def state(self) -> np.ndarray:
@@ -132,21 +135,32 @@ def kernel_function(build, sizes: tuple, dtype: str, threads: int):
     return names["advance"]
 
 
+def device_thread():
+    """Number of the thread in its block."""
+    return cuda.threadIdx.x
+
+
+def simulated_thread() -> int:
+    """Number of the simulator's thread in its block, without `cuda.threadIdx`, which nested calls race for there."""
+    return threading.current_thread().threadIdx.x  # type: ignore[attr-defined]
+
+
 def lanes(dtype, threads: int) -> SimpleNamespace:
     """The lane functions of a CUDA thread; `dysonsim.backend` says what each name means."""
     number = np.dtype(dtype).type
     u32, u64, i32, f32 = np.uint32, np.uint64, np.int32, np.float32
-    device = cuda.jit(device=True)
+    device = unchanged if SIMULATED else cuda.jit(device=True)
+    thread = simulated_thread if SIMULATED else device(device_thread)
 
     @device
     def load(a, i):
-        return a[i * threads + cuda.threadIdx.x]
+        return a[i * threads + thread()]
 
     @device
     def store(a, i, v):
-        a[i * threads + cuda.threadIdx.x] = v
+        a[i * threads + thread()] = v
 
-    @device
+    @(unchanged if SIMULATED else cuda.jit(device=True, inline="always"))  # device functions cannot return views
     def part(a, first, count):
         return a[first * threads : (first + count) * threads]
 
@@ -168,7 +182,7 @@ def lanes(dtype, threads: int) -> SimpleNamespace:
 
     @device
     def index():
-        return u32(cuda.threadIdx.x)
+        return u32(thread())
 
     @device
     def multiply_wide(a, b):
@@ -200,7 +214,7 @@ def lanes(dtype, threads: int) -> SimpleNamespace:
         return f32(i32(v))
 
     return SimpleNamespace(
-        load=load, store=store, part=part, sqrt=sqrt, sqrt_single=sqrt_single, select=select, nonzero=nonzero,
-        index=index, multiply_wide=multiply_wide, shift_signed=shift_signed, full=as_number, real=as_number,
-        word=as_word, bits=bits, from_bits=from_bits, signed_to_single=signed_to_single,
+        jit=device, number=number, load=load, store=store, part=part, sqrt=sqrt, sqrt_single=sqrt_single,
+        select=select, nonzero=nonzero, index=index, multiply_wide=multiply_wide, shift_signed=shift_signed,
+        full=as_number, real=as_number, word=as_word, bits=bits, from_bits=from_bits, signed_to_single=signed_to_single,
     )  # fmt: skip

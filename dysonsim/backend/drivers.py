@@ -171,8 +171,9 @@ class HostEnsemble:
 
     def advance(self, first: int, count: int) -> None:
         key0, key1 = split_seed(self.seed)
-        integers = np.asarray(self.kernel.integers, np.int64)
-        self.run(self.blocks, self.scratch, self.reals, integers, first, count, self.first_replica, key0, key1, self.marks)
+        constants = self.reals, np.asarray(self.kernel.integers, np.int64)
+        counters = first, count, self.first_replica, key0, key1
+        self.run(self.blocks, self.scratch, *constants, *counters, self.marks)
 
     def state(self) -> np.ndarray:
         return from_blocks(self.blocks, self.width, self.networks)

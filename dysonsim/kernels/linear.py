@@ -1,10 +1,11 @@
 """One update of a linear network y = Z W x that learns a teacher y = Z W_t x + noise by stochastic gradient descent.
 
-    W <- W + alpha [ZtZ (W_t - W) C + (1/B) sum_b Zt eta_b x_bT + A],   C = (1/B) sum_b x_b x_bT    (PHYSICS, section 3, 4)
+    W <- W + alpha [ZtZ (W_t - W) C + (1/B) sum_b Zt eta_b x_bT + A],   C = (1/B) sum_b x_b x_bT
 
-with inputs x_b ~ N(0, 1), label noise eta_b ~ N(0, sigma_y^2) and gradient noise A, the mean of B independent matrices,
-which is one Gaussian matrix of standard deviation epsilon / sqrt(B): symmetric with sqrt(2) times that on the diagonal if
-W is square, of independent entries if not. TeacherStudent is the case Z = 1.
+(arXiv:2412.20496, sections 5 and 6) with inputs x_b ~ N(0, 1), label noise eta_b ~ N(0, sigma_y^2) and gradient
+noise A, the mean of B independent matrices, which is one Gaussian matrix of standard deviation epsilon / sqrt(B):
+symmetric with sqrt(2) times that on the diagonal if W is square, of independent entries if not. TeacherStudent is the
+case Z = 1.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One update of a Gaussian restricted Boltzmann machine by persistent contrastive divergence.
 
-    W <- W + alpha sigma^2 W (K_target^-1 - C),   C = (1/B) sum_b phi_b phi_bT                 (PHYSICS, section 2)
+    W <- W + alpha sigma^2 W (K_target^-1 - C),   C = (1/B) sum_b phi_b phi_bT           (arXiv:2412.20496, section 4)
 
 with B persistent chains phi_b, each moved by k Gibbs steps phi -> h -> phi before C is taken. One Gibbs step is
 linear and Gaussian, phi' = A phi + noise with A = sigma^2 WtW / mu^2 and noise covariance (1 + A) / mu^2, so that k
@@ -26,7 +26,7 @@ def scratch(n_visible: int, n_hidden: int) -> int:
 def build(lanes, n_visible: int, n_hidden: int, sampling: str):
     """One step on one target; sampling is "at_once", "step_by_step" or "fresh" (k = infinity)."""
     jit, number = lanes.jit, lanes.number
-    load, store, full, part, select = lanes.load, lanes.store, lanes.full, lanes.part, lanes.select
+    load, store, full, part = lanes.load, lanes.store, lanes.full, lanes.part
     matrix = algebra.build(lanes)
     tile, normals = matrix.tile, rng.build(lanes).normals
     gram, symmetric_product, cholesky = matrix.gram, matrix.symmetric_product, matrix.cholesky
