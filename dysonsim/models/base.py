@@ -44,6 +44,13 @@ class Model(ABC):
     def kernel(self, learning_rate: float, batch_size: int) -> Kernel:
         """What the kernel layer runs for one SGD step: the code, its compile-time sizes and its constants."""
 
+    def is_defined(self, singular_values: np.ndarray) -> np.ndarray:
+        """Whether weights with these singular values (..., n) are a model at all, shape (...); they need not be learnt.
+
+        Asked of every recorded spectrum: training that leaves the domain ends with a DivergenceError.
+        """
+        return np.isfinite(singular_values).all(axis=-1)
+
     @abstractmethod
     def fixed_point(self) -> np.ndarray:
         """Eigenvalues of X at the fixed point of gradient descent, shape (n,), ascending."""

@@ -128,6 +128,10 @@ class GaussianRBM(Model):
             scratch=rbm.scratch(n, p),
         )
 
+    def is_defined(self, singular_values: np.ndarray) -> np.ndarray:
+        """Whether K = mu^2 - sigma^2 X is positive, shape (...)."""
+        return np.asarray(self.sigma * singular_values[..., -1] < self.mu)
+
     @property
     def kappa(self) -> np.ndarray:
         """Eigenvalues of the target, shape (n,), *descending*: kappa[i] belongs to the level x_i."""
