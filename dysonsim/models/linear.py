@@ -31,6 +31,14 @@ class _Frame(NamedTuple):
     hessian: np.ndarray  # (n, n) left^T P left
 
 
+class _Response(NamedTuple):
+    """Coefficients of the stationary second moments of W - W_t, see `LinearModel._response`."""
+
+    identity: np.ndarray  # (p,)
+    plus: np.ndarray  # (p, p)
+    minus: np.ndarray  # (p, p)
+
+
 class LinearModel(Model):
     """Predictions of a linear network; subclasses are dataclasses with the four fields below and `hessian`.
 
@@ -156,7 +164,8 @@ class LinearModel(Model):
         ordered by ascending z^2 (the widest first), not to the sorted levels. Not valid for singular values that
         are not large against sigma_i; 0 for the levels that are identically 0 (more columns than rows).
         """
-        return np.sqrt([self._covariance(learning_rate, batch_size, i, i, i, i) for i in range(self.n)])
+        response = self._response(*self._rates(learning_rate, batch_size))
+        return np.sqrt([self._covariance(response, i, i, i, i) for i in range(self.n)])
 
     def stationary_widths(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """2 xi_i times `singular_value_widths`, shape (n,); same order, so 0 where the fixed point is 0."""
@@ -168,7 +177,8 @@ class LinearModel(Model):
         For a pair that of sqrt(D^2 + Y^2), D = E_11 - E_22, Y = E_12 + E_21 (an elliptic integral; sqrt(pi) sigma for
         TeacherStudent). For m > 2 levels that of the GOE, which needs equal widths: ValueError otherwise.
         """
-        return np.array([self._spacing(learning_rate, batch_size, group) for group in self.degenerate_groups()])
+        response = self._response(*self._rates(learning_rate, batch_size))
+        return np.array([self._spacing(response, group) for group in self.degenerate_groups()])
 
     def mean_spacings(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Mean spacing of x in every degenerate group, 2 xi times `singular_value_spacings`; same order."""
@@ -241,8 +251,9 @@ class LinearModel(Model):
             or xi == 0
         ):
             raise ValueError(f"teacher = {self.teacher.tolist()}: must be a non-zero multiple of the 2 x 2 unit matrix")
-        var11, var22 = (self._covariance(learning_rate, batch_size, i, i, i, i) for i in (0, 1))
-        _, var_y, _ = self._pair_moments(learning_rate, batch_size, 0, 1)
+        response = self._response(*self._rates(learning_rate, batch_size))
+        var11, var22 = (self._covariance(response, i, i, i, i) for i in (0, 1))
+        _, var_y, _ = self._pair_moments(response, 0, 1)
         return math.sqrt(var11), math.sqrt(var22), math.sqrt(var_y) / 2
 
     def max_learning_rate(self, batch_size: int) -> float:
@@ -252,7 +263,7 @@ class LinearModel(Model):
         With a fixed data set the limit depends on the set and is not this one.
         """
         batch = self.check_batch_size(batch_size)
-        z2_max = float(np.linalg.eigvalsh(self.hessian)[-1])
+        z2_max = float(self._hessian_modes[0][-1])
         return 2 / (z2_max * (1 + (self.n + 1) / batch)) if z2_max > 0 else math.inf
 
     def stability(self, learning_rate: float, batch_size: int) -> str:
@@ -306,7 +317,7 @@ class LinearModel(Model):
             )
         return z2, basis
 
-    def _response(self, alpha: float, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _response(self, alpha: float, batch: int) -> _Response:
         """Stationary second moments in the eigenbasis u_a of P, where the rows E_a of u^T E obey
 
         M_ab = E[E_a^T E_b] = lam M_ab + nu (tr M_ab + M_ab^T) + Q_ab, lam = (1 - alpha z_a^2)(1 - alpha z_b^2),
@@ -329,14 +340,13 @@ class LinearModel(Model):
         symmetric, skew = 1 - lam - nu, 1 - lam + nu
         identity = q / np.diag(symmetric - n * nu)
         if p != n:
-            return identity, np.zeros((p, p)), np.zeros((p, p))
+            return _Response(identity, np.zeros((p, p)), np.zeros((p, p)))
         identity = identity + g / n * (1 / np.diag(symmetric - n * nu) - 1 / np.diag(symmetric))
-        return identity, g / 2 * (1 / symmetric + 1 / skew), g / 2 * (1 / symmetric - 1 / skew)
+        return _Response(identity, g / 2 * (1 / symmetric + 1 / skew), g / 2 * (1 / symmetric - 1 / skew))
 
-    def _covariance(self, learning_rate: float, batch_size: int, i: int, j: int, k: int, m: int) -> float:
+    def _covariance(self, response: _Response, i: int, j: int, k: int, m: int) -> float:
         """Stationary Cov(F_ij, F_km) of F = left^T E right, the displacement in the teacher's basis."""
-        alpha, batch = self._rates(learning_rate, batch_size)
-        identity, plus, minus = self._response(alpha, batch)
+        identity, plus, minus = response
         basis, frame = self._modes()[1], self._frame
         li, lk = basis.T @ frame.left[:, i], basis.T @ frame.left[:, k]
         total = float((li * lk * identity).sum()) if j == m else 0.0
@@ -345,23 +355,23 @@ class LinearModel(Model):
             total += float((li * rm) @ plus @ (lk * rj) + (li * rj) @ minus @ (lk * rm))
         return total
 
-    def _pair_moments(self, learning_rate: float, batch_size: int, i: int, j: int) -> tuple[float, float, float]:
+    def _pair_moments(self, response: _Response, i: int, j: int) -> tuple[float, float, float]:
         """Var D, Var Y and Cov(D, Y) of D = F_ii - F_jj and Y = F_ij + F_ji: the gap is sqrt(D^2 + Y^2)."""
 
         def cov(a: int, b: int, c: int, d: int) -> float:
-            return self._covariance(learning_rate, batch_size, a, b, c, d)
+            return self._covariance(response, a, b, c, d)
 
         var_d = cov(i, i, i, i) + cov(j, j, j, j) - 2 * cov(i, i, j, j)
         var_y = cov(i, j, i, j) + cov(j, i, j, i) + 2 * cov(i, j, j, i)
         cov_dy = cov(i, i, i, j) + cov(i, i, j, i) - cov(j, j, i, j) - cov(j, j, j, i)
         return var_d, var_y, cov_dy
 
-    def _spacing(self, learning_rate: float, batch_size: int, group: tuple[int, ...]) -> float:
+    def _spacing(self, response: _Response, group: tuple[int, ...]) -> float:
         """Mean spacing of the singular values of one degenerate group."""
         from scipy.special import ellipe
 
         pairs = list(zip(group, group[1:] + group[:1], strict=True)) if len(group) > 2 else [group]
-        moments = np.array([self._pair_moments(learning_rate, batch_size, i, j) for i, j in pairs])
+        moments = np.array([self._pair_moments(response, i, j) for i, j in pairs])
         if len(group) > 2:
             scale = float(moments[:, :2].mean())
             if np.abs(moments - [scale, scale, 0]).max() > 1e-6 * scale:
