@@ -1,0 +1,62 @@
+"""Shared by the tests: a cache of their own for compiled kernels, the kernels' own random numbers, skips that show."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+import numpy as np
+import pytest
+from numba import njit
+
+from dysonsim.backend import vector
+from dysonsim.backend.cpu import WIDTH
+from dysonsim.backend.drivers import split_seed
+from dysonsim.kernels import rng
+
+
+@cache
+def compiled_generator(dtype: str):
+    """`normals` and `words` of the compiled generator, over as many blocks of replicas as the output holds."""
+    lanes = vector.lanes(dtype, WIDTH[dtype])
+    generator = rng.build(lanes)
+    normals, words, index, store = generator.normals, generator.words, lanes.index, lanes.store
+    width, u32 = WIDTH[dtype], np.uint32
+
+    @njit
+    def fill_normals(z, count, stream, step, first_replica, key0, key1):
+        for b in range(z.shape[0]):
+            normals(z[b], count, 0, stream, step, index() + u32(first_replica + b * width), key0, key1)
+
+    @njit
+    def fill_words(out, counter, replica, key0, key1):
+        a, b, c, d = words(counter[0], counter[1], counter[2], index() + u32(replica), key0, key1)
+        store(out, 0, a)
+        store(out, 1, b)
+        store(out, 2, c)
+        store(out, 3, d)
+
+    return fill_normals, fill_words
+
+
+def kernel_normals(count, stream, step, replicas, seed, dtype="float64", first_replica=0):
+    """The normals number 0 ... count - 1 that a CPU kernel draws from a stream: (replicas, count)."""
+    width, blocks = WIDTH[dtype], -(-count // 4)
+    z = np.empty((-(-replicas // width), 4 * blocks * width), dtype)
+    compiled_generator(dtype)[0](z, blocks, stream, step, first_replica, *split_seed(seed))
+    return z.reshape(len(z), -1, width).transpose(0, 2, 1).reshape(-1, 4 * blocks)[:replicas, :count]
+
+
+def pytest_collection_modifyitems(items):
+    """Tests marked gpu run where there is a device, and are skipped in sight of the reader where there is none."""
+    if not any("gpu" in item.keywords for item in items):
+        return
+    from dysonsim.backend.cuda import SIMULATED, why_not
+
+    reason = "the simulator is no GPU" if SIMULATED else why_not()
+    for item in items:
+        if "gpu" in item.keywords and reason:
+            item.add_marker(pytest.mark.skip(reason=f"no CUDA device: {reason[:80]}"))
+
+
+os.environ.setdefault("MPLBACKEND", "Agg")

@@ -1,0 +1,120 @@
+"""Kernels against the slow reference, fed with the kernels' own random numbers: the same weights to 1e-12."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import reference
+from conftest import kernel_normals
+
+import dysonsim as ds
+from dysonsim.kernels import rng
+
+SEED, REPLICAS, STEPS = 2**40 + 17, 11, 4
+
+
+def trained(model, learning_rate, batch, dtype="float64", steps=STEPS):
+    """Start and end weights of an ensemble as `simulate` trains it."""
+    sgd = ds.SGD(model, learning_rate, batch, init_scale=0.3)
+    run = ds.simulate(sgd, REPLICAS, steps, SEED, record_steps=[0, steps], keep_weights=True, dtype=dtype)
+    return run.weights[:, 0], run.weights[:, 1], run
+
+
+def normals(shape, stream, step):
+    count = math.prod(shape)
+    return kernel_normals(count, stream, step, REPLICAS, SEED).reshape(REPLICAS, *shape)
+
+
+def ring(n, n_hidden=None, **options):
+    return ds.GaussianRBM.scalar_field(n, mass=1.5, mu=2.8, sigma=0.9, n_hidden=n_hidden, **options)
+
+
+# Sizes: even, odd, wide, tall, a batch of one, batches that are no multiple of the chunks, single and many Gibbs steps.
+RBM = [
+    (ring(4, gibbs_steps=1), 8),
+    (ring(5, 3, gibbs_steps=3), 7),
+    (ring(3, 6, gibbs_steps=6), 1),
+    (ring(10, gibbs_steps=13), 16),
+    (ring(4, 3, gibbs_steps=2, sampling="step_by_step"), 6),
+    (ring(3, 5, gibbs_steps=3, sampling="step_by_step"), 5),
+    (ring(5, 4, gibbs_steps=math.inf), 7),
+]
+
+
+@pytest.mark.parametrize(("model", "batch"), RBM)
+def test_rbm(model, batch):
+    w, end, _ = trained(model, 0.1, batch)
+    (p, n), w = model.weight_shape, w.copy()
+    chains = np.ones((REPLICAS, batch, n))
+    for s in range(STEPS):
+        for r in range(REPLICAS):
+            if model.gibbs_steps == math.inf:
+                chains[r] = reference.fresh_chains(w[r], normals((batch, n), rng.CHAIN, s)[r], model.mu, model.sigma)
+            elif model.sampling == "at_once":
+                z = normals((batch, n), rng.CHAIN, s)[r]
+                chains[r] = reference.at_once_chains(w[r], chains[r], z, model.mu, model.sigma, model.gibbs_steps)
+            else:
+                zh = [normals((batch, p), rng.HIDDEN + rng.STRIDE * g, s)[r] for g in range(model.gibbs_steps)]
+                zv = [normals((batch, n), rng.VISIBLE + rng.STRIDE * g, s)[r] for g in range(model.gibbs_steps)]
+                chains[r] = reference.gibbs_chains(w[r], chains[r], zh, zv, model.mu, model.sigma)
+            w[r] = reference.rbm_update(w[r], chains[r], model.target, model.sigma, 0.1)
+    np.testing.assert_allclose(end, w, rtol=1e-12, atol=1e-13)
+
+
+LINEAR = [(name, batch, size) for name in reference.LINEAR for batch, size in ((6, None), (1, None), (5, 15))]
+
+
+@pytest.mark.parametrize(("name", "batch", "size"), LINEAR)
+def test_linear(name, batch, size):
+    model = reference.LINEAR[name]
+    fields = {field: getattr(model, field) for field in model.__dataclass_fields__} | {"dataset_size": size}
+    model = type(model)(**fields)
+    w, end, _ = trained(model, 0.05, batch, steps=STEPS)
+    p, n = model.weight_shape
+    layer = model.layer
+    for s in range(STEPS):
+        t = s if size is None else s % (size // batch)
+        x = normals((batch, n), rng.DATA, t)
+        eta = model.label_noise * normals((batch, layer.shape[0]), rng.LABEL_NOISE, t)
+        drawn = normals((p * n if p != n else n * (n + 1) // 2,), rng.GRADIENT_NOISE, t)
+        for r in range(REPLICAS):
+            if p == n:  # the kernel fills the upper triangle by rows, the reference reads the lower one
+                square = np.zeros((n, n))
+                square[np.triu_indices(n)] = drawn[r]
+                noise = reference.gradient_matrix(square.T)
+            else:
+                noise = drawn[r].reshape(p, n)
+            noise = noise * model.gradient_noise / math.sqrt(batch)
+            w[r] = reference.linear_update(w[r], model.teacher, layer, x[r], eta[r], noise, 0.05)
+    np.testing.assert_allclose(end, w, rtol=1e-12, atol=1e-13)
+
+
+def test_a_wrong_sign_is_seen():
+    """The control of this file: the reference with the update reversed is far from the kernel."""
+    model = ring(4, gibbs_steps=1)
+    w, end, _ = trained(model, 0.1, 8, steps=1)
+    z = normals((8, 4), rng.CHAIN, 0)
+    start = np.ones((8, 4))
+    wrong = [
+        reference.rbm_update(a, reference.at_once_chains(a, start, b, 2.8, 0.9, 1), model.target, 0.9, -0.1)
+        for a, b in zip(w, z, strict=True)
+    ]
+    assert np.abs(end - wrong).max() > 1e-3
+
+
+@pytest.mark.parametrize("model", [RBM[1][0], RBM[4][0], RBM[6][0], reference.LINEAR["wide"]])
+def test_float32_is_float64_rounded(model):
+    _, double, _ = trained(model, 0.05, 7)
+    _, single, run = trained(model, 0.05, 7, "float32")
+    assert run.state.dtype == np.float32
+    np.testing.assert_allclose(single, double, rtol=0, atol=2e-5)
+    assert np.abs(single - double).max() > 0
+
+
+def test_initial_weights_are_standard_normals_of_the_initial_stream():
+    w, _, run = trained(ring(4, gibbs_steps=1), 0.1, 8)
+    drawn = kernel_normals(16, rng.INITIAL, 0, REPLICAS, SEED).reshape(REPLICAS, 4, 4)
+    np.testing.assert_allclose(w, 0.3 * drawn, rtol=2e-6, atol=1e-6)
+    assert run.state.shape == (REPLICAS, 16 + 8 * 4)
