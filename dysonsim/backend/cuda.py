@@ -10,6 +10,7 @@ import math
 import threading
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,6 +66,8 @@ class CudaDriver:
 
 def why_not() -> str:
     """What stands in the way of a device, in words; empty if nothing does."""
+    if not SIMULATED and find_spec("numba_cuda") is None:  # the target within Numba itself lacks what kernels need
+        return "the package numba-cuda is not installed"
     try:
         if cuda.is_available():
             return ""
