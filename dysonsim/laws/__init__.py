@@ -1,0 +1,22 @@
+"""Closed-form laws that spectra are compared with. This package imports nothing else of dysonsim."""
+
+from .base import Law
+from .marchenko_pastur import MarchenkoPastur, MarchenkoPasturSingular
+from .normal import Normal
+from .semicircle import Semicircle
+from .surmise import WignerSurmise
+from .two_by_two import SymmetricTwoByTwo
+from .two_level import TwoLevel
+from .two_species import TwoSpecies
+
+__all__ = [
+    "Law",
+    "MarchenkoPastur",
+    "MarchenkoPasturSingular",
+    "Normal",
+    "Semicircle",
+    "SymmetricTwoByTwo",
+    "TwoLevel",
+    "TwoSpecies",
+    "WignerSurmise",
+]

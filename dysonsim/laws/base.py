@@ -1,0 +1,234 @@
+"""What every law offers: the interface of scipy.stats distributions on frozen, validated parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .numerics import real
+
+
+@dataclasses.dataclass(frozen=True)
+class Law(ABC):
+    """A probability law of one real variable. Its dataclass fields are its parameters.
+
+    The methods follow scipy.stats: they work on an array of any shape and return float64, a scalar gives a
+    float, NaN gives NaN, and probabilities outside [0, 1] give NaN. `law.cdf` can be handed to
+    scipy.stats.kstest. An instance iterates over its parameters: ``loc, scale = TwoLevel.fit(x)``.
+
+    A new law is a frozen dataclass that names its fields in `shape` and `_positive` and supplies `_logpdf`,
+    `_cdf`, `_sf`, `_ppf`, `_isf`, `_sample`, `mean`, `var` and `_estimate`; the underscored ones receive
+    flat float64 arrays that lie inside the support (probabilities: strictly between 0 and 1). A law that is
+    symmetric about its parameter `loc` needs less: see `SymmetricLaw`.
+    """
+
+    shape: ClassVar[tuple[str, ...]] = ()
+    """Names of the parameters that `fit` estimates unless they are held fixed."""
+    _positive: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, self._checked(field.name, getattr(self, field.name)))
+
+    @classmethod
+    def _checked(cls, name: str, value: Any) -> float:
+        return real(name, value, above=0.0 if name in cls._positive else -math.inf)
+
+    # ---- parameters ------------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """Name and value of every parameter, in the order of the constructor."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self.parameters.values())
+
+    def replace(self, **changes: float) -> Self:
+        """The same law with some parameters changed; ValueError for a name that is not a parameter."""
+        self._check_names(changes)
+        return dataclasses.replace(self, **changes)
+
+    @classmethod
+    def _check_names(cls, given: Mapping[str, Any]) -> None:
+        allowed = [field.name for field in dataclasses.fields(cls)]
+        for name in given:
+            if name not in allowed:
+                raise ValueError(f"{name} is no parameter of {cls.__name__}: must be one of {', '.join(allowed)}")
+
+    # ---- the law ---------------------------------------------------------------------------------
+
+    def support(self) -> tuple[float, float]:
+        """The smallest interval that holds all of the probability."""
+        return -math.inf, math.inf
+
+    def pdf(self, x: ArrayLike) -> Any:
+        """Probability density at x."""
+        return self._inside_support(self._pdf, x, 0.0, 0.0)
+
+    def logpdf(self, x: ArrayLike) -> Any:
+        """Natural logarithm of the density; finite in the tails where the density itself underflows."""
+        return self._inside_support(self._logpdf, x, -math.inf, -math.inf)
+
+    def cdf(self, x: ArrayLike) -> Any:
+        """P(X <= x), to full relative accuracy in the left tail."""
+        return self._inside_support(self._cdf, x, 0.0, 1.0)
+
+    def sf(self, x: ArrayLike) -> Any:
+        """P(X > x), to full relative accuracy in the right tail: not computed as 1 - cdf."""
+        return self._inside_support(self._sf, x, 1.0, 0.0)
+
+    def ppf(self, q: ArrayLike) -> Any:
+        """The inverse of `cdf`; ppf(0) and ppf(1) are the ends of the support."""
+        low, high = self.support()
+        return self._inside_unit(self._ppf, q, low, high)
+
+    def isf(self, q: ArrayLike) -> Any:
+        """The inverse of `sf`; more accurate than ppf(1 - q) in the right tail."""
+        low, high = self.support()
+        return self._inside_unit(self._isf, q, high, low)
+
+    @abstractmethod
+    def mean(self) -> float:
+        """Expectation."""
+
+    @abstractmethod
+    def var(self) -> float:
+        """Variance."""
+
+    def std(self) -> float:
+        """Standard deviation."""
+        return math.sqrt(self.var())
+
+    def median(self) -> float:
+        """The point with half of the probability below it."""
+        return float(self.ppf(0.5))
+
+    def rvs(self, size: int | tuple[int, ...] | None = None, random_state: Any = None) -> Any:
+        """Independent random variates, drawn by the construction that defines the law, not by inverting cdf.
+
+        Parameters
+        ----------
+        size : int, tuple of int or None
+            None gives one float.
+        random_state : None, int, numpy.random.SeedSequence or numpy.random.Generator
+            Whatever numpy.random.default_rng accepts.
+        """
+        rng = np.random.default_rng(random_state)
+        shape = (1,) if size is None else np.empty(size, dtype=np.void).shape
+        sample = self._sample(math.prod(shape), rng)
+        return float(sample[0]) if size is None else sample.reshape(shape)
+
+    # ---- data ------------------------------------------------------------------------------------
+
+    def loglikelihood(self, data: ArrayLike) -> float:
+        """Sum of logpdf over the data; -inf if any lies outside the support. ValueError as in `fit`."""
+        return float(np.sum(self._log_terms(finite_data(data))))
+
+    @classmethod
+    def fit(cls, data: ArrayLike, **fixed: float) -> Self:
+        """Maximum-likelihood estimate of the parameters in `shape`.
+
+        Standard errors, and p-values that know that parameters were fitted, come from `dysonsim.compare`. The
+        data are treated as independent; several levels of one matrix are not, which leaves the estimate
+        consistent but makes naive errors wrong.
+
+        Parameters
+        ----------
+        data : array of any shape
+            Read as one flat sample.
+        **fixed : float
+            Parameters to hold at a given value.
+
+        Returns
+        -------
+        An instance of the class, which can be unpacked: ``loc, scale = TwoLevel.fit(x)``.
+
+        Raises
+        ------
+        ValueError
+            No data, data that are not finite or lie outside the support, data without spread, an unknown
+            name in `fixed` or a value that is not allowed there, nothing left to fit.
+        """
+        cls._check_names(fixed)
+        fixed = {name: cls._checked(name, value) for name, value in fixed.items()}
+        if all(name in fixed for name in cls.shape):
+            raise ValueError(f"all of {', '.join(cls.shape)} are fixed: leave at least one parameter to fit")
+        return cls(**{**fixed, **cls._estimate(finite_data(data), fixed)})
+
+    # ---- what a law supplies ---------------------------------------------------------------------
+
+    def _pdf(self, x: np.ndarray) -> np.ndarray:
+        return np.exp(self._logpdf(x))
+
+    def _log_terms(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(self.logpdf(x))
+
+    @abstractmethod
+    def _logpdf(self, x: np.ndarray) -> np.ndarray: ...
+
+    @abstractmethod
+    def _cdf(self, x: np.ndarray) -> np.ndarray: ...
+
+    @abstractmethod
+    def _sf(self, x: np.ndarray) -> np.ndarray: ...
+
+    @abstractmethod
+    def _ppf(self, q: np.ndarray) -> np.ndarray: ...
+
+    @abstractmethod
+    def _isf(self, q: np.ndarray) -> np.ndarray: ...
+
+    @abstractmethod
+    def _sample(self, size: int, rng: np.random.Generator) -> np.ndarray: ...
+
+    @classmethod
+    @abstractmethod
+    def _estimate(cls, x: np.ndarray, fixed: dict[str, float]) -> dict[str, float]:
+        """The fitted parameters by name (those in `shape` and not in `fixed`)."""
+
+    # ---- arrays in, arrays out -------------------------------------------------------------------
+
+    def _inside_support(
+        self, function: Callable[[np.ndarray], np.ndarray], x: ArrayLike, below: float, above: float
+    ) -> Any:
+        values = np.asarray(x, dtype=np.float64)
+        low, high = self.support()
+        inside = (values >= low) & (values <= high) & np.isfinite(values)
+        # what is left of the support is below; what is not inside otherwise is above (or not a number)
+        result = np.where((values < low) | (values == -math.inf), below, above)
+        result[np.isnan(values)] = np.nan
+        if inside.any():
+            with np.errstate(over="ignore"):  # squares of x beyond 1e154: the density is 0 there
+                result[inside] = function(values[inside])
+        return float(result) if values.ndim == 0 else result
+
+    def _inside_unit(
+        self, function: Callable[[np.ndarray], np.ndarray], q: ArrayLike, at_zero: float, at_one: float
+    ) -> Any:
+        values = np.asarray(q, dtype=np.float64)
+        result = np.full(values.shape, np.nan)
+        result[values == 0.0] = at_zero
+        result[values == 1.0] = at_one
+        inside = (values > 0.0) & (values < 1.0)
+        if inside.any():
+            result[inside] = function(values[inside])
+        return float(result) if values.ndim == 0 else result
+
+
+def finite_data(data: ArrayLike) -> np.ndarray:
+    """The data as a flat float64 array; ValueError if there are none or one is not finite."""
+    x = np.asarray(data, dtype=np.float64).ravel()
+    if x.size == 0:
+        raise ValueError("data is empty: must hold at least one number")
+    finite = np.isfinite(x)
+    if not finite.all():
+        where = int(np.argmin(finite))
+        raise ValueError(f"data[{where}] = {x[where]}: every datum must be finite")
+    return x
