@@ -82,3 +82,10 @@ def choice(name: str, value: Any, allowed: Collection[Any]) -> Any:
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} = {value!r}: must be one of {', '.join(repr(a) for a in allowed)}")
     return value
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} = {value!r}: must be True or False")
+    return bool(value)

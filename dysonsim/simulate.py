@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -89,8 +90,13 @@ def simulate(
     RuntimeError
         If device is "cuda" and no CUDA device can be used.
     DivergenceError
-        If a network leaves the domain where its model is defined (the learning rate is too large, say); the message
-        names the model's stability limit, and the replica and step where that happened first.
+        If a network runs away (the learning rate is too large, say); the message names the model's stability limit, and
+        the replica and step where that happened first.
+
+    Warns
+    -----
+    RuntimeWarning
+        If recorded weights are outside the model's domain (an RBM whose K is not positive) though training recovers.
     """
     if not isinstance(process, SGD):
         raise TypeError(f"process = {process!r}: must be a process, dysonsim.SGD(model, learning_rate, batch_size)")
@@ -99,6 +105,9 @@ def simulate(
     seed = _validate.integer("seed", seed, 0, 2**64 - 1)
     _validate.choice("dtype", dtype, ("float64", "float32"))
     _validate.choice("device", device, DEVICES)
+    keep_weights = _validate.flag("keep_weights", keep_weights)
+    if progress is not None and not isinstance(progress, bool):
+        raise TypeError(f"progress = {progress!r}: must be True, False or None")
     threads = _usable_cores() if threads is None else _validate.integer("threads", threads, 1)
     kernel = process.kernel()
     begin = 0 if resume is None else _check_resume(resume, process, replicas, steps, seed, dtype, keep_weights)
@@ -134,10 +143,12 @@ def simulate(
             weights[a:b, record] = w
 
     def check() -> None:
-        _check_left(process, ensembles, outside)
+        _check_left(process, ensembles)
 
     marks = list(enumerate(recorded.tolist()))
     advance_in_rounds(ensembles, begin, steps, marks, snapshot, check, workers, progress)
+    if outside:
+        _warn_outside(process, sorted(outside), replicas)
 
     state = np.concatenate([ensemble.state() for ensemble in ensembles])
     if resume is not None:
@@ -245,10 +256,23 @@ def _split(replicas: int, width: int, unit: int, workers: int) -> list[tuple[int
     return [(a, min(a + size, replicas)) for a in range(0, replicas, size)]
 
 
-def _check_left(process: SGD, ensembles: Sequence[Ensemble], outside: Sequence[tuple[int, int]]) -> None:
+def _check_left(process: SGD, ensembles: Sequence[Ensemble]) -> None:
     """Raise DivergenceError for the earliest step at which a network left, and the lowest replica among those."""
     left = np.concatenate([ensemble.left() for ensemble in ensembles])
-    step, replica = min([(int(left.min()), int(left.argmin())), *outside])
+    replica = int(left.argmin())
+    step = int(left[replica])
     if step < STILL_WELL:
         why = process.model.stability(process.learning_rate, process.batch_size)
         raise DivergenceError(f"replica {replica} diverged at step {step}: {why}", replica, step)
+
+
+def _warn_outside(process: SGD, outside: Sequence[tuple[int, int]], replicas: int) -> None:
+    """Say that recorded networks were, for a moment, no model: training goes on through it, statistics may not."""
+    (step, replica), networks = outside[0], len({replica for _, replica in outside})
+    why = process.model.stability(process.learning_rate, process.batch_size)
+    warnings.warn(
+        f"{networks} of {replicas} networks were outside the model's domain when recorded, the first of them replica "
+        f"{replica} at step {step}: {why}",
+        RuntimeWarning,
+        stacklevel=3,
+    )

@@ -118,8 +118,10 @@ class Run:
         (replicas, len(group) - 1) array
         """
         levels = list(group)
-        if len(levels) < 2 or levels != list(range(levels[0], levels[0] + len(levels))):
-            raise ValueError(f"group = {group!r}: must be two or more neighbouring level indices, ascending")
+        n = self.singular_values.shape[-1]
+        if len(levels) < 2 or levels not in [list(range(a, a + len(levels))) for a in range(n - len(levels) + 1)]:
+            allowed = f"two or more neighbouring level indices from 0 to {n - 1}, ascending"
+            raise ValueError(f"group = {group!r}: must be {allowed}")
         spectrum = self.singular_values if singular else self.eigenvalues
         return np.diff(spectrum[:, record, levels], axis=-1)
 

@@ -25,9 +25,10 @@ class Model(ABC):
     """A network that SGD trains, with its predictions.
 
     Subclasses are frozen dataclasses declared with ``eq=False, repr=False`` (this class compares array fields by
-    value and prints them by shape). They implement the abstract members below and nothing else is needed for the
-    host side. All predictions are for one set of levels in ascending order of x; every method states its order of
-    approximation. Batch sizes and learning rates are checked, ValueError otherwise.
+    value and prints them by shape). To be trained a model needs `weight_shape` and `kernel`; the predictions are there
+    for those that it can state, and raise NotImplementedError otherwise. All predictions are for one set of levels in
+    ascending order of x; every method states its order of approximation. Batch sizes and learning rates are checked,
+    ValueError otherwise.
     """
 
     @property
@@ -47,48 +48,48 @@ class Model(ABC):
     def is_defined(self, singular_values: np.ndarray) -> np.ndarray:
         """Whether weights with these singular values (..., n) are a model at all, shape (...); they need not be learnt.
 
-        Asked of every recorded spectrum: training that leaves the domain ends with a DivergenceError.
+        Asked of every recorded spectrum, with a warning for those that are not.
         """
         return np.isfinite(singular_values).all(axis=-1)
 
-    @abstractmethod
     def fixed_point(self) -> np.ndarray:
         """Eigenvalues of X at the fixed point of gradient descent, shape (n,), ascending."""
+        raise self._unpredicted("fixed_point")
 
-    @abstractmethod
     def drift(self, x: np.ndarray, learning_rate: float, batch_size: int) -> np.ndarray:
         """Drift K_i of the levels per SGD step, shape (n,), without the repulsion of the levels."""
+        raise self._unpredicted("drift")
 
-    @abstractmethod
     def noise(self, x: np.ndarray, learning_rate: float, batch_size: int) -> np.ndarray:
         """Noise strengths g_ij per SGD step, shape (n, n), symmetric: g_ij^2 = Var dX_ij, 2 g_ii^2 = Var dX_ii."""
+        raise self._unpredicted("noise")
 
-    @abstractmethod
     def stationary_widths(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Stationary standard deviation sigma_i of every eigenvalue x_i in its own well, shape (n,).
 
         For a level that shares its well sigma_i is the *parameter* of the ensemble (the `scale` of the two-level law),
         not the standard deviation of the level once it is pushed about by its neighbours.
         """
+        raise self._unpredicted("stationary_widths")
 
-    @abstractmethod
     def mean_spacings(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Stationary mean spacing of x in every group of `degenerate_groups`, in its order.
 
         A group of m > 2 levels has m - 1 gaps; their mean is given, (E x_max - E x_min)/(m - 1).
         """
+        raise self._unpredicted("mean_spacings")
 
-    @abstractmethod
     def relaxation_rates(self, learning_rate: float) -> np.ndarray:
         """Rates per SGD step at which the eigenvalues approach the fixed point, shape (n,), to first order in alpha."""
+        raise self._unpredicted("relaxation_rates")
 
-    @abstractmethod
     def max_learning_rate(self, batch_size: int) -> float:
         """Learning rate above which SGD is unstable near the fixed point."""
+        raise self._unpredicted("max_learning_rate")
 
-    @abstractmethod
     def stability(self, learning_rate: float, batch_size: int) -> str:
         """One sentence that sets a learning rate against the stability limit, for error messages."""
+        return f"learning_rate = {learning_rate:g} at batch_size = {batch_size} is too large for {self}"
 
     def check_batch_size(self, batch_size: int) -> int:
         """The batch size as int, or TypeError/ValueError if this model cannot be trained with it."""
@@ -114,6 +115,9 @@ class Model(ABC):
         """Mean spacing of the singular values in every group of `degenerate_groups`: that of x over 2 xi."""
         xi = np.sqrt([self.fixed_point()[group[0]] for group in self.degenerate_groups()])
         return np.asarray(self.mean_spacings(learning_rate, batch_size) / (2 * xi))
+
+    def _unpredicted(self, name: str) -> NotImplementedError:
+        return NotImplementedError(f"{type(self).__name__} states no prediction for {name}")
 
     def _levels(self, x: Any) -> np.ndarray:
         """Check levels given by a caller: shape (n,), finite, >= 0."""

@@ -1,0 +1,74 @@
+"""The examples run and show what they say."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def main(name, **arguments):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module.main(**arguments)
+
+
+def test_every_example_is_run_here():
+    source = Path(__file__).read_text()
+    for path in EXAMPLES.glob("*.py"):
+        assert f'main("{path.stem}"' in source
+
+
+def test_rbm_spectrum(capsys):
+    comparisons = main("rbm_spectrum", replicas=1000, steps=6000)
+    assert comparisons["spacing"].pvalue > 1e-3
+    assert "kappa" in capsys.readouterr().out
+
+
+def test_teacher_student():
+    fit = main("teacher_student", replicas=2000)
+    assert "predicted slope" in str(fit)
+
+
+def test_hidden_layer():
+    comparisons = main("hidden_layer", replicas=8000)
+    assert comparisons["exact"].pvalue > 1e-3
+    assert comparisons["one species"].pvalue < 1e-3  # the control
+
+
+def test_my_own_model():
+    assert main("my_own_model", replicas=20_000).pvalue > 1e-3
+
+
+def test_my_own_model_is_sensitive(monkeypatch):
+    """The control: a law 3% too wide is rejected at the example's size."""
+    import dysonsim as ds
+
+    compare = ds.compare
+    wide = lambda run, law, **how: compare(run, law.replace(scale=1.03 * law.scale), **how)  # noqa: E731
+    monkeypatch.setattr(ds, "compare", wide)
+    assert main("my_own_model", replicas=20_000).pvalue < 1e-3
+
+
+@pytest.mark.parametrize("name", ["fixed_point", "drift", "max_learning_rate"])
+def test_a_model_without_predictions_says_so(name):
+    import numpy as np
+
+    import dysonsim as ds
+
+    class Bare(ds.Model):
+        weight_shape = (2, 2)
+        __dataclass_fields__: dict = {}  # noqa: RUF012
+
+        def kernel(self, learning_rate, batch_size):
+            raise AssertionError
+
+    arguments = {"fixed_point": (), "drift": (np.ones(2), 0.1, 4), "max_learning_rate": (4,)}[name]
+    with pytest.raises(NotImplementedError, match=f"Bare states no prediction for {name}"):
+        getattr(Bare(), name)(*arguments)
