@@ -109,7 +109,8 @@ class WignerSurmise(Law):
         beta = int(fixed.get("beta", 1))
         if x.min() < 0.0:
             raise ValueError(f"data contain {x.min():g}: spacings must be >= 0")
-        square = float(np.mean(x**2))
+        with np.errstate(over="ignore"):
+            square = float(np.mean(x**2))
         if not (math.isfinite(square) and square > 0.0):
             raise ValueError("data are all zero (or overflow): at least one spacing must be > 0")
         return {"scale": math.sqrt(2.0 * _RATE[beta] * square / (beta + 1))}
