@@ -169,7 +169,7 @@ def lanes(dtype, width: int) -> SimpleNamespace:
     jit = njit(**options)
     real = Lane({"float64": "f8", "float32": "f4"}[np.dtype(dtype).name], width)
     single, word, mask = Lane("f4", width), Lane("u4", width), Lane("b1", width)
-    wide = ir.VectorType(ir.IntType(64), width)
+    wide = ir.VectorType(ir.IntType(64), width // 2)
 
     @intrinsic
     def sqrt(typing, v):
@@ -199,13 +199,22 @@ def lanes(dtype, width: int) -> SimpleNamespace:
 
     @intrinsic
     def multiply_wide(typing, factor, v):
+        # Even and odd lanes apart, each 32 bits in the low half of 64: one multiply instruction for each half, and
+        # the halves of the products merge without a shuffle.
         pair = types.UniTuple(word, 2)
+        low = ir.Constant(wide, [0xFFFFFFFF] * (width // 2))
+        high = ir.Constant(wide, [0xFFFFFFFF00000000] * (width // 2))
+        bits32 = ir.Constant(wide, [32] * (width // 2))
 
         def lower(context, builder, sig, args):
-            factor, v = (spread(context, builder, word, t, a) for t, a in zip(sig.args, args, strict=True))
-            product = builder.mul(builder.zext(factor, wide), builder.zext(v, wide))
-            high = builder.trunc(builder.lshr(product, ir.Constant(wide, [32] * width)), word.vector)
-            return context.make_tuple(builder, pair, [high, builder.trunc(product, word.vector)])
+            factor = spread(context, builder, word, sig.args[0], args[0])
+            factor = builder.and_(builder.bitcast(factor, wide), low)
+            v = builder.bitcast(args[1], wide)
+            even = builder.mul(builder.and_(v, low), factor)
+            odd = builder.mul(builder.lshr(v, bits32), factor)
+            above = builder.or_(builder.lshr(even, bits32), builder.and_(odd, high))
+            below = builder.or_(builder.and_(even, low), builder.shl(odd, bits32))
+            return context.make_tuple(builder, pair, [builder.bitcast(x, word.vector) for x in (above, below)])
 
         return pair(factor, v), lower
 
