@@ -1,0 +1,151 @@
+"""Laws against data and data against data: fitted parameters, distances and p-values that can be trusted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import statistics
+from ._validate import choice, integer
+from .comparison import METHODS, Comparison, Distance
+from .estimation import Fit, FittedLaw, fit_law
+from .samples import Levels, Observable, is_run, moments, replicated
+
+__all__ = ["Comparison", "Distance", "compare"]
+
+
+def compare(
+    data: Any,
+    reference: Any,
+    *,
+    fit: Fit = None,
+    observable: Observable = "eigenvalues",
+    levels: Levels = None,
+    record: Levels = -1,
+    method: str = "ks",
+    resamples: int = 9999,
+    seed: int = 0,
+) -> Comparison:
+    """Compare levels of independent networks with a law, or with other levels.
+
+    Parameters
+    ----------
+    data : Run, or array (replicas,) or (replicas, levels)
+        Rows are independent; the levels of one row may depend on each other in any way, and are pooled.
+    reference : law, class of laws, Run or array
+        A law is taken as given, except for the parameters named by `fit`; a class is fitted in all its
+        parameters. A Run or an array is a second, independent sample: shapes (replicas,) or the same number
+        of levels as `data`.
+    fit : None, "all" or sequence of names
+        Parameters of the law to estimate from these data, by maximum likelihood.
+    observable : "eigenvalues", "singular_values", "spacings" or callable(run) -> array
+        What to take from each Run, with `levels` and `record`: see `samples.replicated`.
+    levels, record : int, slice or sequence of int
+        Levels (all by default) and recorded times (the last by default) of a Run.
+    method : "ks" or "ad"
+        The distance that `statistic`, `pvalue` and the verdict refer to; both are computed.
+    resamples : int, >= 1
+        Draws of the null distribution where it has no closed form; p-values are multiples of 1/(resamples +
+        1).
+    seed : int, >= 0
+        Of those draws: same seed, same p-value.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments, each named with its value and what is allowed.
+
+    Notes
+    -----
+    Null distributions: exact (KS) or the limit law (AD) where all values are independent and nothing was
+    fitted; otherwise draws of the Gaussian process whose covariance is measured from whole replicas, the
+    effect of the fit included (see `statistics`). Those are asymptotic in the number of replicas. The laws
+    are continuous: not valid for data with ties, such as exact zeros of a wide W. Fitted parameters that move
+    the support (semicircle, Marchenko-Pastur) have no standard error, and count as known in the p-value,
+    which is then too large.
+    """
+    choice("method", method, METHODS)
+    resamples = integer("resamples", resamples, 1)
+    seed = integer("seed", seed, 0)
+    choose: dict[str, Any] = {"observable": observable, "levels": levels, "record": record}
+    values = replicated("data", data, **({} if is_run(reference) and not is_run(data) else choose))
+    if hasattr(reference, "cdf"):
+        fitted = fit_law(values, reference, fit)
+        ks, ad = _against_law(values, fitted, resamples, seed)
+        return Comparison(values, moments(values), method, ks, ad, fitted, None, None, resamples, seed)
+    if not is_run(reference) and np.ndim(reference) == 0:
+        raise TypeError(f"reference = {reference!r}: must be a law, a class of laws, a Run or an array")
+    if fit is not None:
+        raise ValueError(f"fit = {fit!r}: must be None when reference is a sample")
+    other = replicated("reference", reference, **(choose if is_run(reference) else {}))
+    if 1 not in (values.shape[1], other.shape[1]) and values.shape[1] != other.shape[1]:
+        raise ValueError(
+            f"reference has {other.shape[1]} levels: must have as many as data ({values.shape[1]}), or one"
+        )
+    ks, ad = _against_sample(values, other, resamples, seed)
+    return Comparison(values, moments(values), method, ks, ad, None, other, moments(other), resamples, seed)
+
+
+def _against_law(values: np.ndarray, fitted: FittedLaw, resamples: int, seed: int) -> tuple[Distance, Distance]:
+    distance, weighted = statistics.one_sample(values, fitted.law)
+    if values.shape[1] == 1 and not fitted.is_regular:
+        known = ", fitted parameters counted as known" if fitted.names else ""
+        return (
+            Distance(distance, statistics.ks_exact_pvalue(distance, values.size), "exact" + known),
+            Distance(weighted, statistics.ad_asymptotic_pvalue(weighted), "limit law" + known),
+        )
+    probability, measure = statistics.grid_probabilities(values.shape[1])
+    grid = np.asarray(fitted.law.ppf(probability))
+    covariance = statistics.replica_covariance(values, grid, fitted.scores if fitted.is_regular else None)
+    if fitted.is_regular:
+        influence = np.hstack([np.eye(grid.size), -fitted.cdf_gradient(grid) @ fitted.inverse_information])
+        covariance = influence @ covariance @ influence.T
+    weights = values.size * measure / (probability * (1 - probability))
+    source = f"{resamples} resamples of whole replicas"
+    if fitted.names:
+        source += ", refitted" if fitted.is_regular else ", fitted parameters counted as known"
+    return _resampled(distance, weighted, covariance / values.shape[0], weights, resamples, seed, values.size, source)
+
+
+def _against_sample(first: np.ndarray, second: np.ndarray, resamples: int, seed: int) -> tuple[Distance, Distance]:
+    distance, weighted = statistics.two_sample(first, second)
+    if first.shape[1] == second.shape[1] == 1:
+        from scipy import stats
+
+        exact = stats.ks_2samp(first.ravel(), second.ravel())
+        return (
+            Distance(distance, float(exact.pvalue), "scipy.stats.ks_2samp"),
+            Distance(weighted, statistics.ad_asymptotic_pvalue(weighted), "limit law"),
+        )
+    probability, measure = statistics.grid_probabilities(max(first.shape[1], second.shape[1]))
+    pooled = np.sort(np.concatenate([first.ravel(), second.ravel()]))
+    grid = np.quantile(pooled, probability, method="inverted_cdf")
+    share = np.searchsorted(pooled, grid, side="right") / pooled.size
+    variance = np.where(share < 1, share * (1 - share), np.inf)
+    covariance = sum(statistics.replica_covariance(sample, grid) / sample.shape[0] for sample in (first, second))
+    weights = first.size * second.size / pooled.size * measure / variance
+    source = f"{resamples} resamples of whole replicas"
+    return _resampled(distance, weighted, np.asarray(covariance), weights, resamples, seed, 0, source)
+
+
+def _resampled(
+    distance: float,
+    weighted: float,
+    covariance: np.ndarray,
+    weights: np.ndarray,
+    resamples: int,
+    seed: int,
+    size: int,
+    source: str,
+) -> tuple[Distance, Distance]:
+    supremum, integral = statistics.draw_null(covariance, weights, resamples, seed)
+    shifted = distance + (statistics.lattice_shift(size) if size else 0.0)
+    return (
+        Distance(distance, statistics.exceedance(shifted, supremum), source),
+        Distance(weighted, statistics.exceedance(weighted, integral), source),
+    )
