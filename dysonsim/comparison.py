@@ -214,7 +214,8 @@ class Comparison:
             x = np.linspace(edges[0], edges[-1], 400)
             ax.plot(x, self.law.pdf(x), "C1-", label=f"{_law_name(self.law)} ({score})")
         ax.set_ylabel("density")
-        ax.legend()
+        ax.set_ylim(0.0, 1.3 * ax.get_ylim()[1])  # room for the legend
+        ax.legend(fontsize="small")
         return ax
 
 
