@@ -19,7 +19,7 @@ from dysonsim.spectra import Run, fingerprint, singular_values
 __all__ = ["DivergenceError", "memory_needed", "simulate"]
 
 MAX_STEPS = 2**32 - 2  # the generator counts steps in 32 bits
-INITIAL_CHUNK = 4096  # networks whose initial weights are drawn at once
+INITIAL_CHUNK = 2**16  # blocks of four initial weights that are drawn at once
 
 
 class DivergenceError(RuntimeError):
@@ -163,16 +163,18 @@ def simulate(
 
 def initial_weights(replicas: int, count: int, seed: int) -> np.ndarray:
     """Standard normals (replicas, count), the same on every device."""
-    out = np.empty((replicas, count))
-    blocks = -(-count // 4)
+    generator = rng.build(plain.lanes("float64", 1))
     key0, key1 = split_seed(seed)
-    for at in range(0, replicas, INITIAL_CHUNK):
-        width = min(INITIAL_CHUNK, replicas - at)
-        z = np.empty(4 * blocks * width)
-        replica = np.arange(at, at + width, dtype=np.uint32)
-        with np.errstate(over="ignore"):
-            rng.build(plain.lanes("float64", width)).normals(z, blocks, 0, rng.INITIAL, 0, replica, key0, key1)
-        out[at : at + width] = z.reshape(-1, width)[:count].T
+    blocks = np.arange(-(-count // 4), dtype=np.uint32)
+    out = np.empty((replicas, count))
+    rows = max(1, INITIAL_CHUNK // len(blocks))
+    for at in range(0, replicas, rows):
+        replica = np.arange(at, min(at + rows, replicas), dtype=np.uint32)
+        with np.errstate(over="ignore"):  # 32-bit integers wrap on purpose
+            block, lane = np.tile(blocks, len(replica)), np.repeat(replica, len(blocks))
+            a, b, c, d = generator.words(block, np.uint32(rng.INITIAL), np.uint32(0), lane, key0, key1)
+            z = np.stack([*generator.box_muller(a, b), *generator.box_muller(c, d)], axis=-1)
+        out[at : at + rows] = z.reshape(len(replica), -1)[:, :count]
     return out
 
 

@@ -2,7 +2,8 @@
 
 Every product is made of 2 x 2 tiles, four inner products at once, which halves the loads per multiply-add. At an
 odd edge a tile holds its last row or column twice and stores the same values twice, so that no size needs a case of
-its own.
+its own. Inner products run along rows, of a transposed copy or of a symmetric matrix, so that large matrices stream
+through the caches.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from types import SimpleNamespace
 
 
 def build(lanes) -> SimpleNamespace:
-    """Matrix functions on one target. Outputs come first; none may overlap an input unless its docstring says so."""
+    """Matrix functions on one target. Outputs come first and do not overlap inputs, other than where named once."""
     jit = lanes.jit
     load, store, full, sqrt, number = lanes.load, lanes.store, lanes.full, lanes.sqrt, lanes.number
+    select = lanes.select
     zero, one = number(0), number(1)
 
     @jit
@@ -46,13 +48,16 @@ def build(lanes) -> SimpleNamespace:
         store(o, j1 * n + i1, s11)
 
     @jit
-    def gram(o, a, rows, n, scale):
-        """o = scale aᵀa for a of shape (rows, n)."""
+    def gram(o, a, rows, n, scale, work):
+        """o = scale a^T a for a of shape (rows, n); work: rows n numbers."""
+        for i in range(rows):
+            for j in range(n):
+                store(work, j * rows + i, load(a, i * n + j))
         for i0 in range(0, n, 2):
             i1 = min(i0 + 1, n - 1)
             for j0 in range(0, i0 + 1, 2):
                 j1 = min(j0 + 1, n - 1)
-                s00, s01, s10, s11 = tile(a, i0, i1, n, a, j0, j1, n, rows)
+                s00, s01, s10, s11 = tile(work, i0 * rows, i1 * rows, 1, work, j0 * rows, j1 * rows, 1, rows)
                 store_symmetric(o, i0, i1, j0, j1, s00 * scale, s01 * scale, s10 * scale, s11 * scale, n)
 
     @jit
@@ -62,7 +67,7 @@ def build(lanes) -> SimpleNamespace:
             i1 = min(i0 + 1, n - 1)
             for j0 in range(0, i0 + 1, 2):
                 j1 = min(j0 + 1, n - 1)
-                s00, s01, s10, s11 = tile(a, i0 * n, i1 * n, 1, b, j0, j1, n, n)
+                s00, s01, s10, s11 = tile(a, i0 * n, i1 * n, 1, b, j0 * n, j1 * n, 1, n)
                 store_symmetric(o, i0, i1, j0, j1, s00, s01, s10, s11, n)
 
     @jit
@@ -74,7 +79,7 @@ def build(lanes) -> SimpleNamespace:
             for m in range(j):
                 x = load(c, j * n + m)
                 d = d - x * x
-            smallest = lanes_minimum(smallest, d)
+            smallest = select(d < smallest, d, smallest)
             d = sqrt(d)
             store(c, j * n + j, d)
             reciprocal = full(one) / d
@@ -86,20 +91,14 @@ def build(lanes) -> SimpleNamespace:
                 store(c, j * n + i, full(zero))
         return smallest
 
-    select = lanes.select
-
     @jit
-    def lanes_minimum(a, b):
-        return select(a < b, a, b)
-
-    @jit
-    def add_product(o, scale, a, b, rows, inner, n, work):
-        """o += scale a b for a of shape (rows, inner) and b of shape (inner, n); a may be o. work: 2 n numbers."""
+    def add_product(o, scale, s, rows, n, work):
+        """o += scale o s for o of shape (rows, n) and symmetric s; work: 2 n numbers."""
         for i0 in range(0, rows, 2):
             i1 = min(i0 + 1, rows - 1)
             for j0 in range(0, n, 2):
                 j1 = min(j0 + 1, n - 1)
-                s00, s01, s10, s11 = tile(a, i0 * inner, i1 * inner, 1, b, j0, j1, n, inner)
+                s00, s01, s10, s11 = tile(o, i0 * n, i1 * n, 1, s, j0 * n, j1 * n, 1, n)
                 store(work, j0, load(o, i0 * n + j0) + s00 * scale)
                 store(work, j1, load(o, i0 * n + j1) + s01 * scale)
                 store(work, n + j0, load(o, i1 * n + j0) + s10 * scale)

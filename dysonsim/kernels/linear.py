@@ -112,11 +112,11 @@ def build(lanes, inputs: int, width: int, outputs: int, identity: bool, gradient
             value = load(state, i)
             squares = squares + value * value
             store(scratch, D + i, full(reals[TEACHER + i]) - value)
-        for i in range(p):  # M = (W_t - W) C
+        for i in range(p):  # M = (W_t - W) C, along the rows of the symmetric C
             for j in range(n):
                 r = full(zero)
                 for m in range(n):
-                    r = load(scratch, D + i * n + m) * load(scratch, C + m * n + j) + r
+                    r = load(scratch, D + i * n + m) * load(scratch, C + j * n + m) + r
                 store(scratch, M + i * n + j, r)
         if identity:
             for i in range(p * n):

@@ -20,7 +20,8 @@ CHUNK = 4  # samples whose normals are drawn together: 4 n normals are whole blo
 
 def scratch(n_visible: int, n_hidden: int) -> int:
     """Numbers of working space that one network needs."""
-    return 4 * n_visible**2 + (CHUNK + CHUNK) * max(n_visible, n_hidden)
+    widest = max(n_visible, n_hidden)
+    return 3 * n_visible**2 + n_visible * widest + 2 * CHUNK * widest
 
 
 def build(lanes, n_visible: int, n_hidden: int, sampling: str):
@@ -33,6 +34,7 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str):
     store_symmetric, add_product = matrix.store_symmetric, matrix.add_product
     n, p = n_visible, n_hidden
     widest = max(n, p)
+    buffers = 3 * n * n + n * widest
     zero, one = number(0), number(1)
 
     @jit
@@ -133,10 +135,10 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str):
         w = part(state, 0, p * n)
         chains = part(state, p * n, integers[BATCH] * n)
         a, power = part(scratch, 0, n * n), part(scratch, n * n, n * n)
-        series, work = part(scratch, 2 * n * n, n * n), part(scratch, 3 * n * n, n * n)
-        z, row = part(scratch, 4 * n * n, CHUNK * widest), part(scratch, 4 * n * n + CHUNK * widest, CHUNK * widest)
+        series, work = part(scratch, 2 * n * n, n * n), part(scratch, 3 * n * n, n * widest)
+        z, row = part(scratch, buffers, CHUNK * widest), part(scratch, buffers + CHUNK * widest, CHUNK * widest)
         batch, k, inverse_mu = integers[BATCH], integers[GIBBS_STEPS], reals[INVERSE_MU]
-        gram(a, w, p, n, (reals[SIGMA] * inverse_mu) * (reals[SIGMA] * inverse_mu))
+        gram(a, w, p, n, (reals[SIGMA] * inverse_mu) * (reals[SIGMA] * inverse_mu), work)
         trace = full(zero)
         for i in range(n):
             trace = trace + load(a, i * n + i)
@@ -168,7 +170,7 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str):
                         store(z, i, load(z, i) * inverse_mu)
                     draw(chains, at, count, power, z)
         mismatch(a, chains, batch, reals[INVERSE_BATCH], reals[TARGET:])
-        add_product(w, reals[RATE], w, a, p, n, n, row)
+        add_product(w, reals[RATE], a, p, n, row)
         return well
 
     return step
