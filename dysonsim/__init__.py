@@ -10,14 +10,14 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from dysonsim import laws
-from dysonsim.compare import Comparison, compare
-from dysonsim.likelihood import likelihood_ratio
-from dysonsim.models import GaussianRBM, LinearNetwork, Model, TeacherStudent
-from dysonsim.processes import SGD
-from dysonsim.scaling import ScalingFit, scaling_fit
-from dysonsim.simulate import DivergenceError, memory_needed, simulate
-from dysonsim.spectra import Run, mean_and_error, singular_values
+from . import laws
+from .compare import Comparison, compare
+from .likelihood import likelihood_ratio
+from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
+from .processes import SGD
+from .scaling import ScalingFit, scaling_fit
+from .simulate import DivergenceError, memory_needed, simulate
+from .spectra import Run, mean_and_error, singular_values
 
 __all__ = [
     "SGD",

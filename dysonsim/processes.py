@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dysonsim import _validate
-from dysonsim.backend import Kernel
-from dysonsim.models import Model
+from . import _validate
+from .backend import Kernel
+from .models import Model
 
 __all__ = ["SGD"]
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from dysonsim.backend import Ensemble
+from .backend import Ensemble
 
 __all__ = ["advance_in_rounds"]
 

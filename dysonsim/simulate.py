@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from dysonsim import _validate
-from dysonsim.backend import DEVICES, STILL_WELL, Ensemble, Kernel, driver, plain
-from dysonsim.backend.drivers import split_seed
-from dysonsim.kernels import rng
-from dysonsim.processes import SGD
-from dysonsim.rounds import advance_in_rounds
-from dysonsim.spectra import Run, fingerprint, singular_values
+from . import _validate
+from .backend import DEVICES, STILL_WELL, Ensemble, Kernel, driver, plain
+from .backend.drivers import split_seed
+from .kernels import rng
+from .processes import SGD
+from .rounds import advance_in_rounds
+from .spectra import Run, fingerprint, singular_values
 
 __all__ = ["DivergenceError", "memory_needed", "simulate"]
 
@@ -215,7 +215,7 @@ def _usable_cores() -> int:
 
 
 def _version() -> str:
-    from dysonsim import __version__
+    from . import __version__
 
     return __version__
 

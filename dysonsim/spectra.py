@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from dysonsim.processes import SGD
+    from .processes import SGD
 
 __all__ = ["Run", "mean_and_error", "singular_values"]
 

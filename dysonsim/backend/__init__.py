@@ -20,8 +20,9 @@ The names that every target has:
   ``select(mask, a, b)``; ``&`` between masks.
 - ``full(x)``: the number x in every lane; ``real(v)``: a float32 lane value in the float type of the run.
 - for random numbers: unsigned 32-bit lane values made with ``word(x)``, with ``+ - ^ & << >>``, ``nonzero(v)``,
-  ``multiply_wide(number, v)`` (the high and the low half of the 64-bit product), ``shift_signed(v, bits)``, ``bits(v)`` and
-  ``from_bits(v)`` (float32 as integer and back), ``signed_to_single(v)``, and ``index()``, the number of the lane.
+  ``multiply_wide(number, v)`` (the high and the low half of the 64-bit product), ``shift_signed(v, bits)``,
+  ``bits(v)`` and ``from_bits(v)`` (float32 as integer and back), ``signed_to_single(v)``, and ``index()``, the number
+  of the lane.
 
 Numbers that meet integers must be typed (``np.uint32(...)``) and constants that meet floats must be made with
 ``number(...)``: a Python number would widen the arithmetic on some targets.
@@ -29,6 +30,6 @@ Numbers that meet integers must be typed (``np.uint32(...)``) and constants that
 
 from __future__ import annotations
 
-from dysonsim.backend.drivers import DEVICES, STILL_WELL, Driver, Ensemble, Kernel, Program, driver
+from .drivers import DEVICES, STILL_WELL, Driver, Ensemble, Kernel, Program, driver
 
 __all__ = ["DEVICES", "STILL_WELL", "Driver", "Ensemble", "Kernel", "Program", "driver"]

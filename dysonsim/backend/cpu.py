@@ -20,8 +20,8 @@ import numpy as np
 from llvmlite import binding
 from numba import njit
 
-from dysonsim.backend import vector
-from dysonsim.backend.drivers import LOOP_OVER_BLOCKS, LOOP_OVER_STEPS, HostEnsemble, Kernel, Program, loop_names
+from . import vector
+from .drivers import LOOP_OVER_BLOCKS, LOOP_OVER_STEPS, HostEnsemble, Kernel, Program, loop_names
 
 WIDTH = {"float64": 8, "float32": 16}  # two AVX2 registers or one AVX-512 register a lane value: measured best
 PACKAGE = Path(__file__).parent.parent

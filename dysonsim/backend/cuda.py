@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numba import config, cuda
 
-from dysonsim.backend.drivers import (
+from .drivers import (
     LOOP_OVER_STEPS,
     STILL_WELL,
     Kernel,
@@ -27,7 +27,7 @@ from dysonsim.backend.drivers import (
     split_seed,
     to_blocks,
 )
-from dysonsim.backend.plain import unchanged
+from .plain import unchanged
 
 SIMULATED = bool(getattr(config, "ENABLE_CUDASIM", False))
 THREADS = 4 if SIMULATED else 64  # a block: whole warps, few enough to leave each thread its registers

@@ -122,11 +122,11 @@ def driver(device: str) -> Driver:
         If no such device can be used here; there is no silent fall-back.
     """
     if device == "cpu":
-        from dysonsim.backend.cpu import CpuDriver
+        from .cpu import CpuDriver
 
         return CpuDriver()
     if device == "cuda":
-        from dysonsim.backend.cuda import CudaDriver
+        from .cuda import CudaDriver
 
         return CudaDriver()
     raise ValueError(f"device = {device!r}: must be one of {', '.join(map(repr, DEVICES))}")

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from dysonsim.backend.drivers import (
+from .drivers import (
     LOOP_OVER_BLOCKS,
     LOOP_OVER_STEPS,
     HostEnsemble,

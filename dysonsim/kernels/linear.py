@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 
-from dysonsim.kernels import algebra, rng
+from . import algebra, rng
 
 # Constants in `reals`, before the teacher (p n), ZtZ (p p) and Zt (p q); and in `integers`.
 RATE, INVERSE_BATCH, GRADIENT_NOISE, LABEL_NOISE, LIMIT, TEACHER = range(6)

@@ -10,7 +10,7 @@ law, at N instead of 2 k N normals a sample.
 
 from __future__ import annotations
 
-from dysonsim.kernels import algebra, rng
+from . import algebra, rng
 
 # Constants in `reals`, before the inverse target; and in `integers`.
 RATE, SIGMA, INVERSE_MU, INVERSE_BATCH, LIMIT, TARGET = range(6)
