@@ -65,15 +65,15 @@ def cache_directory(build, sizes: tuple, dtype: str) -> Path | None:
         return None
     parts = [source_hash(), build.__module__, build.__qualname__, repr(sizes), dtype, numba.__version__]
     parts += [llvmlite.__version__, np.__version__, binding.get_host_cpu_name(), host_features()]
-    directory = cache_root() / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
     try:
+        directory = cache_root() / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
         directory.mkdir(parents=True, exist_ok=True)
         target = directory / "advance.py"
         if not target.exists():  # written whole under another name first: two processes may start at once
             with tempfile.NamedTemporaryFile("w", dir=directory, suffix=".tmp", delete=False) as file:
                 file.write(TEXT)
             os.replace(file.name, target)
-    except OSError:
+    except (OSError, RuntimeError):  # nowhere to write, or no home directory
         return None
     return directory
 
