@@ -1,0 +1,10 @@
+"""The figures of the report, drawn from the numbers in its results.json; nothing is computed here but curves of laws.
+
+Every function takes the results (the dict that `dysonsim.report.reproduce` returns, or json.load of results.json)
+and returns a matplotlib Figure: ``dysonsim.plots.surmise(results).savefig("surmise.pdf")``.
+"""
+
+from dysonsim.plots.linear import densities, relaxation, teacher
+from dysonsim.plots.rbm import mean_levels, overview, scaling, spectrum, surmise
+
+__all__ = ["densities", "mean_levels", "overview", "relaxation", "scaling", "spectrum", "surmise", "teacher"]

@@ -1,0 +1,130 @@
+"""How much `reproduce` simulates: the papers' parameter points at full size, a quick look, a toy for the tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BATCH_SIZE = 16  # of the scan in the learning rate
+LEARNING_RATE = 0.1  # of the scan in the batch size
+NETWORK_RATE = 0.02  # of the networks with one hidden layer: alpha z^2 = 0.18 for the largest z
+
+
+@dataclass(frozen=True)
+class Size:
+    """Points and statistics. Times count alpha x steps, in which all rates are those of the gradient flow.
+
+    Attributes
+    ----------
+    name : str
+    learning_rates : tuple of float
+        Scan at |B| = 16; includes `spectrum_rate` and, for the extrapolation, three rates <= `trend_limit`.
+    batch_sizes : tuple of int
+        Scan at alpha = 0.1; includes 16.
+    spectrum_rate : float
+        Learning rate of the spectra shown mode by mode.
+    trend_limit : float
+        Largest learning rate of the extrapolation to alpha/|B| -> 0.
+    rbm_replicas : tuple of (float, int)
+        Networks at the given learning rates; `other_replicas` elsewhere.
+    burn_in, duration, interval : float
+        Of the RBM. The slowest mode grows at 2 (1/kappa - 1/mu^2) = 0.028 from an initial square that can be 1e-8
+        among a thousand networks, and relaxes at 2 x / kappa^2 = 0.031; snapshots are taken every `interval`.
+    linear_burn_in, linear_duration, linear_interval : float
+        Of the linear networks, whose slowest rate is 1.
+    teacher_replicas, path_replicas, density_replicas : int
+        Networks of teacher-student, of the mean path and of the stationary densities.
+    resamples : int
+        Draws for every p-value, 50 times as many where these do not resolve it.
+    """
+
+    name: str
+    learning_rates: tuple[float, ...]
+    batch_sizes: tuple[int, ...]
+    spectrum_rate: float
+    trend_limit: float
+    rbm_replicas: tuple[tuple[float, int], ...]
+    other_replicas: int
+    burn_in: float
+    duration: float
+    interval: float
+    linear_burn_in: float
+    linear_duration: float
+    linear_interval: float
+    teacher_replicas: int
+    path_replicas: int
+    density_replicas: int
+    resamples: int
+
+    def points(self) -> list[tuple[float, int]]:
+        """All (learning rate, batch size), every one once: the scan in alpha, then that in |B|."""
+        scan = [(rate, BATCH_SIZE) for rate in self.learning_rates]
+        return scan + [
+            (LEARNING_RATE, batch) for batch in self.batch_sizes if (LEARNING_RATE, batch) not in scan
+        ]
+
+    def replicas(self, learning_rate: float) -> int:
+        """Networks of the RBM at this learning rate."""
+        return dict(self.rbm_replicas).get(learning_rate, self.other_replicas)
+
+
+FULL = Size(
+    name="full",
+    learning_rates=(0.01, 0.02, 0.04, 0.06, 0.08, 0.1),
+    batch_sizes=(4, 8, 16, 32, 64),
+    spectrum_rate=0.02,
+    trend_limit=0.06,
+    rbm_replicas=((0.01, 1024),),
+    other_replicas=2048,
+    burn_in=900,
+    duration=1200,
+    interval=50,
+    linear_burn_in=15,
+    linear_duration=60,
+    linear_interval=5,
+    teacher_replicas=4096,
+    path_replicas=500,
+    density_replicas=8192,
+    resamples=1999,
+)
+
+QUICK = Size(
+    name="quick",
+    learning_rates=(0.02, 0.04, 0.06, 0.1),
+    batch_sizes=(4, 16, 64),
+    spectrum_rate=0.02,
+    trend_limit=0.06,
+    rbm_replicas=((0.02, 384),),
+    other_replicas=256,
+    burn_in=600,
+    duration=800,
+    interval=50,
+    linear_burn_in=15,
+    linear_duration=60,
+    linear_interval=5,
+    teacher_replicas=1024,
+    path_replicas=500,
+    density_replicas=2048,
+    resamples=1999,
+)
+
+TINY = Size(
+    name="tiny",
+    learning_rates=(0.06, 0.08, 0.1),
+    batch_sizes=(8, 16),
+    spectrum_rate=0.08,
+    trend_limit=0.1,
+    rbm_replicas=(),
+    other_replicas=24,
+    burn_in=500,
+    duration=600,
+    interval=50,
+    linear_burn_in=10,
+    linear_duration=20,
+    linear_interval=5,
+    teacher_replicas=48,
+    path_replicas=32,
+    density_replicas=256,
+    resamples=99,
+)
+
+SIZES = {size.name: size for size in (FULL, QUICK, TINY)}
