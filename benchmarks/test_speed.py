@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import cases, starting
 
-UPDATES = {cases.RBM: 100, cases.TEACHER: 2000, cases.HIDDEN: 2000}  # steps of an ensemble in one timed call
+UPDATES = {cases.RBM: 100, cases.TEACHER: 1000, cases.HIDDEN: 1000}  # steps of an ensemble in one timed call
 ALL = [(case, dtype, name) for case in cases.CASES for dtype in cases.DTYPES for name in cases.contestants(case)]
 
 
@@ -15,7 +15,7 @@ def test_training(benchmark, case, dtype, name):
     ensemble = cases.contestants(case)[name](cases.CASES[case], cases.NETWORKS, dtype, 1, cases.THREADS)
     steps = UPDATES[case]
     benchmark.group = f"{case}, |B| = 16, {dtype}"
-    benchmark.pedantic(ensemble.advance, args=(steps,), rounds=5, warmup_rounds=1)
+    benchmark.pedantic(ensemble.advance, args=(steps,), rounds=3, warmup_rounds=1)
     benchmark.extra_info["updates of one network"] = steps * ensemble.networks
     if benchmark.stats is not None:  # timing was not disabled
         benchmark.extra_info["us per update"] = benchmark.stats.stats.median / steps / ensemble.networks * 1e6
