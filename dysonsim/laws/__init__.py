@@ -5,6 +5,7 @@ from .marchenko_pastur import MarchenkoPastur, MarchenkoPasturSingular
 from .normal import Normal
 from .semicircle import Semicircle
 from .surmise import WignerSurmise
+from .tracy_widom import TracyWidom
 from .two_by_two import SymmetricTwoByTwo
 from .two_level import TwoLevel
 from .two_species import TwoSpecies
@@ -16,6 +17,7 @@ __all__ = [
     "Normal",
     "Semicircle",
     "SymmetricTwoByTwo",
+    "TracyWidom",
     "TwoLevel",
     "TwoSpecies",
     "WignerSurmise",
