@@ -17,7 +17,7 @@ from dysonsim.kernels import rng
 
 @cache
 def compiled_generator(dtype: str):
-    """`normals` and `words` of the compiled generator, over as many blocks of replicas as the output holds."""
+    """The compiled generator, over as many blocks of replicas as the output holds."""
     lanes = vector.lanes(dtype, WIDTH[dtype])
     generator = rng.build(lanes)
     normals, words, index, store = generator.normals, generator.words, lanes.index, lanes.store
@@ -28,6 +28,13 @@ def compiled_generator(dtype: str):
         for b in range(z.shape[0]):
             normals(z[b], count, 0, stream, step, index() + u32(first_replica + b * width), key0, key1)
 
+    even_chi_squared = generator.even_chi_squared
+
+    @njit
+    def fill_chi_squared(out, half, first, stream, step, key0, key1):
+        for b in range(out.shape[0]):
+            store(out[b], 0, even_chi_squared(half, first, stream, step, index() + u32(b * width), key0, key1))
+
     @njit
     def fill_words(out, counter, replica, key0, key1):
         a, b, c, d = words(counter[0], counter[1], counter[2], index() + u32(replica), key0, key1)
@@ -36,7 +43,7 @@ def compiled_generator(dtype: str):
         store(out, 2, c)
         store(out, 3, d)
 
-    return fill_normals, fill_words
+    return fill_normals, fill_words, fill_chi_squared
 
 
 def kernel_normals(count, stream, step, replicas, seed, dtype="float64", first_replica=0):
@@ -45,6 +52,13 @@ def kernel_normals(count, stream, step, replicas, seed, dtype="float64", first_r
     z = np.empty((-(-replicas // width), 4 * blocks * width), dtype)
     compiled_generator(dtype)[0](z, blocks, stream, step, first_replica, *split_seed(seed))
     return z.reshape(len(z), -1, width).transpose(0, 2, 1).reshape(-1, 4 * blocks)[:replicas, :count]
+
+
+def kernel_even_chi_squared(half, first, stream, step, replicas, seed, dtype="float64"):
+    """What a CPU kernel draws with 2 half degrees of freedom: (replicas,)."""
+    out = np.empty((-(-replicas // WIDTH[dtype]), WIDTH[dtype]), dtype)
+    compiled_generator(dtype)[2](out, half, first, stream, step, *split_seed(seed))
+    return out.ravel()[:replicas]
 
 
 def pytest_collection_modifyitems(items):

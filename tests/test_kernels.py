@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import reference
-from conftest import kernel_normals
+from conftest import kernel_even_chi_squared, kernel_normals
 
 import dysonsim as ds
 from dysonsim.kernels import rng
@@ -63,21 +63,45 @@ def test_rbm(model, batch):
     np.testing.assert_allclose(end, w, rtol=1e-12, atol=1e-13)
 
 
-LINEAR = [(name, batch, size) for name in reference.LINEAR for batch, size in ((6, None), (1, None), (5, 15))]
+def bartlett(batch, n, q, t):
+    """Samples (replicas, min(n, batch), n) and labels with the C and the H that the kernel draws at once, / batch."""
+    triangle = n * (n + 1) // 2
+    z = kernel_normals(triangle + q * n, rng.DATA, t, REPLICAS, SEED)
+    factor = np.zeros((REPLICAS, n, n))
+    factor[:, *np.tril_indices(n)] = z[:, :triangle]
+    per_row = (batch // 2 + 3) // 4
+    for i in range(n):
+        square = kernel_even_chi_squared((batch - i) // 2, i * per_row, rng.LENGTHS, t, REPLICAS, SEED)
+        factor[:, i, i] = np.sqrt(square + (batch - i) % 2 * factor[:, i, i] ** 2)
+    columns = min(n, batch)
+    scale = math.sqrt(columns / batch)  # the reference divides by the number of samples that it is given
+    labels = z[:, triangle:].reshape(REPLICAS, q, n)
+    return scale * factor.swapaxes(1, 2)[:, :columns], scale * labels.swapaxes(1, 2)[:, :columns]
 
 
-@pytest.mark.parametrize(("name", "batch", "size"), LINEAR)
-def test_linear(name, batch, size):
+LINEAR = [
+    (name, batch, size, sampling)
+    for sampling in ("at_once", "sample_by_sample")
+    for name in reference.LINEAR
+    for batch, size in ((6, None), (1, None), (5, 15))
+]
+
+
+@pytest.mark.parametrize(("name", "batch", "size", "sampling"), LINEAR)
+def test_linear(name, batch, size, sampling):
     model = reference.LINEAR[name]
-    fields = {field: getattr(model, field) for field in model.__dataclass_fields__} | {"dataset_size": size}
-    model = type(model)(**fields)
+    fields = {field: getattr(model, field) for field in model.__dataclass_fields__}
+    model = type(model)(**(fields | {"dataset_size": size, "sampling": sampling}))
     w, end, _ = trained(model, 0.05, batch, steps=STEPS)
     p, n = model.weight_shape
     layer = model.layer
     for s in range(STEPS):
         t = s if size is None else s % (size // batch)
-        x = normals((batch, n), rng.DATA, t)
-        eta = model.label_noise * normals((batch, layer.shape[0]), rng.LABEL_NOISE, t)
+        if sampling == "at_once":
+            x, eta = bartlett(batch, n, len(layer), t)
+        else:
+            x = normals((batch, n), rng.DATA, t)
+            eta = normals((batch, len(layer)), rng.LABEL_NOISE, t)
         drawn = normals((p * n if p != n else n * (n + 1) // 2,), rng.GRADIENT_NOISE, t)
         for r in range(REPLICAS):
             if p == n:  # the kernel fills the upper triangle by rows, the reference reads the lower one
@@ -87,7 +111,8 @@ def test_linear(name, batch, size):
             else:
                 noise = drawn[r].reshape(p, n)
             noise = noise * model.gradient_noise / math.sqrt(batch)
-            w[r] = reference.linear_update(w[r], model.teacher, layer, x[r], eta[r], noise, 0.05)
+            labels = model.label_noise * eta[r]
+            w[r] = reference.linear_update(w[r], model.teacher, layer, x[r], labels, noise, 0.05)
     np.testing.assert_allclose(end, w, rtol=1e-12, atol=1e-13)
 
 

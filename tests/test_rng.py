@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from conftest import compiled_generator, kernel_normals
+from conftest import compiled_generator, kernel_even_chi_squared, kernel_normals
 from scipy import stats
 
 from dysonsim.backend import plain
@@ -77,6 +77,14 @@ def test_normals_scaled_by_a_thousandth_are_caught():
     assert max(map(abs, standard_scores(z).values())) > 4.3
 
 
+@pytest.mark.parametrize("half", [1, 2, 3, 4, 7, 8, 50])
+def test_even_chi_squared(half):
+    """One seed in 1e4 fails; a twentieth more degrees of freedom is the control."""
+    drawn = kernel_even_chi_squared(half, 3, rng.LENGTHS, 2, 40_000, 5)
+    assert stats.kstest(drawn, stats.chi2(2 * half).cdf).pvalue > 1e-4
+    assert stats.kstest(drawn, stats.chi2(2.1 * half).cdf).pvalue < 1e-4
+
+
 def correlation_score(a, b):
     return float((a * b).sum() / math.sqrt(a.size))
 
@@ -108,6 +116,7 @@ def test_a_replica_is_itself_wherever_it_stands():
 
 def test_streams_do_not_meet():
     """Streams of one step and their repetitions are different counter words."""
-    streams = [rng.INITIAL, rng.CHAIN, rng.HIDDEN, rng.VISIBLE, rng.DATA, rng.GRADIENT_NOISE, rng.LABEL_NOISE]
+    streams = [rng.INITIAL, rng.CHAIN, rng.HIDDEN, rng.VISIBLE]
+    streams += [rng.DATA, rng.GRADIENT_NOISE, rng.LABEL_NOISE, rng.LENGTHS]
     words = {s + rng.STRIDE * repetition for s in streams for repetition in range(100)}
     assert len(words) == 100 * len(streams)

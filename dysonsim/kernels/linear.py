@@ -6,6 +6,11 @@
 noise A, the mean of B independent matrices, which is one Gaussian matrix of standard deviation epsilon / sqrt(B):
 symmetric with sqrt(2) times that on the diagonal if W is square, of independent entries if not. TeacherStudent is the
 case Z = 1.
+
+The inputs enter through B C alone, a Wishart matrix, which Bartlett's decomposition draws at once as F FT: F is lower
+triangular, with standard normals below the diagonal and F_ii^2 chi-squared of B - i degrees of freedom (i = 0, 1, ...;
+columns from B on are zero). The label noise then is sum_b eta_b x_bT = sigma_y G FT with G of independent normals. The
+same law as sample by sample, at n (n + 1)/2 instead of n B normals.
 """
 
 from __future__ import annotations
@@ -23,7 +28,12 @@ CHUNK = 4  # samples drawn together: 4 n normals are whole blocks of the generat
 def scratch(inputs: int, width: int, outputs: int) -> int:
     """Numbers of working space that one network needs."""
     n, p, q = inputs, width, outputs
-    return n * n + q * n + 2 * p * n + CHUNK * (n + q) + 4 * noise_blocks(n, p)
+    return 2 * n * n + q * n + 2 * p * n + 4 * drawn_blocks(n, q) + CHUNK * q + 4 * noise_blocks(n, p)
+
+
+def drawn_blocks(n: int, q: int) -> int:
+    """Blocks of four normals that inputs and labels of a batch take: a chunk of samples, or F and G."""
+    return max(n, -(-(n * (n + 1) // 2 + q * n) // 4))
 
 
 def noise_blocks(n: int, p: int) -> int:
@@ -31,38 +41,105 @@ def noise_blocks(n: int, p: int) -> int:
     return -(-(n * (n + 1) // 2 if n == p else n * p) // 4)
 
 
-def build(lanes, inputs: int, width: int, outputs: int, identity: bool, gradient_noise: bool, label_noise: bool):
-    """One step on one target, for W of shape (width, inputs), Z of shape (outputs, width); identity: Z = 1."""
+def build(
+    lanes,
+    inputs: int,
+    width: int,
+    outputs: int,
+    identity: bool,
+    gradient_noise: bool,
+    label_noise: bool,
+    at_once: bool,
+):
+    """One step on one target, for W of shape (width, inputs), Z of shape (outputs, width).
+
+    identity: Z = 1; at_once: the batch as a Wishart matrix, else sample by sample.
+    """
     jit, number = lanes.jit, lanes.number
-    load, store, full, part = lanes.load, lanes.store, lanes.full, lanes.part
-    tile, normals = algebra.build(lanes).tile, rng.build(lanes).normals
+    load, store, full, part, sqrt = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt
+    tile, store_symmetric = algebra.build(lanes).tile, algebra.build(lanes).store_symmetric
+    generator = rng.build(lanes)
+    normals, even_chi_squared = generator.normals, generator.even_chi_squared
     n, p, q = inputs, width, outputs
+    triangle = n * (n + 1) // 2
+    drawn = -(-(triangle + (q * n if label_noise else 0)) // 4)
     blocks = noise_blocks(n, p)
     zero, sqrt2 = number(0), number(math.sqrt(2))
     C, H = 0, n * n
     D, M = H + q * n, H + q * n + p * n
-    X = M + p * n
-    E = X + CHUNK * n
+    F = M + p * n
+    X = F + n * n
+    E = X + 4 * drawn_blocks(n, q)
     A = E + CHUNK * q
     GRAM = TEACHER + p * n
     Z_TRANSPOSED = GRAM + p * p
 
     @jit
-    def accumulate(o, at, a, rows, b, columns, count):
-        """o[at:] += sum over `count` samples of a_s b_sT; samples are the rows of a and b."""
+    def accumulate(o, a, rows, b, columns, count):
+        """o += sum over `count` samples of a_s b_sT; samples are the rows of a and b."""
         for i0 in range(0, rows, 2):
             i1 = min(i0 + 1, rows - 1)
             for j0 in range(0, columns, 2):
                 j1 = min(j0 + 1, columns - 1)
                 s00, s01, s10, s11 = tile(a, i0, i1, rows, b, j0, j1, columns, count)
-                s00 = s00 + load(o, at + i0 * columns + j0)
-                s01 = s01 + load(o, at + i0 * columns + j1)
-                s10 = s10 + load(o, at + i1 * columns + j0)
-                s11 = s11 + load(o, at + i1 * columns + j1)
-                store(o, at + i0 * columns + j0, s00)
-                store(o, at + i0 * columns + j1, s01)
-                store(o, at + i1 * columns + j0, s10)
-                store(o, at + i1 * columns + j1, s11)
+                s00 = s00 + load(o, i0 * columns + j0)
+                s01 = s01 + load(o, i0 * columns + j1)
+                s10 = s10 + load(o, i1 * columns + j0)
+                s11 = s11 + load(o, i1 * columns + j1)
+                store(o, i0 * columns + j0, s00)
+                store(o, i0 * columns + j1, s01)
+                store(o, i1 * columns + j0, s10)
+                store(o, i1 * columns + j1, s11)
+
+    @jit
+    def draw_factor(f, x, batch, t, replica, key0, key1):
+        """Bartlett's F, with the normals x of its lower triangle by rows (those on the diagonal where B - i is odd)."""
+        per_row = (batch // 2 + 3) // 4
+        for i in range(n):
+            for j in range(n):
+                store(f, i * n + j, full(zero))
+            for j in range(min(i, batch)):
+                store(f, i * n + j, load(x, i * (i + 1) // 2 + j))
+            if i < batch:
+                square = even_chi_squared((batch - i) // 2, i * per_row, rng.LENGTHS, t, replica, key0, key1)
+                if (batch - i) % 2 == 1:
+                    z = load(x, i * (i + 1) // 2 + i)
+                    square = square + z * z
+                store(f, i * n + i, sqrt(square))
+
+    @jit
+    def draw_at_once(c, h, f, x, batch, t, replica, key0, key1):
+        """c = sum_b x_b x_bT = F FT and, with label noise, h = sum_b eta_b x_bT / sigma_y = G FT."""
+        normals(x, drawn, 0, rng.DATA, t, replica, key0, key1)
+        draw_factor(f, x, batch, t, replica, key0, key1)
+        for i0 in range(0, n, 2):
+            i1 = min(i0 + 1, n - 1)
+            for j0 in range(0, i0 + 1, 2):
+                j1 = min(j0 + 1, n - 1)
+                s00, s01, s10, s11 = tile(f, i0 * n, i1 * n, 1, f, j0 * n, j1 * n, 1, n)
+                store_symmetric(c, i0, i1, j0, j1, s00, s01, s10, s11, n)
+        if label_noise:
+            for a in range(q):
+                for j in range(n):
+                    s = full(zero)
+                    for m in range(n):
+                        s = load(x, triangle + a * n + m) * load(f, j * n + m) + s
+                    store(h, a * n + j, s)
+
+    @jit
+    def draw_samples(c, h, x, e, batch, t, replica, key0, key1):
+        """The same sums sample by sample."""
+        for i in range(n * n):
+            store(c, i, full(zero))
+        for i in range(q * n):
+            store(h, i, full(zero))
+        for at in range(0, batch, CHUNK):
+            count = min(CHUNK, batch - at)
+            normals(x, n, (at // CHUNK) * n, rng.DATA, t, replica, key0, key1)
+            accumulate(c, x, n, x, n, count)
+            if label_noise:
+                normals(e, q, (at // CHUNK) * q, rng.LABEL_NOISE, t, replica, key0, key1)
+                accumulate(h, e, q, x, n, count)
 
     @jit
     def add_scaled(w, scratch, at, matrix, inner, scale):
@@ -97,16 +174,12 @@ def build(lanes, inputs: int, width: int, outputs: int, identity: bool, gradient
         batch, period = integers[BATCH], integers[PERIOD]
         t = s % period if period > 0 else s
         rate = reals[RATE]
-        x, e, a = part(scratch, X, CHUNK * n), part(scratch, E, CHUNK * q), part(scratch, A, 4 * blocks)
-        for i in range(n * n + q * n):  # C and H follow each other
-            store(scratch, i, full(zero))
-        for at in range(0, batch, CHUNK):
-            count = min(CHUNK, batch - at)
-            normals(x, n, (at // CHUNK) * n, rng.DATA, t, replica, key0, key1)
-            accumulate(scratch, C, x, n, x, n, count)
-            if label_noise:
-                normals(e, q, (at // CHUNK) * q, rng.LABEL_NOISE, t, replica, key0, key1)
-                accumulate(scratch, H, e, q, x, n, count)
+        c, h, f = part(scratch, C, n * n), part(scratch, H, q * n), part(scratch, F, n * n)
+        x, e, a = part(scratch, X, E - X), part(scratch, E, CHUNK * q), part(scratch, A, 4 * blocks)
+        if at_once:
+            draw_at_once(c, h, f, x, batch, t, replica, key0, key1)
+        else:
+            draw_samples(c, h, x, e, batch, t, replica, key0, key1)
         squares = full(zero)
         for i in range(p * n):
             value = load(state, i)
@@ -116,7 +189,7 @@ def build(lanes, inputs: int, width: int, outputs: int, identity: bool, gradient
             for j in range(n):
                 r = full(zero)
                 for m in range(n):
-                    r = load(scratch, D + i * n + m) * load(scratch, C + j * n + m) + r
+                    r = load(scratch, D + i * n + m) * load(c, j * n + m) + r
                 store(scratch, M + i * n + j, r)
         if identity:
             for i in range(p * n):

@@ -21,7 +21,7 @@ import numpy as np
 
 # Streams: what a draw is for. One number each over all kernels; a stream that repeats within a step adds
 # STRIDE times the repetition.
-INITIAL, CHAIN, HIDDEN, VISIBLE, DATA, GRADIENT_NOISE, LABEL_NOISE = range(7)
+INITIAL, CHAIN, HIDDEN, VISIBLE, DATA, GRADIENT_NOISE, LABEL_NOISE, LENGTHS = range(8)
 STRIDE = 16
 
 u32, f32 = np.uint32, np.float32
@@ -40,7 +40,7 @@ COS = tuple(f32(c) for c in (2.443315711809948e-5, -1.388731625493765e-3, 4.1666
 
 
 def build(lanes) -> SimpleNamespace:
-    """The generator on one target: `words`, `box_muller`, `normals`."""
+    """The generator on one target: `words`, `box_muller`, `normals`, `even_chi_squared`."""
     jit = lanes.jit
     word, bits, from_bits = lanes.word, lanes.bits, lanes.from_bits
     multiply_wide, shift_signed, signed_to_single = lanes.multiply_wide, lanes.shift_signed, lanes.signed_to_single
@@ -61,8 +61,13 @@ def build(lanes) -> SimpleNamespace:
         return c0, c1, c2, c3
 
     @jit
+    def uniform(a):
+        """A float32 in (0, 1]: the middle of one of 2^31 intervals."""
+        return signed_to_single(a >> u32(1)) * f32(2.0**-31) + f32(2.0**-32)
+
+    @jit
     def log(x):
-        """Natural logarithm of a float32 in (0, 1]."""
+        """Natural logarithm of a positive float32."""
         i = bits(x)
         e = shift_signed(word(i - SQRT_HALF_BITS), 23)
         f = from_bits(word(i - (e << u32(23)))) - f32(1)
@@ -95,8 +100,7 @@ def build(lanes) -> SimpleNamespace:
     @jit
     def box_muller(a, b):
         """Two independent standard normals from two random words."""
-        uniform = signed_to_single(a >> u32(1)) * f32(2.0**-31) + f32(2.0**-32)
-        radius = sqrt_single(log(uniform) * f32(-2))
+        radius = sqrt_single(log(uniform(a)) * f32(-2))
         sine, cosine = sin_cos(b)
         return real(radius * cosine), real(radius * sine)
 
@@ -112,4 +116,20 @@ def build(lanes) -> SimpleNamespace:
             store(z, 4 * q + 2, z2)
             store(z, 4 * q + 3, z3)
 
-    return SimpleNamespace(words=words, box_muller=box_muller, normals=normals)
+    @jit
+    def even_chi_squared(half, first, stream, step, replica, key0, key1):
+        """Chi-squared of 2 half degrees of freedom, -2 log of a product of uniforms: blocks `first` on, four each."""
+        total = from_bits(word(u32(0)))
+        for q in range((half + 3) // 4):
+            a, b, c, d = words(u32(first + q), u32(stream), u32(step), replica, key0, key1)
+            product = uniform(a)
+            if half - 4 * q > 1:
+                product = product * uniform(b)
+            if half - 4 * q > 2:
+                product = product * uniform(c)
+            if half - 4 * q > 3:
+                product = product * uniform(d)
+            total = total + log(product)
+        return real(total * f32(-2))
+
+    return SimpleNamespace(words=words, box_muller=box_muller, normals=normals, even_chi_squared=even_chi_squared)

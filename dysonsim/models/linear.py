@@ -40,7 +40,7 @@ class _Response(NamedTuple):
 
 
 class LinearModel(Model):
-    """Predictions of a linear network; subclasses are dataclasses with the four fields below and `hessian`.
+    """Predictions of a linear network; subclasses are dataclasses with the fields below and `hessian`.
 
     All predictions are for fresh samples at every step. With a fixed data set of M samples they hold while
     alpha z^2 M/|B| >> 1, because additive noise that repeats every M/|B| steps has the same stationary variance up to
@@ -51,11 +51,13 @@ class LinearModel(Model):
     gradient_noise: float
     label_noise: float
     dataset_size: int | None
+    sampling: str
 
     def _check_fields(self) -> None:
         object.__setattr__(self, "teacher", _validate.matrix("teacher", self.teacher))
         for name in ("gradient_noise", "label_noise"):
             object.__setattr__(self, name, _validate.real(name, getattr(self, name), at_least=0))
+        _validate.choice("sampling", self.sampling, ("at_once", "sample_by_sample"))
         if self.dataset_size is not None:
             object.__setattr__(self, "dataset_size", _validate.integer("dataset_size", self.dataset_size, 1))
 
@@ -85,6 +87,7 @@ class LinearModel(Model):
                 "identity": bool(np.array_equal(self.layer, np.eye(p))),
                 "gradient_noise": self.gradient_noise > 0,
                 "label_noise": self.label_noise > 0,
+                "at_once": self.sampling == "at_once",
             },
             reals=np.concatenate([constants, self.teacher.ravel(), self.hessian.ravel(), self.layer.T.ravel()]),
             integers=np.array([batch_size, 0 if self.dataset_size is None else self.dataset_size // batch_size]),

@@ -27,7 +27,7 @@ class LinearNetwork(LinearModel):
     output_layer : array, shape (q, p)
         Z, any finite matrix. If Z^T Z is singular the network trains, but there is no unique fixed point and the
         prediction methods raise ValueError.
-    gradient_noise, label_noise, dataset_size
+    gradient_noise, label_noise, dataset_size, sampling
         As for TeacherStudent.
 
     Raises
@@ -41,6 +41,7 @@ class LinearNetwork(LinearModel):
     gradient_noise: float = 0.0
     label_noise: float = 0.0
     dataset_size: int | None = None
+    sampling: str = "at_once"
 
     def __post_init__(self) -> None:
         self._check_fields()
