@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dysonsim.plots.style import DATA, SPECIES, THEORY, figure, filled, law, panel, styled, value
+from dysonsim.plots.style import DATA, SPECIES, THEORY, figure, filled, law, panel, probability, styled, value
 
 X = r"\sqrt{\alpha\,\varepsilon^2/|B|}"
 SCANS = (("scan_batch_size", DATA, "o", r"scan in $|B|$ at $\alpha=0.1$"),
@@ -131,12 +131,14 @@ def densities(results: dict[str, Any]) -> Any:
         for name, fit in network["fits"].items():
             fitted = law(fit)
             dash = "--" if name == "two species" else "-"
-            label = f"{name}, $p = {fit['pvalue']:.2g}$" if fit["pvalue"] >= 1e-3 else f"{name}, $p < 0.001$"
+            label = (
+                f"{name}, ${probability(fit['pvalue'])}$" if fit["pvalue"] >= 1e-3 else f"{name}, $p < 0.001$"
+            )
             upper.plot(unit * (x - 2), fitted.pdf(x) / unit, dash, color=SPECIES[name], label=label)
             lower.plot(unit * (x - 2), scale * (fitted.pdf(x) - reference.pdf(x)), dash, color=SPECIES[name])
         known = network["predicted"]["exact"]
         upper.plot(unit * (x - 2), reference.pdf(x) / unit, ":", color=THEORY,
-                   label=f"exact, widths predicted, $p = {known['pvalue']:.2g}$")  # fmt: skip
+                   label=f"exact, widths predicted, ${probability(known['pvalue'])}$")  # fmt: skip
         lower.axhline(0, color=THEORY, linestyle=":", linewidth=1)
         z = network["z"]
         panel(upper, "ab"[column], rf"$Z = \mathrm{{diag}}({z[0]:g},\, {z[1]:g})$")

@@ -16,6 +16,7 @@ from dysonsim.plots.style import (
     law,
     panel,
     points,
+    probability,
     ratio_axis,
     shades,
     styled,
@@ -96,8 +97,8 @@ def _draw_mode(axes: Any, mode: dict[str, Any], colour: Any) -> None:
     axes.set_xlabel(r"$\lambda$")
     axes.set_ylabel("density")
     axes.set_ylim(0, 1.5 * max(mode["density"]))
-    axes.legend(loc="upper left", fontsize=10.5, title=f"$p = {comparison['pvalue']:.2g}$", title_fontsize=10.5,
-                alignment="left")  # fmt: skip
+    title = f"${probability(comparison['pvalue'])}$"
+    axes.legend(loc="upper left", fontsize=10.5, title=title, title_fontsize=10.5, alignment="left")
 
 
 @styled
@@ -122,7 +123,7 @@ def surmise(results: dict[str, Any]) -> Any:
             axes[0, column].plot(
                 s, _surmise(s / record["fitted_mean"][shown]) / record["fitted_mean"][shown], color=colour
             )
-            points(axes[1, column], record["s"], colour, f"{name},  $p = {record['pvalue'][shown]:.2g}$")
+            points(axes[1, column], record["s"], colour, f"{name},  ${probability(record['pvalue'][shown])}$")
         s = np.linspace(0, 3.4, 300)
         axes[1, column].plot(
             s, _surmise(s), color=THEORY, label=r"$\frac{\pi}{2}\, s\, e^{-\pi s^2/4}$", zorder=5

@@ -114,3 +114,13 @@ def value(number: float, error: float) -> str:
         return f"{number:.4g}"
     decimals = max(0, 1 - int(np.floor(np.log10(error))))
     return f"{number:.{decimals}f}({round(error * 10**decimals)})"
+
+
+def probability(p: float) -> str:
+    """A p-value with two digits, in mathtext."""
+    if p >= 1e-4:
+        return f"p = {p:.2g}"
+    if p < 1e-300:
+        return r"p < 10^{-300}"
+    mantissa, exponent = f"{p:.0e}".split("e")
+    return rf"p = {mantissa}\times 10^{{{int(exponent)}}}"

@@ -25,6 +25,7 @@ from dysonsim.report.parts import (
     against,
     hold,
     law_holds,
+    probability,
     rejected,
 )
 from dysonsim.samples import histogram
@@ -170,7 +171,7 @@ def _cells(name: str, point: Point[LinearNetwork], study: dict[str, Any]) -> lis
 
 
 def _tested_cells(test: Comparison) -> list[str]:
-    return [f"{test.ks.statistic:.4f}", f"{test.ks.pvalue:.2g}", f"{test.ad.pvalue:.2g}"]
+    return [f"{test.ks.statistic:.4f}", probability(test.ks.pvalue), probability(test.ad.pvalue)]
 
 
 def _ratio_cells(name: str, pair: str, ratio: LikelihoodRatio) -> list[str]:
@@ -186,9 +187,12 @@ def _ratio_cells(name: str, pair: str, ratio: LikelihoodRatio) -> list[str]:
 def _sentence(name: str, study: dict[str, Any]) -> str:
     """What the data say about the three laws, in words."""
     fits, ratio = study["fits"], study["ratios"]["exact / two species"]
+    exact, two = (study["tests"][name].pvalue for name in ("exact", "two species"))
     verdicts = []
     for law, test in fits.items():
-        verdicts.append(f"{law} p = {test.pvalue:.2g}" + (" (ruled out)" if test.pvalue < LEVEL else ""))
+        verdicts.append(
+            f"{law} p = {probability(test.pvalue)}" + (" (ruled out)" if test.pvalue < LEVEL else "")
+        )
     if ratio.z > SIGMAS:
         better = f"the exact law is favoured over two species by {ratio.z:.1f}σ"
     elif ratio.z < -SIGMAS:
@@ -197,8 +201,7 @@ def _sentence(name: str, study: dict[str, Any]) -> str:
         better = f"two species and the exact law describe the data equally well ({ratio.z:+.1f}σ)"
     return (
         f"Z = diag{OUTPUT_LAYERS[name]}: {', '.join(verdicts)}; {better}; with the predicted widths, "
-        f"nothing fitted, the exact law has p = {study['tests']['exact'].pvalue:.2g} and two species p = "
-        f"{study['tests']['two species'].pvalue:.2g}"
+        f"nothing fitted, the exact law has p = {probability(exact)} and two species p = {probability(two)}"
     )
 
 

@@ -82,7 +82,8 @@ def _summary(results: dict[str, Any]) -> str:
     return (
         f"<h2>Summary</h2><p>{escape(counted)}. A number agrees within {SIGMAS:g} standard errors, a law "
         f"with p ≥ {LEVEL:g} (either is missed by chance once in a thousand rows); errors are statistical, "
-        "from whole networks.</p>"
+        "from whole networks. Resampled p-values are at least 1/(draws + 1), which is 0.0005, or 10⁻⁵ where a law "
+        "is claimed to hold.</p>"
         '<div class="scroll"><table><tr><th>quantity</th><th>measured</th><th>predicted</th><th>deviation</th>'
         f'<th>verdict</th></tr>{"".join(lines)}</table></div><ol class="small">{remarks}</ol>'
     )

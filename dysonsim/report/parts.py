@@ -17,6 +17,7 @@ LEVEL = 1e-3  # of p-values: the same rate
 FINER = 50
 NEXT_ORDER = 4.0  # leading-order predictions may be off by this times n alpha/|B|
 
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 AGREES = "agrees"
 EXPECTED = "deviates as expected at this order"
 DISAGREES = "disagrees"
@@ -102,9 +103,10 @@ def law_holds(
     """
     worst = min(min(c.pvalue for c in comparisons) * len(comparisons), 1.0)
     distance = max(c.ks.statistic for c in comparisons)
-    shown = f"p = {worst:.2g}, D = {distance:.4f}"
+    shown = f"p = {probability(worst)}, D = {distance:.4f}"
     if len(comparisons) > 1:
-        shown = f"{len(comparisons)} tests: {len(comparisons)} × smallest p = {worst:.2g}, largest D = {distance:.4f}"
+        n = len(comparisons)
+        shown = f"{n} tests: {n} × smallest p = {probability(worst)}, largest D = {distance:.4f}"
     verdict = AGREES if worst >= LEVEL else EXPECTED if distance <= allowed else DISAGREES
     return Row(
         quantity, worst, None, None, None, verdict, why if verdict != AGREES else "", shown, f"p ≥ {LEVEL:g}"
@@ -116,8 +118,26 @@ def rejected(quantity: str, pvalue: float) -> Row:
     verdict = AGREES if pvalue < LEVEL else DISAGREES
     why = "" if verdict == AGREES else "Too few data to tell this law from the right one."
     return Row(
-        quantity, pvalue, None, None, None, verdict, why, f"p = {pvalue:.2g}", f"rejected, p < {LEVEL:g}"
+        quantity,
+        pvalue,
+        None,
+        None,
+        None,
+        verdict,
+        why,
+        f"p = {probability(pvalue)}",
+        f"rejected, p < {LEVEL:g}",
     )
+
+
+def probability(p: float) -> str:
+    """A p-value with two digits."""
+    if p >= 1e-4:
+        return f"{p:.2g}"
+    if p < 1e-300:
+        return "< 10⁻³⁰⁰"
+    mantissa, exponent = f"{p:.0e}".split("e")
+    return f"{mantissa}·10{str(int(exponent)).translate(SUPERSCRIPTS)}"
 
 
 def redraw(name: str) -> str:

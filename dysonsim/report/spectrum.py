@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,118 +22,139 @@ from dysonsim.report.parts import (
     against,
     hold,
     law_holds,
+    probability,
 )
 from dysonsim.samples import histogram
 from dysonsim.spectra import mean_and_error
 
 PAIR = (3, 4)  # the levels of the pair shown: far from its neighbours on both sides
+SKEWNESS = 0.3  # Kolmogorov-Smirnov distance over sigma/x: 0.07 of a skewness of 4 sigma/x, rounded up
 SHAPE = (
     "The laws hold for a quadratic well; SGD adds a skewness of relative order σ/x and curvature of order "
     "n α/|B|, which many networks resolve."
 )
 
 
+@dataclass(frozen=True)
+class Mode:
+    """One well: its levels, their stationary values (networks, snapshots x levels), the fitted law, the predictions."""
+
+    group: tuple[int, ...]
+    kappa: float
+    values: np.ndarray
+    test: Comparison
+    mean: float
+    width: float
+
+    @property
+    def name(self) -> str:
+        return "levels " + ",".join(map(str, self.group))
+
+    @property
+    def law(self) -> str:
+        return type(self.test.law).__name__
+
+    @property
+    def fitted(self) -> str:
+        """Width with error."""
+        return with_error(self.test.law.scale, self.test.errors["scale"])
+
+
 def spectrum(ensembles: Ensembles) -> Part:
     """All ten levels lambda = mu^2 - x against kappa, the pair PAIR with TwoLevel, kappa_0 and kappa_5 with Normal."""
     point = ensembles.spectrum
-    model, size = point.model, ensembles.size
-    levels = point.levels
+    model = point.model
     # hundreds of relaxation times on, a slowest mode below half its fixed point, ten widths away, is still growing
-    grown = levels[:, 0, 0] > model.fixed_point()[0] / 2
-    values = model.mu**2 - levels[grown]
-    replicas, snapshots, n = values.shape
-    widths = model.stationary_widths(point.learning_rate, point.batch_size)
-    shift = model.mean_shift(point.learning_rate, point.batch_size)
-    expected = model.kappa - shift
-    epsilon = n * point.ratio
-
-    modes = {name: values[:, :, list(group)].reshape(replicas, -1) for name, group in _groups(model).items()}
-    drawn = {}
-    tests = {}
-    rows: list[Row] = []
-    cells = []
-    for name, group in _groups(model).items():
-        law = laws.TwoLevel if len(group) > 1 else laws.Normal
-        test = tests[name] = hold(modes[name], law, size.resamples)
-        bars = histogram(modes[name], _edges(modes[name]))
-        drawn[name] = {
-            "kappa": model.kappa[group[0]],
-            "levels": len(group),
-            "edges": bars.edges,
-            "density": bars.density,
-            "error": bars.error,
-            "comparison": test.to_dict(),
-            "predicted": {"loc": expected[group[0]], "scale": widths[group[0]]},
-        }
-        mean, error = mean_and_error(modes[name].mean(axis=1))
-        cells.append(
-            [
-                f"{model.kappa[group[0]]:.4f}",
-                " and ".join(str(k) for k in group),
-                with_error(float(mean), float(error)),
-                f"{expected[group[0]]:.4f}",
-                type(test.law).__name__,
-                with_error(test.law.scale, test.errors["scale"]),
-                f"{widths[group[0]]:.4f}",
-                f"{test.ks.statistic:.4f}",
-                f"{test.pvalue:.3g}",
-            ]
-        )
-        rows.append(
-            against(
-                f"RBM, width σ of the level{'s' if len(group) > 1 else ''} at κ = "
-                f"{model.kappa[group[0]]:.3f} ({type(test.law).__name__} fit)",
-                test.law.scale,
-                test.errors["scale"],
-                widths[group[0]],
-                allowed=NEXT_ORDER * epsilon * widths[group[0]],
-                why=WHY_NEXT_ORDER,
-            )
-        )
-    pairs = [test for name, test in tests.items() if drawn[name]["levels"] == 2]
-    singles = [test for name, test in tests.items() if drawn[name]["levels"] == 1]
-    rows.append(law_holds("RBM, pairs follow TwoLevel", pairs, allowed=_skew(model, widths), why=SHAPE))
-    rows.append(
-        law_holds("RBM, single modes follow Normal", singles, allowed=_skew(model, widths), why=SHAPE)
-    )
-
+    grown = point.levels[:, 0, 0] > model.fixed_point()[0] / 2
+    modes = _modes(point, model.mu**2 - point.levels[grown], ensembles.size.resamples)
+    pair = next(mode for mode in modes if mode.group == PAIR)
+    singles = [mode for mode in modes if len(mode.group) == 1]
     path = model.mu**2 - point.run.eigenvalues
     low, high = np.quantile(path, [0.16, 0.84], axis=0)
     data = {
         "point": point.about(),
-        "snapshots": snapshots,
         "networks_left_out": int((~grown).sum()),
         "kappa": model.kappa,
-        "mu": model.mu,
         "training": {
             "time": point.learning_rate * point.run.steps,
             "mean": path.mean(axis=0),
             "low": low,
             "high": high,
         },
-        "modes": drawn,
-        "pair": _name(PAIR),
-        "singles": [_name((n - 1,)), _name((0,))],
+        "modes": {mode.name: _drawn(mode) for mode in modes},
+        "pair": pair.name,
+        "singles": [mode.name for mode in singles],
     }
-    header = ["κ", "levels", "mean λ", "predicted", "law", "σ fitted", "σ leading order", "KS D", "p"]
     caption = (
         f"Stationary levels λ = μ² − x at α = {point.learning_rate:g}, |B| = {point.batch_size}. "
         "Predicted mean: first order in α/|B| (GaussianRBM.mean_shift)."
     )
-    figure = Figure("spectrum", _caption(point, tests, snapshots), _code(point))
-    return Part(data, [figure], [Table(caption, header, cells)], rows)
+    header = ["κ", "levels", "mean λ", "predicted", "law", "σ fitted", "σ leading order", "KS D", "p"]
+    table = Table(caption, header, [_cells(mode) for mode in modes])
+    figure = Figure("spectrum", _caption(point, pair, singles), _code(point))
+    return Part(data, [figure], [table], _rows(point, modes))
 
 
-def _groups(model: GaussianRBM) -> dict[str, tuple[int, ...]]:
-    """Every well once, ascending kappa (descending x)."""
+def _modes(point: Point[GaussianRBM], values: np.ndarray, resamples: int) -> list[Mode]:
+    """Every well once, ascending kappa (descending x). `values` are lambda, (networks, snapshots, n)."""
+    model, rates = point.model, (point.learning_rate, point.batch_size)
+    widths = model.stationary_widths(*rates)
+    means = model.kappa - model.mean_shift(*rates)
     pairs = model.degenerate_groups()
     shared = {level for group in pairs for level in group}
-    wells = sorted([*pairs, *((k,) for k in range(model.n) if k not in shared)], reverse=True)
-    return {_name(group): group for group in wells}
+    singles = [(level,) for level in range(model.n) if level not in shared]
+    modes = []
+    for group in sorted([*pairs, *singles], reverse=True):
+        level, law = group[0], laws.TwoLevel if len(group) > 1 else laws.Normal
+        mine = values[:, :, list(group)].reshape(len(values), -1)
+        test = hold(mine, law, resamples)
+        modes.append(
+            Mode(group, float(model.kappa[level]), mine, test, float(means[level]), float(widths[level]))
+        )
+    return modes
 
 
-def _name(group: tuple[int, ...]) -> str:
-    return "levels " + ",".join(map(str, group))
+def _drawn(mode: Mode) -> dict[str, Any]:
+    bars = histogram(mode.values, _edges(mode.values))
+    return {
+        "kappa": mode.kappa,
+        "levels": len(mode.group),
+        "edges": bars.edges,
+        "density": bars.density,
+        "error": bars.error,
+        "comparison": mode.test.to_dict(),
+        "predicted": {"loc": mode.mean, "scale": mode.width},
+    }
+
+
+def _cells(mode: Mode) -> list[str]:
+    mean, error = mean_and_error(mode.values.mean(axis=1))
+    return [
+        f"{mode.kappa:.4f}",
+        " and ".join(map(str, mode.group)),
+        with_error(float(mean), float(error)),
+        f"{mode.mean:.4f}",
+        mode.law,
+        mode.fitted,
+        f"{mode.width:.4f}",
+        f"{mode.test.ks.statistic:.4f}",
+        probability(mode.test.pvalue),
+    ]
+
+
+def _rows(point: Point[GaussianRBM], modes: list[Mode]) -> list[Row]:
+    rows = []
+    for mode in modes:
+        allowed = NEXT_ORDER * point.model.n * point.ratio * mode.width
+        levels = "levels" if len(mode.group) > 1 else "level"
+        quantity = f"RBM, width σ of the {levels} at κ = {mode.kappa:.3f} ({mode.law} fit)"
+        scale, error = mode.test.law.scale, mode.test.errors["scale"]
+        rows.append(against(quantity, scale, error, mode.width, allowed=allowed, why=WHY_NEXT_ORDER))
+    skewed = SKEWNESS * max(mode.width / (point.model.mu**2 - mode.kappa) for mode in modes)
+    for size, quantity in ((2, "RBM, pairs follow TwoLevel"), (1, "RBM, single modes follow Normal")):
+        tests = [mode.test for mode in modes if len(mode.group) == size]
+        rows.append(law_holds(quantity, tests, allowed=skewed, why=SHAPE))
+    return rows
 
 
 def _edges(values: np.ndarray, bins: int = 40) -> np.ndarray:
@@ -141,34 +163,25 @@ def _edges(values: np.ndarray, bins: int = 40) -> np.ndarray:
     return np.linspace(middle - 1.25 * (middle - low), middle + 1.25 * (high - middle), bins + 1)
 
 
-def _skew(model: GaussianRBM, widths: np.ndarray) -> float:
-    """Distance that a skewness of relative order sigma/x gives: at most 0.07 of the skewness, taken as 4 sigma/x."""
-    return 0.07 * 4 * float((widths / model.fixed_point()).max())
+def _caption(point: Point[GaussianRBM], pair: Mode, singles: list[Mode]) -> str:
+    first, last = singles
+    snapshots = pair.values.shape[1] // 2
+    interval = point.record_every * point.settled.step
 
-
-def _caption(point: Point[GaussianRBM], tests: dict[str, Comparison], snapshots: int) -> str:
-    model = point.model
-    pair = tests[_name(PAIR)]
-    first, last = tests[_name((model.n - 1,))], tests[_name((0,))]
-    predicted = model.stationary_widths(point.learning_rate, point.batch_size)
-
-    def said(test: Comparison) -> str:
-        return f"σ = {with_error(test.law.scale, test.errors['scale'])}, p = {test.pvalue:.2g}"
+    def said(mode: Mode) -> str:
+        return f"σ = {mode.fitted}, p = {probability(mode.test.pvalue)} (leading order {mode.width:.4f})"
 
     return (
         "Gaussian RBM, scalar field on a ring of 10 sites (m = 2, μ = 3, σ_h = 1, k = 3 Gibbs steps), SGD "
         f"with α = {point.learning_rate:g}, |B| = {point.batch_size}: {point.replicas} networks, "
         f"{point.steps} steps, W₀ ~ N(0, 0.1²), seed {point.seed}. (a) Learnt eigenvalues λ = μ² − x during "
-        "training (mean over networks, band: 16% to 84%), dashed: target κ. (b) Their stationary "
-        f"densities, in the units of one level, with the fitted laws; {snapshots} snapshots a network, "
-        f"{math.ceil(point.record_every * point.settled.step)} steps apart. Pairs repel, single levels do "
-        f"not. (c) The pair at κ = {model.kappa[PAIR[0]]:.3f} with the two-level law: {said(pair)}; leading "
-        f"order predicts σ = {predicted[PAIR[0]]:.4f}. (d), (e) The single modes with a Gaussian: κ₀ = "
-        f"{model.kappa[-1]:.0f}, {said(first)} (leading order {predicted[-1]:.4f}); κ₅ = "
-        f"{model.kappa[0]:.0f}, {said(last)} (leading order {predicted[0]:.4f}). Fits by maximum "
-        "likelihood, errors and p-values (Kolmogorov–Smirnov) from whole networks. A small p-value with a "
-        "curve that looks right says that the statistics resolve corrections of relative order σ/x and n "
-        "α/|B|."
+        "training (mean over networks, band: 16% to 84%), dashed: target κ. (b) Their stationary densities "
+        f"with the fitted laws; {snapshots} snapshots a network, {interval} steps apart. Pairs repel, single "
+        f"levels do not. (c) The pair at κ = {pair.kappa:.3f} with the two-level law: {said(pair)}. "
+        f"(d), (e) The single modes with a Gaussian: κ₀ = {first.kappa:.0f}, {said(first)}; κ₅ = "
+        f"{last.kappa:.0f}, {said(last)}. Fits by maximum likelihood, errors and p-values "
+        "(Kolmogorov–Smirnov) from whole networks. A small p-value with a curve that looks right says that "
+        "the statistics resolve corrections of relative order σ/x and n α/|B|."
     )
 
 

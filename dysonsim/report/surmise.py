@@ -10,7 +10,7 @@ from dysonsim import laws
 from dysonsim.compare import Comparison, compare
 from dysonsim.models import GaussianRBM
 from dysonsim.report.ensembles import Ensembles, Point
-from dysonsim.report.parts import Figure, Part, Row, Table, hold, law_holds, rejected
+from dysonsim.report.parts import Figure, Part, Row, Table, hold, law_holds, probability, rejected
 from dysonsim.report.sizes import BATCH_SIZE, LEARNING_RATE
 from dysonsim.samples import histogram
 from dysonsim.spectra import mean_and_error
@@ -88,7 +88,7 @@ def _cells(point: Point[GaussianRBM], results: list[Comparison]) -> list[str]:
         str(point.batch_size),
         f"{point.ratio:.3g}",
         f"{point.replicas} × {snapshots}",
-        *(f"p = {c.pvalue:.2g} ({c.ks.statistic:.4f})" for c in results),
+        *(f"p = {probability(c.pvalue)} ({c.ks.statistic:.4f})" for c in results),
     ]
 
 
@@ -129,9 +129,10 @@ def _caption(data: dict[str, Any], size) -> str:
         "lines are the Wigner surmise with the fitted mean spacing (maximum likelihood); bottom: P(s), s = "
         f"S/⟨S⟩, on one curve without any parameter. Left: scan in |B| at α = {LEARNING_RATE:g}; right: "
         f"scan in α at |B| = {BATCH_SIZE}. Error bars from whole networks; p-values of the "
-        f"Kolmogorov–Smirnov test with the scale fitted, {min(pvalues):.2g} to {max(pvalues):.2g} for this "
-        "pair, all pairs in the table. Dotted: the surmise for β = 2, which the data rule out (p = "
-        f"{data['beta_2']['pvalue']:.1g} at α = {size.spectrum_rate:g})."
+        f"Kolmogorov–Smirnov test with the scale fitted, {probability(min(pvalues))} to "
+        f"{probability(max(pvalues))} for this pair, all pairs in the table. Dotted: the surmise for β = 2, "
+        f"which the data rule out (p = {probability(data['beta_2']['pvalue'])} at α = "
+        f"{size.spectrum_rate:g})."
     )
 
 

@@ -11,7 +11,7 @@ from dysonsim._table import with_error
 from dysonsim.compare import Comparison
 from dysonsim.models import TeacherStudent
 from dysonsim.report.ensembles import GRADIENT_NOISE, Ensembles, Point
-from dysonsim.report.parts import Figure, Part, Row, Table, against, hold, law_holds
+from dysonsim.report.parts import Figure, Part, Row, Table, against, hold, law_holds, probability
 from dysonsim.report.sizes import BATCH_SIZE, LEARNING_RATE
 from dysonsim.scaling import ScalingFit, scaling_fit
 from dysonsim.spectra import mean_and_error
@@ -159,8 +159,8 @@ def _cells(k: int, point: Point[TeacherStudent], measured: dict[str, list[float]
         with_error(measured["width"][k] / x, measured["width_error"][k] / x),
         f"{_slope(point.learning_rate):.4f}",
         f"{measured['exact'][k] / x:.4f}",
-        f"{measured['surmise_pvalue'][k]:.2g}",
-        f"{measured['width_pvalue'][k]:.2g}",
+        probability(measured["surmise_pvalue"][k]),
+        probability(measured["width_pvalue"][k]),
     ]
 
 
@@ -172,7 +172,7 @@ def _caption(fits: dict[str, dict[str, ScalingFit]], points: list[Point[TeacherS
         "(a) mean spacing ⟨S⟩ of the two singular values (filled) and √π σ, σ from the fit of the "
         f"two-level law (open), {points[0].replicas} networks a point. The line through the origin fitted "
         f"to the scan in |B| at α = {LEARNING_RATE:g} has slope {with_error(line.slope, line.slope_error)} "
-        f"(χ²/dof = {line.chi2:.1f}/{line.dof}, p = {line.pvalue:.2g}); √(π/(1 − α/2)) = "
+        f"(χ²/dof = {line.chi2:.1f}/{line.dof}, p = {probability(line.pvalue)}); √(π/(1 − α/2)) = "
         f"{_slope(LEARNING_RATE):.4f}. (b) The ratio against α: √π for α → 0 (fitted "
         f"{with_error(scan.trend.slope, scan.trend.slope_error)}), rising as √(π/(1 − α/2)) because SGD "
         "makes finite steps; the thin line is the exact result with the noise of the data at |B| = 16. "
