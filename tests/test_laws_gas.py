@@ -13,12 +13,15 @@ import pytest
 from scipy import stats
 from scipy.linalg import eigvalsh_tridiagonal
 
-from dysonsim.laws import Law, TracyWidom
+from dysonsim.laws import BulkSpacing, Law, Semicircle, TracyWidom, WignerSurmise
 
 LAWS: list[Law] = [
     TracyWidom(1, 0.3, 0.7),
     TracyWidom(2),
     TracyWidom(4, -1.0, 2.5),
+    BulkSpacing(1),
+    BulkSpacing(2, 0.3),
+    BulkSpacing(4, 2.5),
 ]
 by_name = pytest.mark.parametrize("law", LAWS, ids=str)
 
@@ -120,6 +123,34 @@ def test_tracy_widom_describes_the_largest_level(beta):
         assert pvalue(top, other.cdf) < 1e-6
 
 
+def bulk_spacings(n, beta, size, rng):
+    """Spacings of the middle third of the levels, in units of the semicircle's mean spacing: (size, n // 3)."""
+    levels = np.array([eigvalsh_tridiagonal(d, e) for d, e in zip(*tridiagonal(n, beta, size, rng), strict=True)])
+    density = n * Semicircle.for_gas(n, beta).pdf(0.5 * (levels[:, 1:] + levels[:, :-1]))
+    return (np.diff(levels) * density)[:, n // 3 : 2 * (n // 3)]
+
+
+@pytest.mark.parametrize("beta", [1, 2, 4])
+def test_bulk_spacing_describes_matrices(beta):
+    """Spacings of one matrix are not independent: errors from the scatter between 800 matrices."""
+    spacings = bulk_spacings(150, beta, 800, np.random.default_rng(50 + beta))
+    law = BulkSpacing(beta)
+
+    def deviation(variance, scale=1.0):
+        squares = ((spacings - 1.0) ** 2).mean(1) - variance
+        return squares.mean() / (squares.std() / math.sqrt(squares.size))
+
+    assert abs(deviation(law.var())) < 4.5  # false alarm: 7e-6
+    assert spacings.mean() == pytest.approx(1, abs=2e-3)
+    assert pvalue(spacings[:, ::5].ravel(), law.cdf) > 1e-4  # every fifth is nearly independent
+    # negative controls: another beta; for beta = 1 the surmise, whose variance is 4% off
+    for other in (1, 2, 4):
+        if other != beta:
+            assert abs(deviation(BulkSpacing(other).var())) > 20
+    if beta == 1:
+        assert abs(deviation(WignerSurmise(1).var())) > 5
+
+
 # ---- fits ------------------------------------------------------------------------------------------------------------
 
 
@@ -139,6 +170,21 @@ def test_fit_of_loc_and_scale(beta):
     best = TracyWidom.fit(x, beta=beta).loglikelihood(x)
     for other in {1, 2, 4} - {beta}:
         assert TracyWidom.fit(x, beta=other).loglikelihood(x) < best - 3
+
+
+@pytest.mark.parametrize("beta", [1, 2, 4])
+def test_fit_of_the_bulk_spacing(beta):
+    """The relative error is about 1/sqrt(n I) with information I ~ 2 (beta + 1): 4.5 of them."""
+    law = BulkSpacing(beta, 0.02)
+    x = law.rvs(20_000, random_state=41)
+    fitted = BulkSpacing.fit(x, beta=beta)
+    assert abs(fitted.scale / 0.02 - 1) < 4.5 / math.sqrt(2 * (beta + 1) * x.size)
+    for factor in (0.999, 1.001):
+        assert law.replace(scale=factor * fitted.scale).loglikelihood(x) < fitted.loglikelihood(x)
+    # negative control: another beta fits worse, and for beta = 1 the surmise
+    assert BulkSpacing.fit(x, beta=2 if beta == 1 else 1).loglikelihood(x) < fitted.loglikelihood(x) - 100
+    if beta == 1:
+        assert WignerSurmise.fit(x).loglikelihood(x) < fitted.loglikelihood(x) - 5
 
 
 # ---- interface -------------------------------------------------------------------------------------------------------
@@ -226,6 +272,11 @@ BAD = [
     (lambda: TracyWidom.fit([1.0, 1.0]), ValueError, "different values"),
     (lambda: TracyWidom.fit([1.0, 2.0], loc=0, scale=1), ValueError, "all of loc, scale are fixed"),
     (lambda: TracyWidom.fit([1.0, 2.0], beta=3), ValueError, "beta = 3"),
+    (lambda: BulkSpacing(3), ValueError, "beta = 3: must be 1, 2 or 4"),
+    (lambda: BulkSpacing(1, -1), ValueError, "scale = -1: must be a finite number > 0"),
+    (lambda: BulkSpacing.fit([1.0, 0.0]), ValueError, "data contain 0: spacings must be > 0"),
+    (lambda: BulkSpacing.fit([1e308, 1e308]), ValueError, "overflow"),
+    (lambda: BulkSpacing.fit([1.0], scale=1), ValueError, "all of scale are fixed"),
 ]
 
 

@@ -9,7 +9,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from dysonsim.laws import TracyWidom
+from dysonsim.laws import BulkSpacing, TracyWidom, WignerSurmise
 from dysonsim.laws.painleve import boundary_value, sharp_gauss_legendre
 from dysonsim.laws.tracy_widom import ZETA_PRIME
 
@@ -156,3 +156,66 @@ def test_tracy_widom_far_tails(beta):
     assert float(mp.zeta(-1, derivative=1)) == pytest.approx(ZETA_PRIME, rel=1e-15)
     assert -math.inf < law.logpdf(-1e6) < -1e16
     assert -math.inf < law.logpdf(1e6) < -1e8
+
+
+# ---- bulk spacing ----------------------------------------------------------------------------------------------------
+
+
+def even_and_odd(s, order):
+    """D+ and D-: the sine kernel on (0, s/2), folded."""
+
+    def folded(sign):
+        return lambda x, y: mp.sincpi(x - y) + sign * mp.sincpi(x + y)
+
+    return tuple(fredholm(folded(sign), s / 2, order)[0] for sign in (1, -1))
+
+
+@pytest.mark.parametrize(("s", "order"), [(0.01, 10), (0.6, 14), (1.5, 20), (4.0, 26), (7.5, 34)])
+def test_bulk_spacing_against_determinants(s, order):
+    h = mp.mpf(10) ** -8
+    with mp.workdps(50):
+        points = [(mp.mpf(s) + k * h, *even_and_odd(mp.mpf(s) + k * h, order)) for k in (-1, 0, 1)]
+        functions = {
+            1: [even for _, even, odd in points],
+            2: [even * odd for _, even, odd in points],
+            4: [(even + odd) / 2 for _, even, odd in points],
+        }
+        for beta, (before, at, after) in functions.items():
+            stretch = 2.0 if beta == 4 else 1.0  # E_4(s/2) is the function at hand
+            law = BulkSpacing(beta)
+            sf, pdf = -(after - before) / (2 * h) * stretch, (after - 2 * at + before) / h**2 * stretch**2
+            assert law.pdf(s / stretch) == pytest.approx(float(pdf), rel=RELATIVE, abs=0)
+            assert law.sf(s / stretch) == pytest.approx(float(sf), rel=RELATIVE, abs=0)
+            assert law.cdf(s / stretch) == pytest.approx(float(1 - sf), rel=RELATIVE, abs=0)
+
+
+def test_bulk_spacing_moments():
+    """Variances as published (Mehta, appendix 13; PHYSICS.md: .2855, .1800, .1041), and not those of the surmise."""
+    for beta, variance in ((1, 0.28553), (2, 0.17999), (4, 0.10410)):
+        law = BulkSpacing(beta)
+        assert round(law.var(), 5) == variance
+        assert law._standard.mean == pytest.approx(1, abs=1e-12)
+        assert abs(law.var() / WignerSurmise(beta).var() - 1) > 0.003
+    # the integral of s^2 P is twice that of E, here from determinants in floats
+    x, weights = np.polynomial.legendre.leggauss(40)
+    root = np.sqrt(weights / 2)
+    kernels = [s * root[:, None] * np.sinc(s * (x[:, None] - x) / 2) * root for s in 4 * (1 + x)]
+    empty = 4 * weights @ [np.linalg.det(np.eye(40) - kernel) for kernel in kernels]
+    assert BulkSpacing(2).var() == pytest.approx(2 * empty - 1, rel=1e-11)
+
+
+@pytest.mark.parametrize("beta", [1, 2, 4])
+def test_bulk_spacing_at_both_ends(beta):
+    """Mehta: pi^2 s/6, pi^2 s^2/3, 16 pi^4 s^4/135 at 0; log E as Dyson has it at infinity."""
+    law = BulkSpacing(beta)
+    leading = {1: math.pi**2 / 6, 2: math.pi**2 / 3, 4: 16 * math.pi**4 / 135}[beta]
+    for s in (1e-3, 1e-20):
+        assert law.pdf(s) == pytest.approx(leading * s**beta, rel=20 * s * s + 1e-12, abs=0)
+        assert law.cdf(s) == pytest.approx(leading * s ** (beta + 1) / (beta + 1), rel=20 * s * s + 1e-12, abs=0)
+    for s in (9.0, 20.0, 1000.0):
+        t = math.pi * s * (1 if beta == 4 else 0.5)
+        log_empty = -(t**2) / 2 * (1 if beta == 2 else 0.5) - 0.25 * math.log(t) * (1 if beta == 2 else 0.5)
+        log_empty += (math.log(2) / 12 + 3 * ZETA_PRIME) * (1 if beta == 2 else 0.5)
+        log_empty += {1: math.log(2) / 4 - t / 2, 2: 0.0, 4: -math.log(2) / 4 - math.log(2) + t / 2}[beta]
+        slope = {1: math.pi / 2 * (t / 2 + 0.5), 2: math.pi / 2 * t, 4: math.pi * (t / 2 - 0.5)}[beta]
+        assert law.logpdf(s) == pytest.approx(log_empty + 2 * math.log(slope), abs=3 / t)

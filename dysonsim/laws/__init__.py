@@ -1,6 +1,7 @@
 """Closed-form laws that spectra are compared with. This package imports nothing else of dysonsim."""
 
 from .base import Law
+from .bulk_spacing import BulkSpacing
 from .marchenko_pastur import MarchenkoPastur, MarchenkoPasturSingular
 from .normal import Normal
 from .semicircle import Semicircle
@@ -11,6 +12,7 @@ from .two_level import TwoLevel
 from .two_species import TwoSpecies
 
 __all__ = [
+    "BulkSpacing",
     "Law",
     "MarchenkoPastur",
     "MarchenkoPasturSingular",

@@ -56,14 +56,16 @@ def boundary_value(
     start = Chebyshev.interpolate(guess, degree + 2, domain=[low, high]).deriv(2)
     series = np.linalg.solve(to_second, start(x))
     for _ in range(50):
-        value, by_y, by_slope = right(x, line + to_value @ series, slope + to_slope @ series)
+        y = line + to_value @ series
+        value, by_y, by_slope = right(x, y, slope + to_slope @ series)
         jacobian = to_second - by_y[:, None] * to_value - by_slope[:, None] * to_slope
         change = np.linalg.solve(jacobian, value - to_second @ series)
         series += change
-        if np.abs(change).max() <= 1e-13 * np.abs(series).max():
+        moved = np.abs(to_value @ change).max()
+        if moved <= 1e-14 * np.abs(y).max():
             break
     else:
-        raise ArithmeticError(f"no convergence on {interval}: last change {np.abs(change).max():g}")
+        raise ArithmeticError(f"no convergence on {interval}: last change {moved:g}")
     solution = twice @ series
     solution[:2] += np.array([0.5 * (first + last), 0.5 * (last - first)]) - 0.5 * at_end @ series
     return Chebyshev(solution, domain=[low, high])

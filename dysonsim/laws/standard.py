@@ -33,9 +33,13 @@ class Standard:
     far : u (n,) -> log pdf, log of the tail beyond u (n,)
         Closed forms for u < low (tail: cdf) and u > high (tail: sf).
     low, high : float
-        Range of the tables; what lies beyond must not matter for the moments.
+        Range of the tables; what lies above must not matter for the moments.
     bracket : (float, float)
         Every quantile of a probability that a float can hold lies inside.
+    start : float or None
+        Lower end of what matters for the moments; `low` unless given.
+    power : float or None
+        cdf ~ u^power at the lower end u = 0, if it does: the inversion then starts from there.
     """
 
     _TOLERANCE = 1e-12
@@ -47,8 +51,10 @@ class Standard:
         low: float,
         high: float,
         bracket: tuple[float, float],
+        start: float | None = None,
+        power: float | None = None,
     ) -> None:
-        self.far, self.low, self.high, self.bracket = far, low, high, bracket
+        self.far, self.low, self.high, self.bracket, self.power = far, low, high, bracket, power
         grid = np.linspace(low, high, 33)  # the tables may meet anywhere near the median
         _, log_cdf, log_sf = exact(grid)
         self.middle = float(grid[np.argmin(np.abs(log_cdf - log_sf))])
@@ -56,9 +62,10 @@ class Standard:
         self._log_cdf = Table(lambda u: exact(u)[1], low, self.middle, self._TOLERANCE)
         self._log_sf = Table(lambda u: exact(u)[2], self.middle, high, self._TOLERANCE)
         nodes, weights = gauss_legendre(20)
-        step = (high - low) / 40
-        x = low + step * (np.arange(40)[:, None] + nodes).ravel()
-        mass = step * np.tile(weights, 40) * np.exp(self._log_pdf(x))
+        bottom = low if start is None else start
+        step = (high - bottom) / 40
+        x = bottom + step * (np.arange(40)[:, None] + nodes).ravel()
+        mass = step * np.tile(weights, 40) * np.exp(self.log_pdf(x))
         self.mean = float(mass @ x)
         self.var = float(mass @ (x - self.mean) ** 2)
 
@@ -88,6 +95,15 @@ class Standard:
         tail = self._log_tail(u)
         return np.where(u < self.middle, np.log1p(-np.exp(tail)), tail)
 
+    def guess(self, log_tail: np.ndarray, side: float) -> np.ndarray:
+        """Roughly where log cdf (side = 1) or log sf (side = -1) has this value."""
+        from scipy.special import ndtri_exp
+
+        if self.power is not None and side > 0.0:
+            at_low = float(self.far(np.array([0.5 * self.low]))[1][0])
+            return 0.5 * self.low * np.exp((log_tail - at_low) / self.power)
+        return np.clip(self.mean + side * math.sqrt(self.var) * ndtri_exp(log_tail), *self.bracket)
+
 
 @dataclass(frozen=True)
 class StandardisedLaw(Law):
@@ -100,7 +116,7 @@ class StandardisedLaw(Law):
     @property
     @abstractmethod
     def _standard(self) -> Any:
-        """The law at loc = 0 and scale = 1: mean, var, bracket, log_pdf, log_cdf, log_sf."""
+        """The law at loc = 0 and scale = 1: mean, var, bracket, log_pdf, log_cdf, log_sf, guess."""
 
     @property
     def _origin_and_unit(self) -> tuple[float, float]:
@@ -134,8 +150,6 @@ class StandardisedLaw(Law):
 
     def _inverse(self, log_cdf: np.ndarray, log_sf: np.ndarray) -> np.ndarray:
         """Where the smaller of the two logarithms is reached."""
-        from scipy.special import ndtri_exp
-
         standard, (loc, scale) = self._standard, self._origin_and_unit
         low, high = standard.bracket
         result = np.empty_like(log_cdf)
@@ -149,7 +163,7 @@ class StandardisedLaw(Law):
                 value = tail(u)
                 return side * value, np.exp(standard.log_pdf(u) - value)
 
-            start = np.clip(standard.mean + side * math.sqrt(standard.var) * ndtri_exp(aim), low, high)
+            start = standard.guess(aim, side)
             result[chosen] = invert(increasing, side * aim, start, np.full(aim.size, low), np.full(aim.size, high))
         return loc + scale * result
 
