@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 from scipy.linalg import eigvalsh_tridiagonal
 
-from dysonsim.laws import BulkSpacing, Law, Semicircle, TracyWidom, WignerSurmise
+from dysonsim.laws import BulkSpacing, GaussianEnsembleDensity, Law, Semicircle, TracyWidom, WignerSurmise
 
 LAWS: list[Law] = [
     TracyWidom(1, 0.3, 0.7),
@@ -22,6 +22,11 @@ LAWS: list[Law] = [
     BulkSpacing(1),
     BulkSpacing(2, 0.3),
     BulkSpacing(4, 2.5),
+    GaussianEnsembleDensity(1, 1, 0.5, 2.0),
+    GaussianEnsembleDensity(3, 1),
+    GaussianEnsembleDensity(10, 1, 0.2, 0.3),
+    GaussianEnsembleDensity(7, 2),
+    GaussianEnsembleDensity(6, 4, -1.0, 1.5),
 ]
 by_name = pytest.mark.parametrize("law", LAWS, ids=str)
 
@@ -151,6 +156,49 @@ def test_bulk_spacing_describes_matrices(beta):
         assert abs(deviation(WignerSurmise(1).var())) > 5
 
 
+def dense_levels(n, beta, size, rng):
+    """Eigenvalues (size, n) of full matrices, diagonal variance 1, off-diagonal beta/2; quaternions as 2 x 2 blocks."""
+    if beta == 4:
+        a, b = (rng.standard_normal((size, n, n)) + 1j * rng.standard_normal((size, n, n)) for _ in range(2))
+        matrix = np.concatenate([np.concatenate([a, b], 2), np.concatenate([-b.conj(), a.conj()], 2)], 1)
+    else:
+        matrix = rng.standard_normal((size, n, n)) + (1j * rng.standard_normal((size, n, n)) if beta == 2 else 0)
+    return np.linalg.eigvalsh(0.5 * (matrix + matrix.conj().swapaxes(1, 2)))[:, :: 2 if beta == 4 else 1]
+
+
+@pytest.mark.parametrize("beta", [1, 2, 4])
+@pytest.mark.parametrize("n", [3, 8])
+def test_gaussian_ensemble_density_describes_full_matrices(n, beta):
+    """One level of each of 20 000 matrices; `rvs` draws tridiagonal ones."""
+    rng = np.random.default_rng(60 + n + beta)
+    levels = dense_levels(n, beta, 20_000, rng)
+    law = GaussianEnsembleDensity(n, beta)
+    one = levels[np.arange(20_000), rng.integers(0, n, 20_000)]
+    assert pvalue(one, law.cdf) > 1e-4  # false alarm: 1e-4
+    squares = (levels**2).mean(1)
+    assert abs(squares.mean() - law.var()) < 4.5 * squares.std() / math.sqrt(squares.size)  # false alarm: 7e-6
+    # negative controls: one level more, another beta, a width that is off by 5%
+    others = [law.replace(n=n + 1), law.replace(beta=2 if beta == 1 else 1), law.replace(scale=1.05)]
+    for other in others:
+        assert pvalue(one, other.cdf) < 1e-4
+        assert abs(squares.mean() - other.var()) > 10 * squares.std() / math.sqrt(squares.size)
+
+
+def test_large_gaussian_ensembles_approach_the_semicircle():
+    x = np.linspace(-0.95, 0.95, 41)
+    for beta in (1, 2, 4):
+        gaps = []
+        for n in (50, 150, 300):
+            limit = Semicircle.for_gas(n, beta, 0.7)
+            law = GaussianEnsembleDensity(n, beta, scale=0.7)
+            gaps.append(np.abs(law.cdf(limit.radius * x) - limit.cdf(limit.radius * x)).max())
+        # oscillations of order 1/n
+        assert gaps[0] < 0.5 / 50
+        assert gaps[1] < 0.5 / 150
+        assert gaps[2] < 0.5 / 300
+        assert gaps[2] < 0.5 * gaps[0]
+
+
 # ---- fits ------------------------------------------------------------------------------------------------------------
 
 
@@ -185,6 +233,22 @@ def test_fit_of_the_bulk_spacing(beta):
     assert BulkSpacing.fit(x, beta=2 if beta == 1 else 1).loglikelihood(x) < fitted.loglikelihood(x) - 100
     if beta == 1:
         assert WignerSurmise.fit(x).loglikelihood(x) < fitted.loglikelihood(x) - 5
+
+
+@pytest.mark.parametrize(("n", "beta"), [(3, 1), (10, 2), (6, 4)])
+def test_fit_of_the_gaussian_ensemble_density(n, beta):
+    """Independent levels; errors at most those of mean and standard deviation, 4.5 of them: false alarm < 1e-5."""
+    law = GaussianEnsembleDensity(n, beta, 3.0, 0.02)
+    x = law.rvs(20_000, random_state=42)
+    for fixed in ({}, {"loc": 3.0}, {"scale": 0.02}):
+        fitted = GaussianEnsembleDensity.fit(x, n=n, beta=beta, **fixed)
+        assert (fitted.n, fitted.beta) == (n, beta)
+        assert abs(fitted.loc - 3.0) < 4.5 * law.std() / math.sqrt(x.size)
+        assert abs(fitted.scale / 0.02 - 1) < 4.5 / math.sqrt(2 * x.size)
+        assert fitted.loglikelihood(x) >= law.loglikelihood(x) - 1e-3
+    # negative control: another number of levels shows
+    other = GaussianEnsembleDensity.fit(x, n=n + 1, beta=beta)
+    assert other.loglikelihood(x) < fitted.loglikelihood(x) - 5
 
 
 # ---- interface -------------------------------------------------------------------------------------------------------
@@ -272,6 +336,13 @@ BAD = [
     (lambda: TracyWidom.fit([1.0, 1.0]), ValueError, "different values"),
     (lambda: TracyWidom.fit([1.0, 2.0], loc=0, scale=1), ValueError, "all of loc, scale are fixed"),
     (lambda: TracyWidom.fit([1.0, 2.0], beta=3), ValueError, "beta = 3"),
+    (lambda: GaussianEnsembleDensity(0), ValueError, "n = 0: must be an integer >= 1"),
+    (lambda: GaussianEnsembleDensity(2.5), ValueError, "n = 2.5"),
+    (lambda: GaussianEnsembleDensity(None), TypeError, "n = None"),
+    (lambda: GaussianEnsembleDensity(2, 3), ValueError, "beta = 3: must be 1, 2 or 4"),
+    (lambda: GaussianEnsembleDensity(2, 2, 0, 0), ValueError, "scale = 0"),
+    (lambda: GaussianEnsembleDensity.fit([1.0, 2.0]), ValueError, "n is not estimated: pass n= to fit"),
+    (lambda: GaussianEnsembleDensity.fit([1.0, 1.0], n=2), ValueError, "different values"),
     (lambda: BulkSpacing(3), ValueError, "beta = 3: must be 1, 2 or 4"),
     (lambda: BulkSpacing(1, -1), ValueError, "scale = -1: must be a finite number > 0"),
     (lambda: BulkSpacing.fit([1.0, 0.0]), ValueError, "data contain 0: spacings must be > 0"),

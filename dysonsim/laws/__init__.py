@@ -2,6 +2,7 @@
 
 from .base import Law
 from .bulk_spacing import BulkSpacing
+from .gaussian_ensemble import GaussianEnsembleDensity
 from .marchenko_pastur import MarchenkoPastur, MarchenkoPasturSingular
 from .normal import Normal
 from .semicircle import Semicircle
@@ -13,6 +14,7 @@ from .two_species import TwoSpecies
 
 __all__ = [
     "BulkSpacing",
+    "GaussianEnsembleDensity",
     "Law",
     "MarchenkoPastur",
     "MarchenkoPasturSingular",

@@ -135,9 +135,13 @@ def _determinants(t: np.ndarray) -> Pieces:
 
     nodes, weights = sharp_gauss_legendre(48)
     x, root = 16.0 * nodes, np.sqrt(16.0 * weights)
+    pairs = np.triu_indices(x.size)  # the kernel is symmetric and Airy functions are slow
+    place = np.zeros((x.size, x.size), dtype=np.int64)
+    place[pairs] = np.arange(pairs[0].size)
+    place = np.maximum(place, place.T)
     results = []
     for part in np.array_split(t, max(1, t.size // 200)):
-        value, slope, _, _ = airy(part[:, None, None] + x[:, None] + x)
+        value, slope, _, _ = (f[:, place] for f in airy(part[:, None] + x[pairs[0]] + x[pairs[1]]))
         eigenvalues, vectors = np.linalg.eigh(root[:, None] * value * root)
         moved = np.einsum("nij,nij->nj", vectors, (root[:, None] * slope * root) @ vectors)
         ratio = -2.0 * moved / ((1.0 - eigenvalues) * (1.0 + eigenvalues))
