@@ -13,9 +13,18 @@ import pytest
 from scipy import stats
 from scipy.linalg import eigvalsh_tridiagonal
 
-from dysonsim.laws import BulkSpacing, GaussianEnsembleDensity, Law, Semicircle, TracyWidom, WignerSurmise
+from dysonsim.laws import (
+    BulkSpacing,
+    GaussianEnsembleDensity,
+    Law,
+    Semicircle,
+    SpacingRatio,
+    TracyWidom,
+    UnfoldedSpacingRatio,
+    WignerSurmise,
+)
 
-LAWS: list[Law] = [
+GAUSSIAN_TAILS: list[Law] = [
     TracyWidom(1, 0.3, 0.7),
     TracyWidom(2),
     TracyWidom(4, -1.0, 2.5),
@@ -28,7 +37,9 @@ LAWS: list[Law] = [
     GaussianEnsembleDensity(7, 2),
     GaussianEnsembleDensity(6, 4, -1.0, 1.5),
 ]
+LAWS = GAUSSIAN_TAILS + [cls(beta) for cls in (SpacingRatio, UnfoldedSpacingRatio) for beta in (0, 0.3, 1, 4)]
 by_name = pytest.mark.parametrize("law", LAWS, ids=str)
+with_gaussian_tails = pytest.mark.parametrize("law", GAUSSIAN_TAILS, ids=str)
 
 
 def panels(low, high, count=60):
@@ -42,7 +53,7 @@ def panels(low, high, count=60):
 # ---- norm, moments, tails --------------------------------------------------------------------------------------------
 
 
-@by_name
+@with_gaussian_tails
 def test_norm_and_moments_equal_integrals_of_the_density(law):
     # t in (0, 1) stretches both ends
     t, weight = panels(0.0, 1.0)
@@ -55,7 +66,7 @@ def test_norm_and_moments_equal_integrals_of_the_density(law):
         assert mass @ (x - law.mean()) ** 2 == pytest.approx(law.var(), rel=1e-10)
 
 
-@by_name
+@with_gaussian_tails
 def test_distribution_functions_are_integrals_of_the_density(law):
     """Relative to the tail itself, from 1e-250 on either side; across the seams of the tables and series."""
     lower, upper = law.ppf(10.0 ** -np.arange(250, 0, -7)), law.isf(10.0 ** -np.arange(250, 0, -7))
@@ -66,7 +77,7 @@ def test_distribution_functions_are_integrals_of_the_density(law):
             assert abs(weight @ law.pdf(x)) == pytest.approx(sign * (tail(b) - tail(a)), rel=2e-11, abs=0)
 
 
-@by_name
+@with_gaussian_tails
 def test_inverses(law):
     for q in (1e-300, 1e-100, 1e-12, 0.01, 0.3, 0.5, 0.7, 0.999):
         assert law.cdf(law.ppf(q)) == pytest.approx(q, rel=1e-11, abs=0)
@@ -75,6 +86,41 @@ def test_inverses(law):
     x = law.ppf(np.linspace(0.01, 0.99, 23))
     np.testing.assert_allclose(law.cdf(x) + law.sf(x), 1, rtol=1e-14)
     np.testing.assert_allclose(np.log(law.pdf(x)), law.logpdf(x), atol=1e-13)
+
+
+@pytest.mark.parametrize("beta", [0, 0.3, 1, 2, 4, 30])
+def test_spacing_ratio_norm_moments_and_inverses(beta):
+    folded, unfolded = SpacingRatio(beta), UnfoldedSpacingRatio(beta)
+    t, weight = panels(0.0, 1.0)
+    r, weight = t**5, 5 * weight * t**4
+    mass = weight * folded.pdf(r)
+    assert mass.sum() == pytest.approx(1, rel=1e-11)
+    assert mass @ r == pytest.approx(folded.mean(), rel=1e-11)
+    assert mass @ (r - folded.mean()) ** 2 == pytest.approx(folded.var(), rel=1e-10)
+    if beta >= 1:
+        # r and 1/r have the same law
+        assert mass @ (r + 1 / r) / 2 == pytest.approx(unfolded.mean(), rel=1e-10)
+    if beta > 1:
+        second = mass @ (r**2 + r**-2.0) / 2
+        assert second - unfolded.mean() ** 2 == pytest.approx(unfolded.var(), rel=1e-8)
+    else:
+        assert unfolded.var() == unfolded.std() == math.inf
+    assert math.isfinite(unfolded.mean()) == (beta > 0)
+    assert unfolded.folded() == folded
+    x = np.array([1e-50, 1e-9, 0.01, 0.3, 0.9])
+    np.testing.assert_allclose(2 * unfolded.pdf(x), folded.pdf(x), rtol=1e-13)
+    np.testing.assert_allclose(unfolded.pdf(1 / x) / x**2, unfolded.pdf(x), rtol=1e-12)
+    np.testing.assert_allclose(2 * unfolded.cdf(x), folded.cdf(x), rtol=1e-12)
+    np.testing.assert_allclose(unfolded.sf(1 / x), unfolded.cdf(x), rtol=1e-12)
+    close = np.append(x, 1 - 1e-9)
+    np.testing.assert_allclose(folded.cdf(close) + folded.sf(close), 1, rtol=1e-14)
+    assert (1 - folded.cdf(close[-1])) / 1e-9 == pytest.approx(folded.pdf(1.0), rel=1e-6)
+    for q in (1e-300, 1e-100, 1e-12, 0.01, 0.3, 0.5, 0.7):
+        assert folded.cdf(folded.ppf(q)) == pytest.approx(q, rel=1e-12, abs=0)
+        assert unfolded.cdf(unfolded.ppf(q)) == pytest.approx(q, rel=1e-12, abs=0)
+        assert unfolded.sf(unfolded.isf(q)) == pytest.approx(q, rel=1e-12, abs=0)
+    assert folded.sf(folded.isf(0.01)) == pytest.approx(0.01, rel=1e-12)
+    assert unfolded.median() == pytest.approx(1, rel=1e-12)
 
 
 # ---- samples ---------------------------------------------------------------------------------------------------------
@@ -95,7 +141,7 @@ def test_samples_follow_the_distribution_function(law):
         assert abs(sample.mean() - law.mean()) < 4.5 * law.std() / math.sqrt(sample.size)  # false alarm: 7e-6
     assert pvalue(sample, law.cdf) > 1e-4  # false alarm: 1e-4 for each law
     middle = law.median()
-    assert pvalue(sample, lambda x: law.cdf(middle + (x - middle) / 1.05)) < 1e-4  # negative control: 5% too wide
+    assert pvalue(sample, lambda x: law.cdf(middle + (x - middle) / 1.07)) < 1e-4  # negative control: 7% too wide
 
 
 def tridiagonal(n, beta, size, rng, corner=None):
@@ -199,6 +245,59 @@ def test_large_gaussian_ensembles_approach_the_semicircle():
         assert gaps[2] < 0.5 * gaps[0]
 
 
+def ratios(levels):
+    spacings = np.diff(levels)
+    return spacings[:, 1:] / spacings[:, :-1]
+
+
+@pytest.mark.parametrize("beta", [0.7, 1, 2, 4])
+def test_spacing_ratio_is_exact_for_three_levels(beta):
+    rng = np.random.default_rng(70 + int(10 * beta))
+    diagonal, off = tridiagonal(3, beta, 20_000, rng)
+    matrices = np.zeros((20_000, 3, 3))
+    matrices[:, range(3), range(3)] = diagonal
+    matrices[:, range(1, 3), range(2)] = off
+    ratio = ratios(np.linalg.eigvalsh(matrices)).ravel()  # the lower triangle is read
+    folded = np.minimum(ratio, 1 / ratio)
+    assert pvalue(folded, SpacingRatio(beta).cdf) > 1e-4  # false alarm: 1e-4
+    assert pvalue(ratio, UnfoldedSpacingRatio(beta).cdf) > 1e-4
+    # negative controls: beta off by 15%, Poisson
+    for other in (1.15 * beta, 0):
+        assert pvalue(folded, SpacingRatio(other).cdf) < 1e-4
+    # the fit: information per ratio is at least .1/(1 + beta)^2; 4.5 standard errors, false alarm 7e-6
+    error = 4.5 * (1 + beta) / math.sqrt(0.1 * folded.size)
+    assert abs(SpacingRatio.fit(folded).beta - beta) < error
+    assert UnfoldedSpacingRatio.fit(ratio).beta == pytest.approx(SpacingRatio.fit(folded).beta, rel=1e-6)
+    best = SpacingRatio.fit(folded)
+    assert best.loglikelihood(folded) >= max(SpacingRatio(best.beta * f).loglikelihood(folded) for f in (0.99, 1, 1.01))
+
+
+@pytest.mark.parametrize(("beta", "surmise", "large"), [(1, 0.5359, 0.5307), (2, 0.6027, 0.5998), (4, 0.6762, 0.6744)])
+def test_mean_spacing_ratio_of_large_matrices(beta, surmise, large):
+    """Errors from the scatter between 16 000 matrices."""
+    assert round(SpacingRatio(beta).mean(), 4) == surmise
+    rng = np.random.default_rng(80 + beta)
+    levels = np.array([eigvalsh_tridiagonal(d, e) for d, e in zip(*tridiagonal(60, beta, 16_000, rng), strict=True)])
+    ratio = ratios(levels[:, 18:42])
+    means = np.minimum(ratio, 1 / ratio).mean(1)
+    error = means.std() / math.sqrt(means.size)
+    assert abs(means.mean() - large) < 4.5 * error  # false alarm: 7e-6
+    # negative controls: other beta, and for beta = 1 the surmise itself, 1% off
+    for other in (0.5307, 0.5998, 0.6744):
+        if other != large:
+            assert abs(means.mean() - other) > 20 * error
+    if beta == 1:
+        assert abs(means.mean() - surmise) > 5 * error
+
+
+def test_spacing_ratio_of_independent_levels():
+    spacings = np.random.default_rng(90).standard_exponential((2, 50_000))
+    ratio = spacings[1] / spacings[0]
+    assert pvalue(ratio, UnfoldedSpacingRatio(0).cdf) > 1e-4  # false alarm: 1e-4
+    assert pvalue(ratio, UnfoldedSpacingRatio(0.1).cdf) < 1e-6
+    assert SpacingRatio(0).mean() == pytest.approx(2 * math.log(2) - 1, rel=1e-15)
+
+
 # ---- fits ------------------------------------------------------------------------------------------------------------
 
 
@@ -292,14 +391,12 @@ def test_parameters_and_sampling_interface(law):
     x = law.rvs(50, random_state=5)
     assert law.loglikelihood(x) == pytest.approx(np.sum(law.logpdf(x)), rel=1e-13)
     low, high = law.support()
-    assert ((x > low) & (x < high)).all()
+    assert ((x > low) & (x <= high)).all()
 
 
-@by_name
+@with_gaussian_tails
 def test_loc_and_scale(law):
     """Exact: the law of a + b X."""
-    if "scale" not in law.parameters:
-        pytest.skip("a law without scale")
     shift = 2.0 if "loc" in law.parameters else 0.0
     changes = {"scale": 4.0 * law.scale} | ({"loc": 4.0 * law.loc + shift} if shift else {})
     other, x = law.replace(**changes), law.ppf(np.array([1e-9, 0.2, 0.6, 1 - 1e-9]))
@@ -336,6 +433,11 @@ BAD = [
     (lambda: TracyWidom.fit([1.0, 1.0]), ValueError, "different values"),
     (lambda: TracyWidom.fit([1.0, 2.0], loc=0, scale=1), ValueError, "all of loc, scale are fixed"),
     (lambda: TracyWidom.fit([1.0, 2.0], beta=3), ValueError, "beta = 3"),
+    (lambda: SpacingRatio(-0.5), ValueError, "beta = -0.5: must be a finite number >= 0"),
+    (lambda: SpacingRatio("1"), TypeError, "beta = '1'"),
+    (lambda: SpacingRatio.fit([0.5, 1.5]), ValueError, "data contain 1.5: ratios must be > 0 and <= 1"),
+    (lambda: UnfoldedSpacingRatio.fit([0.5, 0.0]), ValueError, "data contain 0: ratios must be > 0"),
+    (lambda: SpacingRatio.fit([0.5], beta=1), ValueError, "all of beta are fixed"),
     (lambda: GaussianEnsembleDensity(0), ValueError, "n = 0: must be an integer >= 1"),
     (lambda: GaussianEnsembleDensity(2.5), ValueError, "n = 2.5"),
     (lambda: GaussianEnsembleDensity(None), TypeError, "n = None"),

@@ -10,7 +10,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from dysonsim.laws import BulkSpacing, GaussianEnsembleDensity, TracyWidom, TwoLevel, WignerSurmise
+from dysonsim.laws import BulkSpacing, GaussianEnsembleDensity, SpacingRatio, TracyWidom, TwoLevel, WignerSurmise
 from dysonsim.laws.painleve import boundary_value, sharp_gauss_legendre
 from dysonsim.laws.tracy_widom import ZETA_PRIME
 
@@ -319,3 +319,37 @@ def test_finite_densities_of_hundreds_of_levels(beta):
             leading = beta * (n - 1) * math.log(far) - far**2 / 2 + ratio
             assert law.logpdf(far) == pytest.approx(leading, rel=1e-14)
         assert law.logpdf(1e200) == -math.inf
+
+
+# ---- spacing ratios --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("beta", [0.3, 1, 2, 4, 17.5])
+def test_spacing_ratio_from_its_definition(beta):
+    """The integral over three levels in a quadratic well reduces to the formula; moments of Atas et al., table I."""
+    b, law = mp.mpf(beta), SpacingRatio(beta)
+
+    def shape(r):
+        return (r + r * r) ** b / (1 + r + r * r) ** (1 + 3 * b / 2)
+
+    def integral(function, low, high):
+        # r = t^4 takes the power of beta out of the end
+        top = function(mp.mpf(high))  # mpmath judges convergence by an absolute error
+        ends = [mp.mpf(low) ** 0.25, mp.mpf(high) ** 0.25]
+        return top * mp.quad(lambda t: function(t**4) / top * 4 * t**3, ends)
+
+    with mp.workdps(25):
+        norm = integral(shape, 0, 0.3) + integral(shape, 0.3, 1)
+        mean = (integral(lambda r: r * shape(r), 0, 0.3) + integral(lambda r: r * shape(r), 0.3, 1)) / norm
+        assert law.mean() == pytest.approx(float(mean), rel=1e-12)
+        for r in (1e-3, 0.3, 0.95):
+            assert law.pdf(r) == pytest.approx(float(shape(mp.mpf(r)) / norm), rel=1e-12)
+            assert law.cdf(r) == pytest.approx(float(integral(shape, 0, r) / norm), rel=RELATIVE, abs=0)
+            assert law.sf(r) == pytest.approx(float(integral(shape, r, 1) / norm), rel=RELATIVE, abs=0)
+
+
+def test_spacing_ratio_means_in_closed_form():
+    root = math.sqrt(3)
+    exact = {1: 4 - 2 * root, 2: 2 * root / math.pi - 0.5, 4: 32 * root / (15 * math.pi) - 0.5}
+    for beta, mean in exact.items():
+        assert SpacingRatio(beta).mean() == pytest.approx(mean, rel=1e-13)

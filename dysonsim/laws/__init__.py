@@ -6,6 +6,7 @@ from .gaussian_ensemble import GaussianEnsembleDensity
 from .marchenko_pastur import MarchenkoPastur, MarchenkoPasturSingular
 from .normal import Normal
 from .semicircle import Semicircle
+from .spacing_ratio import SpacingRatio, UnfoldedSpacingRatio
 from .surmise import WignerSurmise
 from .tracy_widom import TracyWidom
 from .two_by_two import SymmetricTwoByTwo
@@ -20,9 +21,11 @@ __all__ = [
     "MarchenkoPasturSingular",
     "Normal",
     "Semicircle",
+    "SpacingRatio",
     "SymmetricTwoByTwo",
     "TracyWidom",
     "TwoLevel",
     "TwoSpecies",
+    "UnfoldedSpacingRatio",
     "WignerSurmise",
 ]
