@@ -13,17 +13,19 @@ from typing import Any
 
 import numpy as np
 
+LARGEST = 2**63 - 1  # kernels hold integers in 64 bits
+
 
 def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
-    """A whole number between `minimum` and `maximum` (both included)."""
-    allowed = f"an integer >= {minimum}" if maximum is None else f"an integer from {minimum} to {maximum}"
+    """A whole number between `minimum` and `maximum` (both included, by default what 64 bits hold)."""
+    allowed = f"an integer >= {minimum} and < 2**63" if maximum is None else f"an integer from {minimum} to {maximum}"
     if isinstance(value, bool):
         raise TypeError(f"{name} = {value!r}: must be {allowed}, not a bool")
     try:
         number = operator.index(value)
     except TypeError:
         raise TypeError(f"{name} = {value!r}: must be {allowed}, not {type(value).__name__}") from None
-    if number < minimum or (maximum is not None and number > maximum):
+    if number < minimum or number > (LARGEST if maximum is None else maximum):
         raise ValueError(f"{name} = {number}: must be {allowed}")
     return number
 
@@ -36,10 +38,12 @@ def real(
     bounds += [f">= {at_least:g}"] if at_least > -math.inf else []
     bounds += [f"< {below:g}"] if below < math.inf else []
     allowed = " and ".join(["a finite number", *bounds])
-    if isinstance(value, (bool, str)) or np.ndim(value) != 0:
+    if isinstance(value, (bool, np.bool_, str, bytes)) or np.ndim(value) != 0:
         raise TypeError(f"{name} = {value!r}: must be {allowed}")
     try:
         number = float(value)
+    except OverflowError:
+        raise ValueError(f"{name}: must be {allowed}, and is too large for a float") from None
     except (TypeError, ValueError):
         raise TypeError(f"{name} = {value!r}: must be {allowed}, not {type(value).__name__}") from None
     if not math.isfinite(number) or number <= above or number < at_least or number >= below:
@@ -51,9 +55,13 @@ def matrix(name: str, value: Any, shape: tuple[int | None, int | None] = (None, 
     """A finite, non-empty, read-only float64 matrix; `shape` fixes a dimension where it is not None."""
     want = " x ".join("any" if n is None else str(n) for n in shape)
     try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        given = np.asanyarray(value)
+    except ValueError as error:
         raise TypeError(f"{name}: must be a real matrix ({want}): {error}") from None
+    if given.dtype.kind not in "iuf" or isinstance(given, np.ma.MaskedArray):
+        what = "masked" if isinstance(given, np.ma.MaskedArray) else f"of dtype {given.dtype}"
+        raise TypeError(f"{name} is {what}: must be a real matrix ({want})")
+    array = np.array(given, dtype=np.float64)
     if array.ndim != 2 or 0 in array.shape or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
         raise ValueError(f"{name} has shape {array.shape}: must be a non-empty matrix of shape {want}")
     if not np.isfinite(array).all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,13 @@ def compare(
         raise TypeError(f"reference = {reference!r}: must be a law, a class of laws, a Run or an array")
     if fit is not None:
         raise ValueError(f"fit = {fit!r}: must be None when reference is a sample")
+    if is_run(data) and is_run(reference) and getattr(data, "seed", 0) == getattr(reference, "seed", 1):
+        warnings.warn(
+            f"data and reference have the same seed = {data.seed}: their replicas share random numbers, but the "
+            "p-value takes them for independent; simulate one of them with another seed",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     other = replicated("reference", reference, **(choose if is_run(reference) else {}))
     if 1 not in (values.shape[1], other.shape[1]) and values.shape[1] != other.shape[1]:
         raise ValueError(

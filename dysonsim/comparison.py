@@ -25,7 +25,7 @@ class Distance:
     null: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """Result of `compare`.
 
@@ -117,6 +117,10 @@ class Comparison:
         if self.other_moments is not None:
             return self.other_moments
         return Moments(float(self.law.mean()), 0.0, float(self.law.std()), 0.0)
+
+    def __repr__(self) -> str:
+        name = "another sample" if self.other is not None else _law_name(self.law)
+        return f"<Comparison with {name}: {self.method} {self.statistic:.4g}, p = {self.pvalue:.3g}>"
 
     def __str__(self) -> str:
         name = "the other sample" if self.other is not None else _law_name(self.law)

@@ -95,8 +95,8 @@ def _indices(name: str, choice: Levels, size: int) -> np.ndarray:
 def _checked(name: str, data: Any) -> np.ndarray:
     try:
         given = np.asarray(data)
-        if given.dtype.kind == "c":
-            raise TypeError("entries are complex")
+        if given.dtype.kind not in "iufO" or isinstance(data, np.ma.MaskedArray):
+            raise TypeError(f"entries are {'masked' if isinstance(data, np.ma.MaskedArray) else given.dtype}")
         values = given.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise TypeError(

@@ -19,6 +19,7 @@ from .spectra import Run, fingerprint, singular_values
 __all__ = ["DivergenceError", "memory_needed", "simulate"]
 
 MAX_STEPS = 2**32 - 2  # the generator counts steps in 32 bits
+USABLE = 1e100  # weights beyond have no spectrum in floating point
 INITIAL_CHUNK = 2**16  # blocks of four initial weights that are drawn at once
 
 
@@ -59,7 +60,8 @@ def simulate(
     steps : int
         SGD steps in all, those of `resume` included.
     seed : int
-        From 0 to 2**64 - 1.
+        From 0 to 2**64 - 1. Runs of one seed share their random numbers, whatever the process: give runs that are to be
+        compared as independent samples different seeds.
     record_every : int, optional
         Record after every so many steps, and after the last. Default: after the last step only.
     record_steps : iterable of int, optional
@@ -96,7 +98,8 @@ def simulate(
     Warns
     -----
     RuntimeWarning
-        If recorded weights are outside the model's domain (an RBM whose K is not positive) though training recovers.
+        If the learning rate is beyond the model's stability limit, or recorded weights are outside the model's domain
+        (an RBM whose K is not positive) though training recovers.
     """
     if not isinstance(process, SGD):
         raise TypeError(f"process = {process!r}: must be a process, dysonsim.SGD(model, learning_rate, batch_size)")
@@ -115,6 +118,7 @@ def simulate(
     recorded = recorded[recorded > begin] if resume is not None else recorded
     _check_memory(process, kernel, replicas, len(recorded), keep_weights)
 
+    _warn_unstable(process)
     chosen = driver(device)
     program = chosen.prepare(kernel, dtype)
     if resume is not None:
@@ -136,8 +140,9 @@ def simulate(
 
     def snapshot(index: int, record: int) -> None:
         a, b = ranges[index]
-        w = ensembles[index].state()[:, : kernel.weights].reshape(-1, p, n)
-        spectra[a:b, record] = singular_values(w)
+        w = ensembles[index].state()[:, : kernel.weights].reshape(-1, p, n).astype(np.float64)
+        usable = (np.abs(w) < USABLE).all(axis=(1, 2))  # others have run away, which the next check will find
+        spectra[a:b, record] = singular_values(np.where(usable[:, None, None], w, 0.0))
         outside.extend((int(recorded[record]), a + int(r)) for r in np.flatnonzero(~defined(spectra[a:b, record])))
         if weights is not None:
             weights[a:b, record] = w
@@ -147,10 +152,12 @@ def simulate(
 
     marks = list(enumerate(recorded.tolist()))
     advance_in_rounds(ensembles, begin, steps, marks, snapshot, check, workers, progress)
+    state = np.concatenate([ensemble.state() for ensemble in ensembles])
+    for ensemble in ensembles:  # a network is looked at where a step begins: one more shows whether the last went well
+        ensemble.advance(steps, 1)
+    check()
     if outside:
         _warn_outside(process, sorted(outside), replicas)
-
-    state = np.concatenate([ensemble.state() for ensemble in ensembles])
     if resume is not None:
         recorded = np.concatenate([resume.steps, recorded])
         spectra = np.concatenate([resume.singular_values, spectra], axis=1)
@@ -180,7 +187,8 @@ def initial_weights(replicas: int, count: int, seed: int) -> np.ndarray:
 
 def memory_needed(process: SGD, replicas: int, records: int = 1, keep_weights: bool = False) -> int:
     """Bytes that `simulate` takes for its results and the state of the networks."""
-    return _bytes(process, process.kernel(), replicas, records, keep_weights)
+    replicas, records = _validate.integer("replicas", replicas, 1), _validate.integer("records", records, 1)
+    return _bytes(process, process.kernel(), replicas, records, _validate.flag("keep_weights", keep_weights))
 
 
 def _bytes(process: SGD, kernel: Kernel, replicas: int, records: int, keep_weights: bool) -> int:
@@ -225,6 +233,8 @@ def _recorded_steps(steps: int, every: int | None, chosen: Iterable[int] | None)
     if every is not None and chosen is not None:
         raise ValueError("record_every and record_steps exclude each other: give one of them")
     if chosen is not None:
+        if not isinstance(chosen, Iterable):
+            raise TypeError(f"record_steps = {chosen!r}: must be a sequence of steps")
         listed = [_validate.integer("record_steps", s, 0, steps) for s in chosen]
         if not listed:
             raise ValueError("record_steps is empty: give at least one step")
@@ -240,6 +250,8 @@ def _check_resume(run: Run, process: SGD, replicas: int, steps: int, seed: int, 
         raise TypeError(f"resume = {run!r}: must be a Run")
     if fingerprint(run.process) != fingerprint(process):
         raise ValueError(f"resume was made by {run.process}, not by {process}")
+    if run.version != _version():
+        raise ValueError(f"resume was made by dysonsim {run.version}, this is {_version()}: random numbers may differ")
     kept = run.weights is not None
     mine = {"replicas": replicas, "seed": seed, "dtype": dtype, "keep_weights": keep_weights}
     theirs = {"replicas": run.replicas, "seed": run.seed, "dtype": run.dtype, "keep_weights": kept}
@@ -265,7 +277,20 @@ def _check_left(process: SGD, ensembles: Sequence[Ensemble]) -> None:
     step = int(left[replica])
     if step < STILL_WELL:
         why = process.model.stability(process.learning_rate, process.batch_size)
+        if step == 0:
+            why = f"the initial weights, of init_scale = {process.init_scale:g}, are outside the model's domain"
         raise DivergenceError(f"replica {replica} diverged at step {step}: {why}", replica, step)
+
+
+def _warn_unstable(process: SGD) -> None:
+    """Say that the learning rate is beyond the limit that the model states, if it states one."""
+    try:
+        limit = process.model.max_learning_rate(process.batch_size)
+    except (NotImplementedError, ValueError):  # none stated, or no unique fixed point
+        return
+    if process.learning_rate >= limit:
+        why = process.model.stability(process.learning_rate, process.batch_size)
+        warnings.warn(f"training may not be stable: {why}", RuntimeWarning, stacklevel=3)
 
 
 def _warn_outside(process: SGD, outside: Sequence[tuple[int, int]], replicas: int) -> None:

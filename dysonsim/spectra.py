@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import _validate
+
 if TYPE_CHECKING:
     from .processes import SGD
 
@@ -29,6 +31,8 @@ def singular_values(weights: np.ndarray) -> np.ndarray:
     (..., n) array of float64
         Ascending; where n > p the first n - p are zero.
     """
+    if np.iscomplexobj(weights) or np.ndim(weights) < 2:
+        raise ValueError(f"weights have shape {np.shape(weights)}: must be real matrices, shape (..., p, n)")
     w = np.asarray(weights, dtype=np.float64)
     p, n = w.shape[-2:]
     if (p, n) == (2, 2):  # closed form: two orders of magnitude faster than LAPACK on many small matrices
@@ -42,6 +46,9 @@ def singular_values(weights: np.ndarray) -> np.ndarray:
 
 def mean_and_error(values: np.ndarray, axis: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Mean and its standard error over independent entries along `axis` (networks, in a Run)."""
+    if np.iscomplexobj(values) or np.ndim(values) == 0 or np.shape(values)[axis] < 2:
+        allowed = f"real, with two or more entries along axis {axis}"
+        raise ValueError(f"values have shape {np.shape(values)}: must be {allowed}")
     v = np.asarray(values, dtype=np.float64)
     return v.mean(axis), v.std(axis, ddof=1) / np.sqrt(v.shape[axis])
 
@@ -96,7 +103,7 @@ class Run:
 
     def record(self, step: int) -> int:
         """Index of the record taken at `step`; ValueError if there is none."""
-        found = np.flatnonzero(self.steps == step)
+        found = np.flatnonzero(self.steps == _validate.integer("step", step, 0))
         if not len(found):
             raise ValueError(f"step = {step}: no record was taken there; recorded steps are {_shorten(self.steps)}")
         return int(found[0])
@@ -117,6 +124,9 @@ class Run:
         -------
         (replicas, len(group) - 1) array
         """
+        if not isinstance(group, (tuple, list, range)):
+            raise TypeError(f"group = {group!r}: must be a tuple of level indices")
+        record = _validate.integer("record", record, -len(self.steps), len(self.steps) - 1)
         levels = list(group)
         n = self.singular_values.shape[-1]
         if len(levels) < 2 or levels not in [list(range(a, a + len(levels))) for a in range(n - len(levels) + 1)]:
@@ -140,9 +150,12 @@ class Run:
     @classmethod
     def load(cls, path: str | PathLike[str], process: SGD) -> Run:
         """Read a run that `save` wrote; ValueError if it was made by another process."""
-        with np.load(path) as file:
-            about = json.loads(str(file["about"]))
-            arrays = {name: file[name] for name in file.files if name != "about"}
+        try:
+            with np.load(path) as file:
+                about = json.loads(str(file["about"]))
+                arrays = {name: file[name] for name in file.files if name != "about"}
+        except (ValueError, KeyError, EOFError) as error:
+            raise ValueError(f"path = {str(path)!r}: must be a file that Run.save wrote ({error})") from None
         if about.pop("process") != fingerprint(process):
             raise ValueError(f"{path} was made by {about['described']} with other parameters than {process}")
         del about["described"]

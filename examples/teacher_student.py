@@ -13,9 +13,10 @@ def main(replicas: int = 4000) -> ds.ScalingFit:
     noise = 0.1
     model = ds.TeacherStudent(2 * np.eye(2), gradient_noise=noise)
     x, y, error, ratio = [], [], [], []
-    for learning_rate, batch_size in [(0.02, 64), (0.02, 16), (0.05, 16), (0.1, 16), (0.1, 8), (0.1, 4)]:
+    points = [(0.02, 64), (0.02, 16), (0.05, 16), (0.1, 16), (0.1, 8), (0.1, 4)]
+    for seed, (learning_rate, batch_size) in enumerate(points):  # one seed each: runs of one seed share their noise
         sgd = ds.SGD(model, learning_rate, batch_size)
-        run = ds.simulate(sgd, replicas, steps=int(10 / learning_rate), seed=1)
+        run = ds.simulate(sgd, replicas, steps=int(10 / learning_rate), seed=seed)
         spacing, uncertainty = ds.mean_and_error(run.spacings((0, 1), singular=True)[:, 0])
         x.append(math.sqrt(learning_rate * noise**2 / batch_size))
         y.append(float(spacing))

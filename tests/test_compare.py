@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -287,3 +288,15 @@ BAD = [
 def test_bad_input(arguments, options, error, message):
     with pytest.raises(error, match=message):
         compare(*arguments, **options)
+
+
+def test_runs_of_one_seed_are_not_independent():
+    import dysonsim as ds
+
+    model = ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1)
+    runs = [ds.simulate(ds.SGD(model, 0.1, b), 50, 20, seed) for b, seed in ((4, 1), (8, 1), (8, 2))]
+    with pytest.warns(RuntimeWarning, match="same seed = 1"):
+        ds.compare(runs[0], runs[1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ds.compare(runs[0], runs[2])

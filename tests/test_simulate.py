@@ -115,6 +115,7 @@ DIVERGING = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:training may not be stable")
 @pytest.mark.parametrize(("sgd", "words"), DIVERGING)
 def test_divergence_names_limit_and_first_replica_and_step(sgd, words):
     with pytest.raises(ds.DivergenceError, match=words) as caught:
@@ -122,12 +123,32 @@ def test_divergence_names_limit_and_first_replica_and_step(sgd, words):
     error = caught.value
     assert f"replica {error.replica}" in str(error)
     assert f"step {error.step}" in str(error)
-    with pytest.raises(ds.DivergenceError) as again:  # whatever runs beside and in however many threads
-        ds.simulate(sgd, replicas=100, steps=1000, seed=1, threads=5)
-    assert (again.value.replica, again.value.step) == (error.replica, error.step)
+    for how in ({"threads": 5}, {"record_every": 1}, {"record_every": 7}, {"steps": error.step}):
+        with pytest.raises(ds.DivergenceError) as again:  # in any threads, wherever recorded, at the very last step
+            ds.simulate(**({"process": sgd, "replicas": 100, "steps": 1000, "seed": 1} | how))
+        assert (again.value.replica, again.value.step) == (error.replica, error.step)
     if sgd is DIVERGING[0][0]:  # up to there all was well
-        run = ds.simulate(sgd, replicas=100, steps=error.step, seed=1)
+        run = ds.simulate(sgd, replicas=100, steps=error.step - 1, seed=1)
         assert np.isfinite(run.eigenvalues).all()
+
+
+@pytest.mark.filterwarnings("ignore:training may not be stable")
+@pytest.mark.parametrize(("rate", "steps"), [(1e3, 2), (1e200, 1), (1e200, 2), (1e308, 1), (1e308, 5)])
+def test_no_run_holds_numbers_that_are_none(rate, steps, capfd):
+    with pytest.raises(ds.DivergenceError):
+        ds.simulate(ds.SGD(ds.TeacherStudent(2 * np.eye(3), 0.1), rate, 16), replicas=8, steps=steps)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_learning_rate_beyond_the_limit_is_told_at_once():
+    model = ds.TeacherStudent(2 * np.eye(2), 0.1)
+    with pytest.warns(RuntimeWarning, match="training may not be stable"):
+        ds.simulate(ds.SGD(model, 1.01 * model.max_learning_rate(16), 16), replicas=2, steps=2)
+
+
+def test_initial_weights_outside_the_domain_are_named():
+    with pytest.raises(ds.DivergenceError, match="init_scale = 10000"):
+        ds.simulate(ds.SGD(ds.TeacherStudent(2 * np.eye(2), 0.1), 0.1, 16, init_scale=1e4), replicas=2, steps=2)
 
 
 def test_recorded_weights_that_are_no_model_are_told():

@@ -57,7 +57,8 @@ def build(
     """
     jit, number = lanes.jit, lanes.number
     load, store, full, part, sqrt = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt
-    tile, store_symmetric = algebra.build(lanes).tile, algebra.build(lanes).store_symmetric
+    matrix = algebra.build(lanes)
+    tile, store_symmetric = matrix.tile, matrix.store_symmetric
     generator = rng.build(lanes)
     normals, even_chi_squared = generator.normals, generator.even_chi_squared
     n, p, q = inputs, width, outputs

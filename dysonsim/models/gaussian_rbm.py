@@ -63,8 +63,8 @@ class GaussianRBM(Model):
         target = _validate.positive_definite("target", self.target)
         fields = {
             "target": target,
-            "mu": _validate.real("mu", self.mu, above=0),
-            "sigma": _validate.real("sigma", self.sigma, above=0),
+            "mu": _validate.real("mu", self.mu, above=0, below=1e100),
+            "sigma": _validate.real("sigma", self.sigma, above=0, below=1e100),
             "gibbs_steps": _gibbs_steps(self.gibbs_steps),
             "n_hidden": target.shape[0] if self.n_hidden is None else _validate.integer("n_hidden", self.n_hidden, 1),
             "sampling": _validate.choice("sampling", self.sampling, ("at_once", "step_by_step")),
@@ -124,7 +124,7 @@ class GaussianRBM(Model):
             reals=np.concatenate([constants, np.linalg.inv(self.target).ravel()]),
             integers=np.array([batch_size, 1 if fresh else int(self.gibbs_steps)]),
             weights=p * n,
-            extra=np.ones(batch_size * n),
+            extra=np.broadcast_to(1.0, batch_size * n),
             scratch=rbm.scratch(n, p),
         )
 
@@ -263,10 +263,10 @@ class GaussianRBM(Model):
         limit, noise = self._deterministic_limit(), self._noise_limit(batch)
         margin = 3 * math.sqrt(noise / alpha)
         return (
-            f"learning_rate = {alpha:g} is {'above' if alpha >= min(limit, noise) else 'below'} the stability limit "
-            f"{min(limit, noise):.4g} at batch_size = {batch} ({limit:.4g} without noise, {noise:.4g} with it): "
-            f"K = mu^2 - sigma^2 X with mu = {self.mu:g} loses positivity {margin:.3g} standard deviations above the "
-            f"fixed point, and 3 or fewer end a run"
+            f"learning_rate = {alpha:g} against a stability limit of {limit:.4g} from the drift and, as a rule of "
+            f"thumb, {noise:.4g} from the noise at batch_size = {batch}: K = mu^2 - sigma^2 X with mu = {self.mu:g} "
+            f"loses positivity {margin:.3g} standard deviations above the fixed point, where 3 or fewer end a run, and "
+            f"near the limit of the drift more"
         )
 
     def _deterministic_limit(self) -> float:

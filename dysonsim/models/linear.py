@@ -75,7 +75,9 @@ class LinearModel(Model):
         """The update by stochastic gradient descent, `dysonsim.kernels.linear`."""
         p, n = self.weight_shape
         q = self.layer.shape[0]
-        limit = 1e6 * (n * p + float((self.teacher**2).sum()))  # far outside any stable run, however large the noise
+        # Far outside any stable run: the squares of teacher, start and fluctuations are of the order of those summed.
+        kicks = learning_rate * (self.gradient_noise**2 + self.label_noise**2)
+        limit = min(1e300, 1e6 * (n * p * (1 + kicks) + float((self.teacher**2).sum())))
         noise = self.gradient_noise / math.sqrt(batch_size)
         constants = [learning_rate, 1 / batch_size, noise, self.label_noise, limit]
         return Kernel(
@@ -274,9 +276,9 @@ class LinearModel(Model):
         alpha, batch = self._rates(learning_rate, batch_size)
         limit = self.max_learning_rate(batch)
         return (
-            f"learning_rate = {alpha:g} is {'above' if alpha >= limit else 'below'} the limit {limit:.4g} of "
-            f"mean-square stability at batch_size = {batch}, 2/(z_max^2 (1 + (n + 1)/batch_size)) with z_max^2 the "
-            f"largest eigenvalue of Z^T Z and n = {self.n} inputs"
+            f"learning_rate = {alpha:g} against a limit of {limit:.4g} of mean-square stability at batch_size = "
+            f"{batch}, 2/(z_max^2 (1 + (n + 1)/batch_size)) with z_max^2 the largest eigenvalue of Z^T Z and "
+            f"n = {self.n} inputs"
         )
 
     @cached_property
