@@ -2,6 +2,7 @@
 
 from .base import Law
 from .bulk_spacing import BulkSpacing
+from .gas_density import gas_log_density, gas_log_normalisation
 from .gaussian_ensemble import GaussianEnsembleDensity
 from .marchenko_pastur import MarchenkoPastur, MarchenkoPasturSingular
 from .normal import Normal
@@ -28,4 +29,6 @@ __all__ = [
     "TwoSpecies",
     "UnfoldedSpacingRatio",
     "WignerSurmise",
+    "gas_log_density",
+    "gas_log_normalisation",
 ]
