@@ -141,7 +141,7 @@ def simulate(
     def snapshot(index: int, record: int) -> None:
         a, b = ranges[index]
         w = ensembles[index].state()[:, : kernel.weights].reshape(-1, p, n).astype(np.float64)
-        usable = (np.abs(w) < USABLE).all(axis=(1, 2))  # others have run away, which the next check will find
+        usable = np.asarray(np.abs(w).max(axis=(1, 2)) < USABLE)  # others have run away: the next check will find them
         spectra[a:b, record] = singular_values(np.where(usable[:, None, None], w, 0.0))
         outside.extend((int(recorded[record]), a + int(r)) for r in np.flatnonzero(~defined(spectra[a:b, record])))
         if weights is not None:
