@@ -69,7 +69,8 @@ def test_cuda_simulator_gives_the_numbers_of_the_cpu(tmp_path):
     done = run_python(SIMULATED, tmp_path, NUMBA_ENABLE_CUDASIM="1")
     assert done.returncode == 0, done.stderr
     for name, (model, batch) in MODELS.items():
-        for dtype, tolerance in (("float64", 1e-7), ("float32", 1e-5)):
+        # As above, normals and lengths are of single precision in every float type.
+        for dtype, tolerance in (("float64", 1e-6), ("float32", 1e-5)):
             cpu = ds.simulate(ds.SGD(model, 0.1, batch), 9, 3, seed=1, record_every=2, dtype=dtype)
             cuda = np.load(tmp_path / f"{name}{dtype}.npy")
             np.testing.assert_allclose(cuda, cpu.singular_values, rtol=0, atol=tolerance)

@@ -276,9 +276,9 @@ class LinearModel(Model):
         alpha, batch = self._rates(learning_rate, batch_size)
         limit = self.max_learning_rate(batch)
         return (
-            f"learning_rate = {alpha:g} against a limit of {limit:.4g} of mean-square stability at batch_size = "
-            f"{batch}, 2/(z_max^2 (1 + (n + 1)/batch_size)) with z_max^2 the largest eigenvalue of Z^T Z and "
-            f"n = {self.n} inputs"
+            f"learning_rate = {alpha:g} is {'above' if alpha >= limit else 'below'} the limit {limit:.4g} of "
+            f"mean-square stability at batch_size = {batch}, 2/(z_max^2 (1 + (n + 1)/batch_size)) with z_max^2 the "
+            f"largest eigenvalue of Z^T Z and n = {self.n} inputs"
         )
 
     @cached_property
