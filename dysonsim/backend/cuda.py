@@ -152,6 +152,7 @@ def lanes(dtype, threads: int) -> SimpleNamespace:
     """The lane functions of a CUDA thread; `dysonsim.backend` says what each name means."""
     number = np.dtype(dtype).type
     u32, u64, i32, f32 = np.uint32, np.uint64, np.int32, np.float32
+    root_half = number(math.sqrt(0.5))
     device = unchanged if SIMULATED else cuda.jit(device=True)
     thread = simulated_thread if SIMULATED else device(device_thread)
 
@@ -216,8 +217,31 @@ def lanes(dtype, threads: int) -> SimpleNamespace:
     def signed_to_single(v):
         return f32(i32(v))
 
+    @device
+    def any_lane(condition):  # threads go their own ways
+        return condition
+
+    def each(function):
+        plain = getattr(function, "py_func", function)
+        scalar = device(plain)
+        if plain.__code__.co_argcount > 1:
+            return scalar
+        return device(lambda v, i: scalar(v))
+
+    @device
+    def split(v):
+        mantissa, exponent = math.frexp(v)
+        if mantissa < root_half:
+            return number(number(2) * mantissa), number(exponent - 1)
+        return number(mantissa), number(exponent)
+
+    @device
+    def power_of_two(k):
+        return number(math.ldexp(number(1), i32(k)))
+
     return SimpleNamespace(
         jit=device, number=number, load=load, store=store, part=part, sqrt=sqrt, sqrt_single=sqrt_single,
         select=select, nonzero=nonzero, index=index, multiply_wide=multiply_wide, shift_signed=shift_signed,
         full=as_number, real=as_number, word=as_word, bits=bits, from_bits=from_bits, signed_to_single=signed_to_single,
+        any=any_lane, each=each, split=split, power_of_two=power_of_two,
     )  # fmt: skip

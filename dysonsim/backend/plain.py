@@ -32,6 +32,16 @@ def lanes(dtype, width: int) -> SimpleNamespace:
     def store(a, i, v):
         a[i * width : (i + 1) * width] = v
 
+    def each(function):
+        scalar = getattr(function, "py_func", function)
+        level = scalar.__code__.co_argcount > 1
+        return lambda v, i: np.array([scalar(x, i) if level else scalar(x) for x in v], number)
+
+    def split(v):
+        mantissa, exponent = np.frexp(v)
+        low = mantissa < np.sqrt(0.5)
+        return np.where(low, 2 * mantissa, mantissa).astype(number), (exponent - low).astype(number)
+
     def multiply_wide(a, b):
         product = np.asarray(a, np.uint64) * np.asarray(b, np.uint64)
         return (product >> np.uint64(32)).astype(np.uint32), product.astype(np.uint32)
@@ -55,6 +65,10 @@ def lanes(dtype, width: int) -> SimpleNamespace:
         bits=lambda v: np.ascontiguousarray(v, np.float32).view(np.uint32),
         from_bits=lambda v: v.view(np.float32),
         signed_to_single=lambda v: v.view(np.int32).astype(np.float32),
+        any=np.any,
+        each=each,
+        split=split,
+        power_of_two=lambda k: np.ldexp(number(1), k.astype(np.int64)).astype(number),
     )
 
 

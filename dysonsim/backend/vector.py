@@ -107,6 +107,7 @@ define_operator(operator.mul, arithmetic("mul"))
 define_operator(operator.truediv, lambda builder, kind, a, b: builder.fdiv(a, b, flags=FLAGS))
 define_operator(operator.xor, integer_only("xor"))
 define_operator(operator.and_, integer_only("and_"))
+define_operator(operator.or_, integer_only("or_"))
 define_operator(operator.rshift, integer_only("lshr"))
 define_operator(operator.lshift, integer_only("shl"))
 define_operator(operator.lt, less_than, lambda lane: Lane("b1", lane.width))
@@ -157,6 +158,48 @@ def memory(width: int):
         return types.void(a, i, v), lower
 
     return load, store
+
+
+def exponents(lane: Lane):
+    """`split(v)`: mantissa and exponent as lane values; `power_of_two(k)` for whole k."""
+    size, digits = (64, 52) if lane.kind == "f8" else (32, 23)
+    integers = ir.VectorType(ir.IntType(size), lane.width)
+    bias = 2 ** (size - digits - 2) - 1
+    root = 0x3FE6A09E667F3BCD if lane.kind == "f8" else 0x3F3504F3  # the square root of 1/2
+    magic = 1.5 * 2.0**digits  # adding it leaves a whole number in the low bits of the mantissa
+
+    def spread_integer(value):
+        return ir.Constant(integers, [value % 2**size] * lane.width)
+
+    def spread_real(value):
+        return ir.Constant(lane.vector, [value] * lane.width)
+
+    @intrinsic
+    def split(typing, v):
+        pair = types.UniTuple(lane, 2)
+
+        def lower(context, builder, sig, args):
+            bits = builder.bitcast(args[0], integers)
+            above = builder.add(bits, spread_integer(((bias + 1) << digits) - root))  # exponents as positive numbers
+            raised = builder.lshr(above, spread_integer(digits))
+            mantissa = builder.sub(bits, builder.shl(raised, spread_integer(digits)))
+            mantissa = builder.bitcast(builder.add(mantissa, spread_integer((bias + 1) << digits)), lane.vector)
+            tagged = builder.or_(raised, builder.bitcast(spread_real(2.0**digits), integers))
+            exponent = builder.fsub(builder.bitcast(tagged, lane.vector), spread_real(2.0**digits + bias + 1))
+            return context.make_tuple(builder, pair, [mantissa, exponent])
+
+        return pair(v), lower
+
+    @intrinsic
+    def power_of_two(typing, k):
+        def lower(context, builder, sig, args):
+            bits = builder.bitcast(builder.fadd(args[0], spread_real(magic)), integers)
+            shifted = builder.shl(builder.add(bits, spread_integer(bias)), spread_integer(digits))
+            return builder.bitcast(shifted, lane.vector)
+
+        return lane(k), lower
+
+    return split, power_of_two
 
 
 def lanes(dtype, width: int) -> SimpleNamespace:
@@ -229,17 +272,54 @@ def lanes(dtype, width: int) -> SimpleNamespace:
     def index(typing):
         return word(), lambda context, builder, sig, args: ir.Constant(word.vector, list(range(width)))
 
+    @intrinsic
+    def any_lane(typing, condition):
+        def lower(context, builder, sig, args):
+            bits = builder.bitcast(args[0], ir.IntType(width))
+            return builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
+
+        return types.boolean(condition), lower
+
+    @intrinsic
+    def lane_number(typing, v, lane):
+        def lower(context, builder, sig, args):
+            return builder.extract_element(args[0], context.cast(builder, args[1], sig.args[1], types.int32))
+
+        return SCALAR[v.kind](v, lane), lower
+
+    @intrinsic
+    def with_lane(typing, v, lane, x):
+        def lower(context, builder, sig, args):
+            at = context.cast(builder, args[1], sig.args[1], types.int32)
+            return builder.insert_element(args[0], context.cast(builder, args[2], sig.args[2], SCALAR[v.kind]), at)
+
+        return v(v, lane, x), lower
+
+    def each(function):
+        given = function if hasattr(function, "py_func") else njit(error_model="numpy")(function)
+        scalar = njit(lambda x, i: given(x)) if given.py_func.__code__.co_argcount == 1 else given
+
+        @jit
+        def applied(v, i):
+            out = v
+            for lane in range(width):
+                out = with_lane(out, lane, scalar(lane_number(v, lane), i))
+            return out
+
+        return applied
+
     @jit
     def part(a, first, count):
         return a[first * width : (first + count) * width]
 
     load, store = memory(width)
+    split, power_of_two = exponents(real)
     return SimpleNamespace(
         jit=jit,
         number=np.dtype(dtype).type,
         load=load, store=store, part=part, sqrt=sqrt, sqrt_single=sqrt, select=select, nonzero=nonzero, index=index,
-        multiply_wide=multiply_wide, shift_signed=shift_signed,
-        full=conversion(real, real, None),
+        multiply_wide=multiply_wide, shift_signed=shift_signed, any=any_lane, each=each, split=split,
+        power_of_two=power_of_two, full=conversion(real, real, None),
         real=conversion(single, real, lambda b, v: b.fpext(v, real.vector)),
         word=conversion(word, word, None),
         bits=conversion(single, word, lambda b, v: b.bitcast(v, word.vector)),

@@ -21,7 +21,7 @@ import numpy as np
 
 # Streams: what a draw is for. One number each over all kernels; a stream that repeats within a step adds
 # STRIDE times the repetition.
-INITIAL, CHAIN, HIDDEN, VISIBLE, DATA, GRADIENT_NOISE, LABEL_NOISE, LENGTHS = range(8)
+INITIAL, CHAIN, HIDDEN, VISIBLE, DATA, GRADIENT_NOISE, LABEL_NOISE, LENGTHS, LEVELS, PAIRS, MOMENTA, CHOICES = range(12)
 STRIDE = 16
 
 u32, f32 = np.uint32, np.float32
@@ -40,7 +40,7 @@ COS = tuple(f32(c) for c in (2.443315711809948e-5, -1.388731625493765e-3, 4.1666
 
 
 def build(lanes) -> SimpleNamespace:
-    """The generator on one target: `words`, `box_muller`, `normals`, `even_chi_squared`."""
+    """The generator on one target: `words`, `uniform`, `box_muller`, `normals`, `even_chi_squared`."""
     jit = lanes.jit
     word, bits, from_bits = lanes.word, lanes.bits, lanes.from_bits
     multiply_wide, shift_signed, signed_to_single = lanes.multiply_wide, lanes.shift_signed, lanes.signed_to_single
@@ -132,4 +132,6 @@ def build(lanes) -> SimpleNamespace:
             total = total + log(product)
         return real(total * f32(-2))
 
-    return SimpleNamespace(words=words, box_muller=box_muller, normals=normals, even_chi_squared=even_chi_squared)
+    return SimpleNamespace(
+        words=words, uniform=uniform, box_muller=box_muller, normals=normals, even_chi_squared=even_chi_squared
+    )
