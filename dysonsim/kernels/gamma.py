@@ -24,7 +24,7 @@ def build(lanes):
     generator = rng.build(lanes)
     words, box_muller, uniform = generator.words, generator.box_muller, generator.uniform
     zero, half, one, two, nine = (number(x) for x in (0, 0.5, 1, 2, 9))
-    third, tiny = number(1 / 3), number(1e-30)
+    third = number(1 / 3)
 
     @jit
     def chi_squared(degrees, draw, stream, step, replica, key0, key1):
@@ -47,7 +47,6 @@ def build(lanes):
             value = v * d
             if raised:
                 value = value * exp(log(real(uniform(f))) * (one / shape))
-            value = select(value < tiny, tiny, value)
             result = select(good & (zero < pending), value, result)
             pending = select(good, zero, pending)
             attempt += 1
