@@ -14,7 +14,7 @@ from . import laws
 from .compare import Comparison, compare
 from .likelihood import likelihood_ratio
 from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
-from .processes import SGD
+from .processes import SGD, Process
 from .scaling import ScalingFit, scaling_fit
 from .simulate import DivergenceError, memory_needed, simulate
 from .spectra import Run, mean_and_error, singular_values
@@ -26,6 +26,7 @@ __all__ = [
     "GaussianRBM",
     "LinearNetwork",
     "Model",
+    "Process",
     "Run",
     "ScalingFit",
     "TeacherStudent",

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from .backend import Ensemble
-
 __all__ = ["advance_in_rounds"]
 
 TASK_SECONDS = 0.1  # one ensemble, one round: short enough for Ctrl-C, long enough to be cheap
@@ -16,10 +14,11 @@ GROWTH = 4.0  # by which the length of a round may change from one to the next
 
 
 def advance_in_rounds(
-    ensembles: Sequence[Ensemble],
+    ensembles: int,
     begin: int,
     end: int,
     records: Sequence[tuple[int, int]],
+    move: Callable[[int, int, int], None],
     snapshot: Callable[[int, int], None],
     check: Callable[[], None],
     workers: int,
@@ -32,12 +31,14 @@ def advance_in_rounds(
 
     Parameters
     ----------
-    ensembles : sequence of Ensemble
-        Any states; advanced in place.
+    ensembles : int
+        How many there are.
     begin, end : int
         Steps done before and after.
     records : sequence of (record, step)
         Where to call ``snapshot(index of the ensemble, record)``, by ascending step.
+    move, snapshot : callable
+        ``move(index of the ensemble, first step, count)`` advances one of them.
     check : callable
         Called after every round; what it raises ends the run.
     workers : int
@@ -49,10 +50,10 @@ def advance_in_rounds(
 
     def task(index: int, start: int, marks: Sequence[tuple[int, int]], stop: int) -> None:
         for record, step in marks:
-            ensembles[index].advance(start, step - start)
+            move(index, start, step - start)
             snapshot(index, record)
             start = step
-        ensembles[index].advance(start, stop - start)
+        move(index, start, stop - start)
 
     waiting = list(records)
     done, size = begin, FIRST_ROUND
@@ -60,15 +61,15 @@ def advance_in_rounds(
     pool = ThreadPoolExecutor(workers)
     bar = tqdm(total=end - begin, unit="step", disable=hidden, delay=3.0 if progress is None else 0.0)
     try:
-        while done < end:
+        while done < end or waiting:
             stop = min(done + size, end)
             marks = [mark for mark in waiting if mark[1] <= stop]
             waiting = waiting[len(marks) :]
             began = time.perf_counter()
-            for future in [pool.submit(task, index, done, marks, stop) for index in range(len(ensembles))]:
+            for future in [pool.submit(task, index, done, marks, stop) for index in range(ensembles)]:
                 future.result()
             check()
-            seconds = (time.perf_counter() - began) * min(workers, len(ensembles)) / len(ensembles)
+            seconds = (time.perf_counter() - began) * min(workers, ensembles) / ensembles
             size = max(1, int(size * min(GROWTH, max(1 / GROWTH, TASK_SECONDS / max(seconds, 1e-9)))))
             bar.update(stop - done)
             done = stop

@@ -1,30 +1,28 @@
-"""`simulate`: run an ensemble of networks and record their spectra."""
+"""`simulate`: run an ensemble of networks or gases and record their spectra."""
 
 from __future__ import annotations
 
 import os
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from . import _validate
-from .backend import DEVICES, STILL_WELL, Ensemble, Kernel, driver, plain
-from .backend.drivers import split_seed
-from .kernels import rng
-from .processes import SGD
+from .backend import DEVICES, STILL_WELL, Ensemble, Kernel
+from .processes import Process
 from .rounds import advance_in_rounds
-from .spectra import Run, fingerprint, singular_values
+from .schedule import MAX_STEPS, Schedule, recorded_steps, timed
+from .spectra import Run, fingerprint
 
 __all__ = ["DivergenceError", "memory_needed", "simulate"]
 
-MAX_STEPS = 2**32 - 2  # the generator counts steps in 32 bits
-USABLE = 1e100  # weights beyond have no spectrum in floating point
-INITIAL_CHUNK = 2**16  # blocks of four initial weights that are drawn at once
+USABLE = 1e100  # numbers beyond have no spectrum in floating point
 
 
 class DivergenceError(RuntimeError):
-    """Training left the domain where the model is defined; `replica` and `step` say where first."""
+    """A replica left the domain where its process is defined; `replica` and `step` say where first."""
 
     def __init__(self, message: str, replica: int, step: int) -> None:
         super().__init__(message)
@@ -32,11 +30,12 @@ class DivergenceError(RuntimeError):
 
 
 def simulate(
-    process: SGD,
+    process: Process,
     replicas: int,
-    steps: int,
+    steps: int | None = None,
     seed: int = 0,
     *,
+    times: Iterable[float] | None = None,
     record_every: int | None = None,
     record_steps: Iterable[int] | None = None,
     keep_weights: bool = False,
@@ -46,38 +45,41 @@ def simulate(
     progress: bool | None = None,
     resume: Run | None = None,
 ) -> Run:
-    """Train `replicas` independent networks and record their spectra.
+    """Run `replicas` independent networks or gases and record their spectra.
 
-    Replica r of a seed is the same network however many run beside it, on any number of threads, and after a
-    resumption; on the CPU bit for bit.
+    Replica r of a seed is the same however many run beside it, on any number of threads, and after a resumption; on
+    the CPU bit for bit.
 
     Parameters
     ----------
-    process : SGD
-        What to run.
+    process : Process
+        What to run: `SGD`, `Langevin`, `Dyson`, `CoulombGas`, ...
     replicas : int
-        Independent networks.
-    steps : int
-        SGD steps in all, those of `resume` included.
+        Independent networks or gases.
+    steps : int, optional
+        Steps in all, those of `resume` included: of SGD and Langevin, which must be told, or iterations of a Markov
+        chain, which has a default.
     seed : int
         From 0 to 2**64 - 1. Runs of one seed share their random numbers, whatever the process: give runs that are to be
         compared as independent samples different seeds.
+    times : iterable of float
+        For processes in continuous time (`Dyson`, ...), instead of `steps`: record at exactly these times, >= 0.
     record_every : int, optional
         Record after every so many steps, and after the last. Default: after the last step only.
     record_steps : iterable of int, optional
-        Record after exactly these steps instead, from 0 (the initial weights) to `steps`.
+        Record after exactly these steps instead, from 0 (the start) to `steps`.
     keep_weights : bool
         Keep the weight matrices of the recorded steps as well.
     dtype : {"float64", "float32"}
-        Float type of the training. Spectra are computed in float64 from the weights.
+        Float type of the simulation. Spectra of weights are computed in float64.
     device : {"cpu", "cuda"}
-        Where to train. Asking for a device that is not there is an error.
+        Where to run. Asking for a device that is not there is an error.
     threads : int, optional
         CPU threads; default: all cores that this process may use.
     progress : bool, optional
         Show a progress bar; default: in a terminal, once the run has taken 3 seconds.
     resume : Run, optional
-        An earlier run of the same process, seed and replicas: go on from its last step. Its records come first.
+        An earlier run of the same process, seed and replicas: go on from its end. Its records come first.
 
     Returns
     -------
@@ -92,113 +94,103 @@ def simulate(
     RuntimeError
         If device is "cuda" and no CUDA device can be used.
     DivergenceError
-        If a network runs away (the learning rate is too large, say); the message names the model's stability limit, and
-        the replica and step where that happened first.
+        If a replica runs away (the learning rate is too large, say) or meets a user's function that returns no number;
+        the message says why, and the replica and step where that happened first.
 
     Warns
     -----
     RuntimeWarning
-        If the learning rate is beyond the model's stability limit, or recorded weights are outside the model's domain
-        (an RBM whose K is not positive) though training recovers.
+        If the learning rate is beyond the model's stability limit, recorded weights are outside the model's domain
+        (an RBM whose K is not positive) though training recovers, or a Markov chain has not mixed.
     """
-    if not isinstance(process, SGD):
-        raise TypeError(f"process = {process!r}: must be a process, dysonsim.SGD(model, learning_rate, batch_size)")
+    if not isinstance(process, Process):
+        raise TypeError(
+            f"process = {process!r}: must be a process such as dysonsim.SGD(model, learning_rate, batch_size), "
+            "Langevin, Dyson or CoulombGas"
+        )
     replicas = _validate.integer("replicas", replicas, 1, 2**32 - 1)
-    steps = _validate.integer("steps", steps, 1, MAX_STEPS)
+    steps = None if steps is None else _validate.integer("steps", steps, 1, MAX_STEPS)
     seed = _validate.integer("seed", seed, 0, 2**64 - 1)
     _validate.choice("dtype", dtype, ("float64", "float32"))
     _validate.choice("device", device, DEVICES)
     keep_weights = _validate.flag("keep_weights", keep_weights)
+    if keep_weights and process.weight_shape is None:
+        raise ValueError(f"keep_weights = True: {type(process).__name__} has levels only, no weights")
     if progress is not None and not isinstance(progress, bool):
         raise TypeError(f"progress = {progress!r}: must be True, False or None")
     threads = _usable_cores() if threads is None else _validate.integer("threads", threads, 1)
-    kernel = process.kernel()
-    begin = 0 if resume is None else _check_resume(resume, process, replicas, steps, seed, dtype, keep_weights)
-    recorded = _recorded_steps(steps, record_every, record_steps)
-    recorded = recorded[recorded > begin] if resume is not None else recorded
-    _check_memory(process, kernel, replicas, len(recorded), keep_weights)
-
-    _warn_unstable(process)
-    chosen = driver(device)
-    program = chosen.prepare(kernel, dtype)
     if resume is not None:
-        start = resume.state
-    else:
-        start = np.empty((replicas, kernel.state))
-        start[:, : kernel.weights] = initial_weights(replicas, kernel.weights, seed) * process.init_scale
-        start[:, kernel.weights :] = kernel.extra
-    workers = threads if chosen.parallel else 1
+        _check_resume(resume, process, replicas, seed, dtype, keep_weights)
+    plan = _plan(process, steps, times, record_every, record_steps, resume)
+    records = len(plan.steps)
+    _check_memory(process, replicas, records, keep_weights)
+
+    process.warn(stacklevel=3)
+    program = process.prepare(device, dtype)
+    start = process.start(replicas, seed) if resume is None else resume.state
+    workers = threads if program.parallel else 1
     ranges = _split(replicas, program.width, program.unit, workers)
     ensembles = [program.open(start[a:b], a, seed) for a, b in ranges]
 
-    p, n = process.model.weight_shape
-    spectra = np.empty((replicas, len(recorded), n))
-    weights = np.empty((replicas, len(recorded), p, n)) if keep_weights else None
+    spectra = np.empty((replicas, records, process.n))
+    weights = np.empty((replicas, records, *(process.weight_shape or ()))) if keep_weights else None
+    outside: list[tuple[int, int]] = []  # (record, replica) of recorded levels out of the process's domain
 
-    defined = process.model.is_defined
-    outside: list[tuple[int, int]] = []  # (step, replica) of recorded weights that are no model
+    def move(index: int, first: int, count: int) -> None:
+        if plan.lengths is None:
+            ensembles[index].advance(first, count)
+        else:
+            for at, some, length in plan.pieces(first, count):
+                ensembles[index].set_reals(process.constants(length))
+                ensembles[index].advance(at, some)
 
     def snapshot(index: int, record: int) -> None:
         a, b = ranges[index]
-        w = ensembles[index].state()[:, : kernel.weights].reshape(-1, p, n).astype(np.float64)
-        usable = np.asarray(np.abs(w).max(axis=(1, 2)) < USABLE)  # others have run away: the next check will find them
-        spectra[a:b, record] = singular_values(np.where(usable[:, None, None], w, 0.0))
-        outside.extend((int(recorded[record]), a + int(r)) for r in np.flatnonzero(~defined(spectra[a:b, record])))
+        state = ensembles[index].state().astype(np.float64)
+        usable = np.asarray(np.abs(state).max(axis=1) < USABLE)  # others have run away: the next check will find them
+        state = np.where(usable[:, None], state, 0.0)
+        spectra[a:b, record] = process.spectra(state)
+        defined = process.is_defined(spectra[a:b, record])
+        outside.extend((record, a + int(r)) for r in np.flatnonzero(~defined))
         if weights is not None:
-            weights[a:b, record] = w
+            weights[a:b, record] = process.weights(state)
 
     def check() -> None:
         _check_left(process, ensembles)
 
-    marks = list(enumerate(recorded.tolist()))
-    advance_in_rounds(ensembles, begin, steps, marks, snapshot, check, workers, progress)
+    marks = list(enumerate(plan.steps.tolist()))
+    advance_in_rounds(len(ensembles), plan.begin, plan.end, marks, move, snapshot, check, workers, progress)
     state = np.concatenate([ensemble.state() for ensemble in ensembles])
-    for ensemble in ensembles:  # a network is looked at where a step begins: one more shows whether the last went well
-        ensemble.advance(steps, 1)
+    if not process.marks_after_step:
+        for ensemble in ensembles:  # looked at where a step begins: one more shows whether the last went well
+            ensemble.advance(plan.end, 1)
     check()
     if outside:
-        _warn_outside(process, sorted(outside), replicas)
-    if resume is not None:
-        recorded = np.concatenate([resume.steps, recorded])
-        spectra = np.concatenate([resume.singular_values, spectra], axis=1)
-        weights = None if weights is None else np.concatenate([resume.weights, weights], axis=1)  # type: ignore[list-item]
-    return Run(
-        process=process, seed=seed, steps=recorded, singular_values=spectra, weights=weights, device=device,
-        dtype=dtype, version=_version(), state=state, last_step=steps,
+        _warn_outside(process, plan, sorted(outside), replicas)
+    run = Run(
+        process=process, seed=seed, times=plan.times, steps=plan.steps, spectra=spectra,
+        coordinate=process.coordinate, weights=weights, device=device, dtype=dtype, version=_version(), state=state,
+        last_time=plan.last_time, last_step=plan.end,
     )  # fmt: skip
+    if resume is not None:
+        run = _joined(resume, run)
+    return replace(run, diagnostics=process.diagnose(run))
 
 
-def initial_weights(replicas: int, count: int, seed: int) -> np.ndarray:
-    """Standard normals (replicas, count), the same on every device."""
-    generator = rng.build(plain.lanes("float64", 1))
-    key0, key1 = split_seed(seed)
-    blocks = np.arange(-(-count // 4), dtype=np.uint32)
-    out = np.empty((replicas, count))
-    rows = max(1, INITIAL_CHUNK // len(blocks))
-    for at in range(0, replicas, rows):
-        replica = np.arange(at, min(at + rows, replicas), dtype=np.uint32)
-        with np.errstate(over="ignore"):  # 32-bit integers wrap on purpose
-            block, lane = np.tile(blocks, len(replica)), np.repeat(replica, len(blocks))
-            a, b, c, d = generator.words(block, np.uint32(rng.INITIAL), np.uint32(0), lane, key0, key1)
-            z = np.stack([*generator.box_muller(a, b), *generator.box_muller(c, d)], axis=-1)
-        out[at : at + rows] = z.reshape(len(replica), -1)[:, :count]
-    return out
-
-
-def memory_needed(process: SGD, replicas: int, records: int = 1, keep_weights: bool = False) -> int:
-    """Bytes that `simulate` takes for its results and the state of the networks."""
+def memory_needed(process: Process, replicas: int, records: int = 1, keep_weights: bool = False) -> int:
+    """Bytes that `simulate` takes for its results and the state of the networks or gases."""
     replicas, records = _validate.integer("replicas", replicas, 1), _validate.integer("records", records, 1)
     return _bytes(process, process.kernel(), replicas, records, _validate.flag("keep_weights", keep_weights))
 
 
-def _bytes(process: SGD, kernel: Kernel, replicas: int, records: int, keep_weights: bool) -> int:
-    p, n = process.model.weight_shape
-    results = records * (2 * n + (p * n if keep_weights else 0))  # singular values, and their squares when asked for
+def _bytes(process: Process, kernel: Kernel, replicas: int, records: int, keep_weights: bool) -> int:
+    weights = int(np.prod(process.weight_shape)) if keep_weights and process.weight_shape else 0
+    results = records * (2 * process.n + weights)  # singular values, and their squares when asked for
     return 8 * replicas * (results + 3 * kernel.state)  # start values, working state, and the state that a Run keeps
 
 
-def _check_memory(process: SGD, kernel: Kernel, replicas: int, records: int, keep_weights: bool) -> None:
-    needed = _bytes(process, kernel, replicas, records, keep_weights)
+def _check_memory(process: Process, replicas: int, records: int, keep_weights: bool) -> None:
+    needed = _bytes(process, process.kernel(), replicas, records, keep_weights)
     free = _available_memory()
     if needed > free:
         raise MemoryError(
@@ -228,24 +220,36 @@ def _version() -> str:
     return __version__
 
 
-def _recorded_steps(steps: int, every: int | None, chosen: Iterable[int] | None) -> np.ndarray:
-    """Steps to record, ascending."""
-    if every is not None and chosen is not None:
-        raise ValueError("record_every and record_steps exclude each other: give one of them")
-    if chosen is not None:
-        if not isinstance(chosen, Iterable):
-            raise TypeError(f"record_steps = {chosen!r}: must be a sequence of steps")
-        listed = [_validate.integer("record_steps", s, 0, steps) for s in chosen]
-        if not listed:
-            raise ValueError("record_steps is empty: give at least one step")
-        return np.array(sorted(set(listed)), dtype=np.int64)
-    every = steps if every is None else _validate.integer("record_every", every, 1, steps)
-    regular = np.arange(every, steps + 1, every, dtype=np.int64)
-    return regular if regular[-1] == steps else np.append(regular, steps)
+def _plan(
+    process: Process,
+    steps: int | None,
+    times: Iterable[float] | None,
+    every: int | None,
+    chosen: Iterable[int] | None,
+    resume: Run | None,
+) -> Schedule:
+    """What to do and when to record, from the arguments that suit the process."""
+    name = type(process).__name__
+    begin, since = (0, 0.0) if resume is None else (resume.last_step, resume.last_time)
+    if process.continuous:
+        if times is None or steps is not None or every is not None or chosen is not None:
+            raise ValueError(
+                f"{name} runs in continuous time: give times=[...] to record at, no steps, record_every or record_steps"
+            )
+        return timed(times, process.step_count, begin, since, resume is not None)
+    if times is not None:
+        raise ValueError(f"{name} counts steps: give steps= and record_every= or record_steps=, not times")
+    steps = process.default_steps() if steps is None else steps
+    if steps is None:
+        raise ValueError(f"steps is missing: {name} must be told how many steps to do")
+    if resume is not None and steps <= begin:
+        raise ValueError(f"steps = {steps}: must be more than the {begin} steps that resume has done")
+    recorded = recorded_steps(steps, every, chosen)
+    recorded = recorded[recorded > begin] if resume is not None else recorded
+    return Schedule(begin, steps, recorded, recorded.astype(np.float64))
 
 
-def _check_resume(run: Run, process: SGD, replicas: int, steps: int, seed: int, dtype: str, keep_weights: bool) -> int:
-    """The step to go on from."""
+def _check_resume(run: Run, process: Process, replicas: int, seed: int, dtype: str, keep_weights: bool) -> None:
     if not isinstance(run, Run):
         raise TypeError(f"resume = {run!r}: must be a Run")
     if fingerprint(run.process) != fingerprint(process):
@@ -258,9 +262,20 @@ def _check_resume(run: Run, process: SGD, replicas: int, steps: int, seed: int, 
     for name, value in mine.items():
         if theirs[name] != value:
             raise ValueError(f"{name} = {value!r}: resume was run with {name} = {theirs[name]!r}")
-    if steps <= run.last_step:
-        raise ValueError(f"steps = {steps}: must be more than the {run.last_step} steps that resume has done")
-    return run.last_step
+
+
+def _joined(earlier: Run, later: Run) -> Run:
+    """One run of both, the records of the earlier first."""
+    weights = None
+    if earlier.weights is not None and later.weights is not None:
+        weights = np.concatenate([earlier.weights, later.weights], axis=1)
+    return replace(
+        later,
+        times=np.concatenate([earlier.times, later.times]),
+        steps=np.concatenate([earlier.steps, later.steps]),
+        spectra=np.concatenate([earlier.spectra, later.spectra], axis=1),
+        weights=weights,
+    )
 
 
 def _split(replicas: int, width: int, unit: int, workers: int) -> list[tuple[int, int]]:
@@ -270,36 +285,25 @@ def _split(replicas: int, width: int, unit: int, workers: int) -> list[tuple[int
     return [(a, min(a + size, replicas)) for a in range(0, replicas, size)]
 
 
-def _check_left(process: SGD, ensembles: Sequence[Ensemble]) -> None:
-    """Raise DivergenceError for the earliest step at which a network left, and the lowest replica among those."""
+def _check_left(process: Process, ensembles: Sequence[Ensemble]) -> None:
+    """Raise DivergenceError for the earliest step at which a replica left, and the lowest replica among those."""
     left = np.concatenate([ensemble.left() for ensemble in ensembles])
     replica = int(left.argmin())
-    step = int(left[replica])
-    if step < STILL_WELL:
-        why = process.model.stability(process.learning_rate, process.batch_size)
-        if step == 0:
-            why = f"the initial weights, of init_scale = {process.init_scale:g}, are outside the model's domain"
+    if left[replica] < STILL_WELL:
+        step = int(left[replica]) + process.marks_after_step
+        state = np.concatenate([ensemble.state() for ensemble in ensembles])[replica]
+        why = process.why_left(step, state)
         raise DivergenceError(f"replica {replica} diverged at step {step}: {why}", replica, step)
 
 
-def _warn_unstable(process: SGD) -> None:
-    """Say that the learning rate is beyond the limit that the model states, if it states one."""
-    try:
-        limit = process.model.max_learning_rate(process.batch_size)
-    except (NotImplementedError, ValueError):  # none stated, or no unique fixed point
-        return
-    if process.learning_rate >= limit:
-        why = process.model.stability(process.learning_rate, process.batch_size)
-        warnings.warn(f"training may not be stable: {why}", RuntimeWarning, stacklevel=3)
-
-
-def _warn_outside(process: SGD, outside: Sequence[tuple[int, int]], replicas: int) -> None:
-    """Say that recorded networks were, for a moment, no model: training goes on through it, statistics may not."""
-    (step, replica), networks = outside[0], len({replica for _, replica in outside})
-    why = process.model.stability(process.learning_rate, process.batch_size)
+def _warn_outside(process: Process, plan: Schedule, outside: Sequence[tuple[int, int]], replicas: int) -> None:
+    """Say that recorded levels were, for a moment, out of the domain: the run goes on, statistics may not."""
+    (record, replica), networks = outside[0], len({replica for _, replica in outside})
+    when = f"time {plan.times[record]:g}" if process.continuous else f"step {plan.steps[record]}"
+    why = process.why_left(1, np.empty(0))
     warnings.warn(
         f"{networks} of {replicas} networks were outside the model's domain when recorded, the first of them replica "
-        f"{replica} at step {step}: {why}",
+        f"{replica} at {when}: {why}",
         RuntimeWarning,
         stacklevel=3,
     )

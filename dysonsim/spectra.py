@@ -1,47 +1,22 @@
-"""`Run`: the spectra of an ensemble of networks, with what made them."""
+"""`Run`: the levels of an ensemble as recorded, with what made them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from . import _validate
-
-if TYPE_CHECKING:
-    from .processes import SGD
+from .levels import singular_values
+from .processes import Process
 
 __all__ = ["Run", "mean_and_error", "singular_values"]
-
-
-def singular_values(weights: np.ndarray) -> np.ndarray:
-    """Square roots of the eigenvalues of W^T W.
-
-    Parameters
-    ----------
-    weights : (..., p, n) array
-
-    Returns
-    -------
-    (..., n) array of float64
-        Ascending; where n > p the first n - p are zero.
-    """
-    if np.iscomplexobj(weights) or np.ndim(weights) < 2:
-        raise ValueError(f"weights have shape {np.shape(weights)}: must be real matrices, shape (..., p, n)")
-    w = np.asarray(weights, dtype=np.float64)
-    p, n = w.shape[-2:]
-    if (p, n) == (2, 2):  # closed form: two orders of magnitude faster than LAPACK on many small matrices
-        a, b, c, d = w[..., 0, 0], w[..., 0, 1], w[..., 1, 0], w[..., 1, 1]
-        sum_, difference = np.hypot(a + d, b - c), np.hypot(a - d, b + c)
-        return np.stack([np.abs(sum_ - difference) / 2, (sum_ + difference) / 2], axis=-1)
-    values = np.zeros((*w.shape[:-2], n))
-    values[..., max(0, n - p) :] = np.linalg.svd(w, compute_uv=False)[..., ::-1]
-    return values
 
 
 def mean_and_error(values: np.ndarray, axis: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -59,53 +34,72 @@ class Run:
 
     Attributes
     ----------
-    process : SGD
+    process : Process
         What was simulated.
     seed : int
         Key of the random numbers: the same process and seed give the same run.
+    times : (records,) float array
+        When the levels were recorded, ascending. The unit is the SGD step, or that of a general process's rates.
     steps : (records,) int array
-        SGD steps done when the spectra were recorded, ascending.
-    singular_values : (replicas, records, n) float array
-        Of the weights W (p x n), ascending.
+        Steps done by then: SGD steps, iterations of a Markov chain, or the steps of an integrator.
     eigenvalues : (replicas, records, n) float array
-        Of X = W^T W, ascending: the squares of the singular values.
+        The levels, ascending; of a network those of X = W^T W.
+    singular_values : (replicas, records, n) float array
+        Their square roots: of a network those of W, ascending. ValueError if there are negative levels.
     weights : (replicas, records, p, n) float array or None
         When `keep_weights` was asked for.
     device, dtype, version : str
         Where, in which float type and by which dysonsim it was computed.
     state : (replicas, m) float array
-        Weights and persistent chains after the last step; `simulate(..., resume=run)` goes on from it.
+        Weights and persistent chains, or levels, after the last step; `simulate(..., resume=run)` goes on from it.
+    diagnostics : object or None
+        What the process says about the run: of a Markov chain acceptance, autocorrelation, convergence.
     """
 
-    process: SGD
+    process: Process
     seed: int
+    times: np.ndarray
     steps: np.ndarray
-    singular_values: np.ndarray
+    spectra: np.ndarray = field(repr=False)  # as computed: eigenvalues or singular values, by `coordinate`
+    coordinate: str
     weights: np.ndarray | None
     device: str
     dtype: str
     version: str
     state: np.ndarray = field(repr=False)
+    last_time: float
     last_step: int
+    diagnostics: Any = None
 
     @cached_property
     def eigenvalues(self) -> np.ndarray:
-        return self.singular_values**2
+        return self.spectra if self.coordinate == "eigenvalues" else self.spectra**2
+
+    @cached_property
+    def singular_values(self) -> np.ndarray:
+        if self.coordinate == "singular_values":
+            return self.spectra
+        if (self.spectra < 0).any():
+            raise ValueError("singular_values: some levels are negative, so they are no squares; look at eigenvalues")
+        return np.sqrt(self.spectra)
 
     @property
     def replicas(self) -> int:
-        return self.singular_values.shape[0]
+        return self.spectra.shape[0]
 
     def __repr__(self) -> str:
-        shape = " x ".join(map(str, self.singular_values.shape))
+        shape = " x ".join(map(str, self.spectra.shape))
         how = f"seed {self.seed}, {self.dtype} on {self.device}"
         return f"<Run of {self.process}: {shape} (replicas x records x n), {how}>"
 
-    def record(self, step: int) -> int:
-        """Index of the record taken at `step`; ValueError if there is none."""
-        found = np.flatnonzero(self.steps == _validate.integer("step", step, 0))
+    def record(self, time: float) -> int:
+        """Index of the record taken at `time` (for SGD: at that step); ValueError if there is none."""
+        found = np.flatnonzero(self.times == _validate.real("time", time, at_least=0))
         if not len(found):
-            raise ValueError(f"step = {step}: no record was taken there; recorded steps are {_shorten(self.steps)}")
+            what = ("time", "times") if self.process.continuous else ("step", "steps")
+            raise ValueError(
+                f"{what[0]} = {time}: no record was taken there; recorded {what[1]} are {_shorten(self.times)}"
+            )
         return int(found[0])
 
     def spacings(self, group: tuple[int, ...], record: int = -1, singular: bool = False) -> np.ndarray:
@@ -126,9 +120,9 @@ class Run:
         """
         if not isinstance(group, (tuple, list, range)):
             raise TypeError(f"group = {group!r}: must be a tuple of level indices")
-        record = _validate.integer("record", record, -len(self.steps), len(self.steps) - 1)
+        record = _validate.integer("record", record, -len(self.times), len(self.times) - 1)
         levels = list(group)
-        n = self.singular_values.shape[-1]
+        n = self.spectra.shape[-1]
         if len(levels) < 2 or levels not in [list(range(a, a + len(levels))) for a in range(n - len(levels) + 1)]:
             allowed = f"two or more neighbouring level indices from 0 to {n - 1}, ascending"
             raise ValueError(f"group = {group!r}: must be {allowed}")
@@ -136,19 +130,20 @@ class Run:
         return np.diff(spectrum[:, record, levels], axis=-1)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write everything but the process to an .npz file; `Run.load` needs the process again."""
+        """Write everything but the process and the diagnostics to an .npz file; `Run.load` needs the process again."""
         about = {
             "process": fingerprint(self.process), "described": repr(self.process), "seed": self.seed,
-            "device": self.device, "dtype": self.dtype, "version": self.version, "last_step": self.last_step,
+            "coordinate": self.coordinate, "device": self.device, "dtype": self.dtype, "version": self.version,
+            "last_time": self.last_time, "last_step": self.last_step,
         }  # fmt: skip
-        arrays = {"steps": self.steps, "singular_values": self.singular_values, "state": self.state}
+        arrays = {"times": self.times, "steps": self.steps, "spectra": self.spectra, "state": self.state}
         if self.weights is not None:
             arrays["weights"] = self.weights
         with open(path, "wb") as file:
             np.savez(file, **arrays, about=np.array(json.dumps(about)))  # type: ignore[arg-type]
 
     @classmethod
-    def load(cls, path: str | PathLike[str], process: SGD) -> Run:
+    def load(cls, path: str | PathLike[str], process: Process) -> Run:
         """Read a run that `save` wrote; ValueError if it was made by another process."""
         try:
             with np.load(path) as file:
@@ -173,9 +168,14 @@ def _canonical(value: Any) -> str:
     if hasattr(value, "__dataclass_fields__"):
         parts = [f"{name}={_canonical(getattr(value, name))}" for name in value.__dataclass_fields__]
         return f"{type(value).__name__}({','.join(parts)})"
+    if isinstance(value, tuple):
+        return f"({','.join(map(_canonical, value))})"
+    if isinstance(value, Callable):  # type: ignore[arg-type]
+        code = getattr(value, "py_func", value).__code__
+        return f"{code.co_name}{code.co_code.hex()}{code.co_consts}{code.co_names}"
     return repr(value)
 
 
-def _shorten(steps: np.ndarray) -> str:
-    shown = [str(s) for s in steps]
+def _shorten(times: np.ndarray) -> str:
+    shown = [str(s) for s in times]
     return ", ".join(shown if len(shown) <= 6 else [*shown[:3], "...", *shown[-2:]])

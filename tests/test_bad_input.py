@@ -100,7 +100,7 @@ CASES = [
     (ValueError, simulate, {"resume": RUN, "steps": 4, "replicas": 10, "seed": 1}, ["steps", "4"]),
     (ValueError, simulate, {"resume": RUN, "process": OTHER, "steps": 8, "replicas": 10}, ["resume", "0.06"]),
     # Run
-    (ValueError, RUN.record, {"step": 3}, ["step", "3", "4"]),
+    (ValueError, RUN.record, {"time": 3}, ["step", "3", "4"]),
     (ValueError, RUN.spacings, {"group": (1,)}, ["group", "(1,)", "two or more"]),
     (ValueError, RUN.spacings, {"group": (3, 1)}, ["group", "(3, 1)", "ascending"]),
     (ValueError, RUN.spacings, {"group": (3, 4)}, ["group", "(3, 4)", "0 to 3"]),

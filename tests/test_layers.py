@@ -12,11 +12,11 @@ import dysonsim
 PACKAGE = Path(dysonsim.__file__).parent
 # Lowest first; a module may import from lower layers and its own. What is not listed stands above all that is.
 LAYERS = [
-    {"_validate", "_table", "laws", "backend"},
+    {"_validate", "_table", "laws", "backend", "levels"},
     {"kernels"},
     {"models"},
     {"processes"},
-    {"spectra", "rounds"},
+    {"spectra", "rounds", "schedule"},
     {"simulate"},
     {"samples", "statistics", "estimation", "likelihood", "comparison", "scaling", "compare"},
     {"plots", "report", "__main__", "__init__"},

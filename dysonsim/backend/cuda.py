@@ -45,7 +45,6 @@ class CudaDriver:
     """Runs kernels on the current CUDA device."""
 
     name = "cuda"
-    parallel = False
 
     def __init__(self) -> None:
         obstacle = why_not()
@@ -61,7 +60,7 @@ class CudaDriver:
         def open_ensemble(start, first_replica, seed):
             return CudaEnsemble.open(run, kernel, dtype, start, first_replica, seed)
 
-        return Program(open_ensemble, THREADS, unit=BLOCKS)
+        return Program(open_ensemble, THREADS, unit=BLOCKS, parallel=False)
 
 
 def why_not() -> str:
@@ -107,6 +106,9 @@ class CudaEnsemble:
             cuda.to_device(np.asarray(kernel.integers, np.int64)),
             cuda.to_device(np.full((len(blocks), THREADS), STILL_WELL, np.uint32)),
         )  # fmt: skip
+
+    def set_reals(self, reals: np.ndarray) -> None:
+        self.reals = cuda.to_device(np.asarray(reals, self.reals.dtype))
 
     def advance(self, first: int, count: int) -> None:
         key0, key1 = split_seed(self.seed)

@@ -63,7 +63,7 @@ class Kernel:
     """
 
     build: Callable[..., Callable[..., Any]]
-    sizes: dict[str, int | str | bool]
+    sizes: dict[str, Any]
     reals: np.ndarray
     integers: np.ndarray
     weights: int
@@ -78,6 +78,9 @@ class Kernel:
 
 class Ensemble(Protocol):
     """Networks that advance together."""
+
+    def set_reals(self, reals: np.ndarray) -> None:
+        """Other constants from the next step on."""
 
     def advance(self, first: int, count: int) -> None:
         """Do steps number first, ..., first + count - 1."""
@@ -99,13 +102,13 @@ class Program:
     open: Callable[[np.ndarray, int, int], Ensemble]
     width: int  # networks in a block
     unit: int  # blocks that one ensemble should hold
+    parallel: bool = True  # whether several ensembles gain from running at once, on threads
 
 
 class Driver(Protocol):
     """A device."""
 
     name: str
-    parallel: bool  # whether several ensembles gain from running at once, on threads
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
         """Compile, or load from the cache."""
@@ -168,6 +171,9 @@ class HostEnsemble:
         scratch = np.zeros(kernel.scratch * width, dtype)
         reals = np.asarray(kernel.reals, dtype)
         return cls(run, kernel, len(start), width, first_replica, seed, blocks, scratch, reals, marks)
+
+    def set_reals(self, reals: np.ndarray) -> None:
+        self.reals = np.asarray(reals, self.blocks.dtype)
 
     def advance(self, first: int, count: int) -> None:
         key0, key1 = split_seed(self.seed)

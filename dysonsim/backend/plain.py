@@ -76,7 +76,6 @@ class PlainDriver:
     """Runs kernels as ordinary Python, `width` networks at a time."""
 
     name = "numpy"
-    parallel = False
 
     def __init__(self, width: int = 8) -> None:
         self.width = width
@@ -93,4 +92,4 @@ class PlainDriver:
         def open_ensemble(start, first_replica, seed):
             return HostEnsemble.open(run, kernel, dtype, self.width, start, first_replica, seed)
 
-        return Program(open_ensemble, self.width, unit=1)
+        return Program(open_ensemble, self.width, unit=1, parallel=False)

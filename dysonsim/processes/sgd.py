@@ -1,18 +1,18 @@
-"""Processes: how a model's weights move. Frozen, validated parameters; `dysonsim.simulate` runs them."""
+"""Training by stochastic gradient descent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from . import _validate
-from .backend import Kernel
-from .models import Model
+from ..backend import Kernel
+from ..models import Model
+from .base import NetworkProcess
 
 __all__ = ["SGD"]
 
 
 @dataclass(frozen=True)
-class SGD:
+class SGD(NetworkProcess):
     """Training by stochastic gradient descent with true mini-batches.
 
     Parameters
@@ -38,11 +38,7 @@ class SGD:
     init_scale: float = 0.1
 
     def __post_init__(self) -> None:
-        if not isinstance(self.model, Model):
-            raise TypeError(f"model = {self.model!r}: must be a dysonsim model, such as GaussianRBM or TeacherStudent")
-        object.__setattr__(self, "learning_rate", _validate.real("learning_rate", self.learning_rate, above=0))
-        object.__setattr__(self, "batch_size", self.model.check_batch_size(self.batch_size))
-        object.__setattr__(self, "init_scale", _validate.real("init_scale", self.init_scale, at_least=0))
+        self._check_training()
 
     def kernel(self) -> Kernel:
         """What the kernel layer runs."""

@@ -1,0 +1,76 @@
+"""Where compiled kernels are kept on disk.
+
+Numba's own cache looks at one file; a kernel is made of many. Here the machine code lies in a directory named by a
+hash of everything it depends on, every source file of `dysonsim.kernels` and `dysonsim.backend`, the compile-time
+sizes, the versions of Numba and LLVM, the processor. An edit or an upgrade gives another directory, so that stale code
+cannot be loaded. Kernels that live outside dysonsim (a user's own model) are compiled anew by each process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+from llvmlite import binding
+
+PACKAGE = Path(__file__).parent.parent
+
+
+def execute(text: str, names: dict[str, Any], build, parts: list[str]) -> bool:
+    """Run `text`, the outermost functions of a kernel, in `names`; True if what Numba makes of them can be cached.
+
+    `build` is the function that made the kernel's inner parts, `parts` says which of its variants this is.
+    """
+    directory = cache_directory(text, build, parts)
+    filename = "<dysonsim>" if directory is None else str(directory / "advance.py")
+    exec(compile(text, filename, "exec"), names)
+    return directory is not None
+
+
+def cache_directory(text: str, build, parts: list[str]) -> Path | None:
+    """Where this kernel's machine code is kept, None if it must not or cannot be kept."""
+    source = Path(build.__code__.co_filename)
+    if PACKAGE not in source.parents:
+        return None
+    key = [source_hash(), text, build.__module__, build.__qualname__, *parts, numba.__version__]
+    key += [llvmlite.__version__, np.__version__, binding.get_host_cpu_name(), host_features()]
+    try:
+        directory = cache_root() / hashlib.sha256("\0".join(key).encode()).hexdigest()[:24]
+        directory.mkdir(parents=True, exist_ok=True)
+        target = directory / "advance.py"
+        if not target.exists():  # written whole under another name first: two processes may start at once
+            with tempfile.NamedTemporaryFile("w", dir=directory, suffix=".tmp", delete=False) as file:
+                file.write(text)
+            os.replace(file.name, target)
+    except (OSError, RuntimeError):  # nowhere to write, or no home directory
+        return None
+    return directory
+
+
+def cache_root() -> Path:
+    """$DYSONSIM_CACHE_DIR, or dysonsim/ in the user's cache directory."""
+    chosen = os.environ.get("DYSONSIM_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dysonsim"
+
+
+def host_features() -> str:
+    return os.environ.get("NUMBA_CPU_FEATURES") or binding.get_host_cpu_features().flatten()
+
+
+@cache
+def source_hash() -> str:
+    """Hash of every source file that compiled code can come from."""
+    digest = hashlib.sha256()
+    for folder in ("kernels", "backend"):
+        for path in sorted((PACKAGE / folder).glob("*.py")):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,168 @@
+"""What `dysonsim.simulate` asks of a process: its kernel, where it starts, what its spectrum is, what can go wrong.
+
+A process is a frozen dataclass. Its state is a row of numbers for each replica; one step of its kernel advances it.
+Processes in discrete time (SGD, Langevin, Markov chains) count `steps`; those in continuous time (Dyson Brownian
+motion) set `continuous = True`, are run to `times`, and say how the time between two records is divided.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from .. import _validate
+from ..backend import Kernel, Program, driver, plain
+from ..backend.drivers import split_seed
+from ..kernels import rng
+from ..levels import singular_values
+
+if TYPE_CHECKING:
+    from ..models import Model
+
+__all__ = ["NetworkProcess", "Process", "initial_weights"]
+
+INITIAL_CHUNK = 2**16  # blocks of four initial weights that are drawn at once
+
+
+class Process(ABC):
+    """Something whose levels `dysonsim.simulate` can follow."""
+
+    continuous: ClassVar[bool] = False
+    marks_after_step: ClassVar[bool] = True  # whether its kernel looks at a replica after its step or before
+    coordinate: str = "eigenvalues"  # what `spectra` returns: these or "singular_values", whose squares are the levels
+    weight_shape: tuple[int, int] | None = None  # of the matrices behind the levels, None if there are none
+
+    @property
+    @abstractmethod
+    def n(self) -> int:
+        """Number of levels."""
+
+    @abstractmethod
+    def kernel(self) -> Kernel:
+        """What the kernel layer runs."""
+
+    @abstractmethod
+    def start(self, replicas: int, seed: int) -> np.ndarray:
+        """Start values, (replicas, kernel.state)."""
+
+    @abstractmethod
+    def spectra(self, state: np.ndarray) -> np.ndarray:
+        """Ascending levels (rows, n) of states (rows, kernel.state), in `coordinate`."""
+
+    def weights(self, state: np.ndarray) -> np.ndarray:
+        """Matrices (rows, p, n) of states, where there are any (`weight_shape`)."""
+        raise NotImplementedError
+
+    def prepare(self, device: str, dtype: str) -> Program:
+        """The process made ready to run on a device; RuntimeError or ValueError if it cannot."""
+        return driver(device).prepare(self.kernel(), dtype)
+
+    def constants(self, dt: float) -> np.ndarray:
+        """Of a continuous process: the kernel's `reals` for steps of length dt."""
+        raise NotImplementedError
+
+    def step_count(self, duration: float) -> int:
+        """Of a continuous process: how many equal steps a stretch of time is divided into."""
+        raise NotImplementedError
+
+    def default_steps(self) -> int | None:
+        """Steps that `simulate` does if it is told none; None if it must be told."""
+        return None
+
+    def warn(self, stacklevel: int) -> None:  # noqa: B027 (most have nothing to say)
+        """Warn of what can be foreseen before a run."""
+
+    def is_defined(self, spectra: np.ndarray) -> np.ndarray:
+        """Whether levels (..., n), in `coordinate`, are in the domain of the process, shape (...)."""
+        return np.isfinite(spectra).all(axis=-1)
+
+    def why_left(self, step: int, state: np.ndarray) -> str:
+        """Why a replica may have left the domain at a step, for an error message; `state` is its row now."""
+        return "its levels are no longer finite numbers"
+
+    def diagnose(self, run: Any) -> Any:
+        """What a finished run should carry besides its levels (`Run.diagnostics`); warns if it cannot be trusted."""
+        return None
+
+
+class NetworkProcess(Process):
+    """A process whose state is the weights of a network: subclasses have the attributes below."""
+
+    coordinate = "singular_values"
+    marks_after_step = False
+    model: Model
+    learning_rate: float
+    batch_size: int
+    init_scale: float
+
+    @property
+    def n(self) -> int:
+        return self.model.n
+
+    @property
+    def weight_shape(self) -> tuple[int, int]:  # type: ignore[override]
+        return self.model.weight_shape
+
+    def start(self, replicas: int, seed: int) -> np.ndarray:
+        kernel = self.kernel()
+        start = np.empty((replicas, kernel.state))
+        start[:, : kernel.weights] = initial_weights(replicas, kernel.weights, seed) * self.init_scale
+        start[:, kernel.weights :] = kernel.extra
+        return start
+
+    def weights(self, state: np.ndarray) -> np.ndarray:
+        """Weight matrices (rows, p, n) of states."""
+        p, n = self.weight_shape
+        return state[:, : p * n].reshape(-1, p, n).astype(np.float64)
+
+    def spectra(self, state: np.ndarray) -> np.ndarray:
+        return singular_values(self.weights(state))
+
+    def is_defined(self, spectra: np.ndarray) -> np.ndarray:
+        return self.model.is_defined(spectra)
+
+    def why_left(self, step: int, state: np.ndarray) -> str:
+        if step == 0:
+            return f"the initial weights, of init_scale = {self.init_scale:g}, are outside the model's domain"
+        return self.model.stability(self.learning_rate, self.batch_size)
+
+    def warn(self, stacklevel: int) -> None:
+        """Say that the learning rate is beyond the limit that the model states, if it states one."""
+        import warnings
+
+        try:
+            limit = self.model.max_learning_rate(self.batch_size)
+        except (NotImplementedError, ValueError):  # none stated, or no unique fixed point
+            return
+        if self.learning_rate >= limit:
+            why = self.model.stability(self.learning_rate, self.batch_size)
+            warnings.warn(f"training may not be stable: {why}", RuntimeWarning, stacklevel=stacklevel + 1)
+
+    def _check_training(self) -> None:
+        """Validate the four fields of a frozen dataclass."""
+        from ..models import Model
+
+        if not isinstance(self.model, Model):
+            raise TypeError(f"model = {self.model!r}: must be a dysonsim model, such as GaussianRBM or TeacherStudent")
+        object.__setattr__(self, "learning_rate", _validate.real("learning_rate", self.learning_rate, above=0))
+        object.__setattr__(self, "batch_size", self.model.check_batch_size(self.batch_size))
+        object.__setattr__(self, "init_scale", _validate.real("init_scale", self.init_scale, at_least=0))
+
+
+def initial_weights(replicas: int, count: int, seed: int) -> np.ndarray:
+    """Standard normals (replicas, count), the same on every device."""
+    generator = rng.build(plain.lanes("float64", 1))
+    key0, key1 = split_seed(seed)
+    blocks = np.arange(-(-count // 4), dtype=np.uint32)
+    out = np.empty((replicas, count))
+    rows = max(1, INITIAL_CHUNK // len(blocks))
+    for at in range(0, replicas, rows):
+        replica = np.arange(at, min(at + rows, replicas), dtype=np.uint32)
+        with np.errstate(over="ignore"):  # 32-bit integers wrap on purpose
+            block, lane = np.tile(blocks, len(replica)), np.repeat(replica, len(blocks))
+            a, b, c, d = generator.words(block, np.uint32(rng.INITIAL), np.uint32(0), lane, key0, key1)
+            z = np.stack([*generator.box_muller(a, b), *generator.box_muller(c, d)], axis=-1)
+        out[at : at + rows] = z.reshape(len(replica), -1)[:, :count]
+    return out
