@@ -16,7 +16,7 @@ LAYERS = [
     {"kernels"},
     {"models"},
     {"processes"},
-    {"spectra", "rounds", "schedule"},
+    {"spectra", "rounds", "schedule", "repulsion", "large"},
     {"simulate"},
     {"samples", "statistics", "estimation", "likelihood", "comparison", "scaling", "compare"},
     {"plots", "report", "__main__", "__init__"},
