@@ -18,7 +18,8 @@ LAYERS = [
     {"processes"},
     {"spectra", "rounds", "schedule", "repulsion", "large"},
     {"simulate"},
-    {"samples", "statistics", "estimation", "likelihood", "comparison", "scaling", "compare"},
+    {"samples", "statistics", "estimation", "likelihood", "comparison", "scaling", "compare"}
+    | {"inference", "inference_drift", "inference_estimates", "inference_gaps"},
     {"plots", "report", "__main__", "__init__"},
 ]
 
