@@ -233,3 +233,23 @@ def test_a_second_process_does_not_compile_and_an_edited_kernel_is_never_served_
     third, other_digest = run(copy, move, edit, forget, f"sys.path.insert(0, {str(package)!r})")
     assert other_digest != digest
     assert third > 10
+
+
+def test_kernels_compiled_by_different_processes_do_not_mix_in_a_third(tmp_path):
+    """Their functions have the same names and arguments; only a name that says what is inside tells them apart."""
+    program = textwrap.dedent("""
+        import sys
+        import dysonsim as ds
+        for n in map(int, sys.argv[1:]):
+            run = ds.simulate(ds.SGD(ds.TeacherStudent([[1.0] * n] * n, 0.1), 0.1, 4), 3, 20)
+            print(repr(float(run.eigenvalues.sum())))
+    """)
+    env = {"DYSONSIM_CACHE_DIR": str(tmp_path / "cache"), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+
+    def run(*sizes):
+        command = [sys.executable, "-c", program, *map(str, sizes)]
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.split()
+
+    alone = run(2) + run(3) + run(4)
+    assert run(2, 3, 4) == alone
+    assert run(4, 3, 2) == alone[::-1]

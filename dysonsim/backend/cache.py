@@ -4,6 +4,11 @@ Numba's own cache looks at one file; a kernel is made of many. Here the machine 
 hash of everything it depends on, every source file of `dysonsim.kernels` and `dysonsim.backend`, the compile-time
 sizes, the versions of Numba and LLVM, the processor. An edit or an upgrade gives another directory, so that stale code
 cannot be loaded. Kernels that live outside dysonsim (a user's own model) are compiled anew by each process.
+
+Machine code of several kernels is linked into one process, where symbols of one name are taken for one function. Numba
+numbers functions in the order in which a process meets them, so that two kernels compiled by two processes may use one
+name for different functions, and a third process that loads both would run the wrong one. Here every compiled function
+therefore carries a hash of its content in its name (`name_by_content`).
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import types
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,7 +37,42 @@ def execute(text: str, names: dict[str, Any], build, parts: list[str]) -> bool:
     directory = cache_directory(text, build, parts)
     filename = "<dysonsim>" if directory is None else str(directory / "advance.py")
     exec(compile(text, filename, "exec"), names)
+    tag = digest(text, build.__module__, build.__qualname__, *parts)
+    for function in list(names.values()):
+        if getattr(getattr(function, "__code__", None), "co_filename", None) == filename:
+            function.__qualname__ += f"_{tag}"
     return directory is not None
+
+
+def digest(*parts: str) -> str:
+    """A short hash of texts."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def name_by_content(function, salt: str) -> str:
+    """Give a function that is to be compiled a name that says what it does; returns the hash in it.
+
+    The hash covers its code, the values that it closes over, and the hashes of the compiled functions among them. `salt`
+    stands for what these values cannot tell: the target's own functions.
+    """
+    cells = [] if function.__closure__ is None else [cell.cell_contents for cell in function.__closure__]
+    code = function.__code__
+    values = [getattr(value, "content", None) or described(value) for value in cells]
+    tag = digest(salt, code.co_code.hex(), described(code.co_consts), repr(code.co_names), *values)
+    function.__qualname__ = f"{function.__name__}_{tag}"
+    return tag
+
+
+def described(value: Any) -> str:
+    """A closed-over value in words that are the same in every process."""
+    if isinstance(value, types.CodeType):
+        return value.co_code.hex() + described(value.co_consts) + repr(value.co_names)
+    if isinstance(value, tuple):
+        return "".join(map(described, value))
+    plain = getattr(value, "py_func", value)
+    if hasattr(plain, "__code__"):
+        return plain.__qualname__ + described(plain.__code__)
+    return getattr(value, "_name", None) or f"{type(value).__name__} {value}"
 
 
 def cache_directory(text: str, build, parts: list[str]) -> Path | None:
@@ -42,7 +83,7 @@ def cache_directory(text: str, build, parts: list[str]) -> Path | None:
     key = [source_hash(), text, build.__module__, build.__qualname__, *parts, numba.__version__]
     key += [llvmlite.__version__, np.__version__, binding.get_host_cpu_name(), host_features()]
     try:
-        directory = cache_root() / hashlib.sha256("\0".join(key).encode()).hexdigest()[:24]
+        directory = cache_root() / digest(*key)
         directory.mkdir(parents=True, exist_ok=True)
         target = directory / "advance.py"
         if not target.exists():  # written whole under another name first: two processes may start at once

@@ -21,6 +21,8 @@ from numba.core import cgutils
 from numba.core.datamodel.models import PrimitiveModel
 from numba.extending import intrinsic, lower_builtin, register_model, type_callable
 
+from .cache import name_by_content
+
 ELEMENT = {"f8": ir.DoubleType(), "f4": ir.FloatType(), "u4": ir.IntType(32), "b1": ir.IntType(1)}
 SCALAR = {"f8": types.float64, "f4": types.float32, "u4": types.uint32, "b1": types.boolean}
 KIND = {types.float64: "f8", types.float32: "f4", types.uint32: "u4"}
@@ -209,7 +211,14 @@ def lanes(dtype, width: int) -> SimpleNamespace:
     """
     # Called from compiled code alone: without the wrappers for Python they compile a third faster.
     options: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    jit = njit(**options)
+    compiler = njit(**options)
+
+    def jit(function):
+        tag = name_by_content(function, f"{dtype} {width}")
+        compiled = compiler(function)
+        compiled.content = tag
+        return compiled
+
     real = Lane({"float64": "f8", "float32": "f4"}[np.dtype(dtype).name], width)
     single, word, mask = Lane("f4", width), Lane("u4", width), Lane("b1", width)
     wide = ir.VectorType(ir.IntType(64), width // 2)
@@ -295,15 +304,25 @@ def lanes(dtype, width: int) -> SimpleNamespace:
 
         return v(v, lane, x), lower
 
+    @intrinsic
+    def whole(typing, i, lane):
+        def lower(context, builder, sig, args):
+            if not isinstance(i, Lane):
+                return context.cast(builder, args[0], i, types.int64)
+            x = builder.extract_element(args[0], context.cast(builder, args[1], sig.args[1], types.int32))
+            return builder.fptosi(x, ir.IntType(64))
+
+        return types.int64(i, lane), lower
+
     def each(function):
         given = function if hasattr(function, "py_func") else njit(error_model="numpy")(function)
-        scalar = njit(lambda x, i: given(x)) if given.py_func.__code__.co_argcount == 1 else given
+        scalar = jit(lambda x, i: given(x)) if given.py_func.__code__.co_argcount == 1 else given
 
         @jit
         def applied(v, i):
             out = v
             for lane in range(width):
-                out = with_lane(out, lane, scalar(lane_number(v, lane), i))
+                out = with_lane(out, lane, scalar(lane_number(v, lane), whole(i, lane)))
             return out
 
         return applied
