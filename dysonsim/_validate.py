@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -97,3 +97,32 @@ def flag(name: str, value: Any) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} = {value!r}: must be True or False")
     return bool(value)
+
+
+def vector(name: str, value: Any, size: int, above: float = -math.inf, at_least: float = -math.inf) -> np.ndarray:
+    """Finite numbers (size,), read-only float64; one number stands for all of them."""
+    if np.ndim(value) == 0:
+        value = [real(name, value, above, at_least)] * size
+    array = matrix(name, np.atleast_2d(value), (1, size))[0] if np.ndim(value) == 1 else None
+    if array is None:
+        raise ValueError(f"{name} has shape {np.shape(value)}: must be a number or an array of {size}")
+    for i, x in enumerate(array):
+        if x <= above or x < at_least:
+            real(f"{name}[{i}]", float(x), above, at_least)
+    return array
+
+
+def level_function(name: str, value: Any) -> Any:
+    """A function of one level, f(x) or f(x, i): compiled by Numba, or one that can be."""
+    function = getattr(value, "py_func", value)
+    code = getattr(function, "__code__", None)
+    if code is None or code.co_argcount not in (1, 2):
+        raise TypeError(f"{name} = {value!r}: must be a function of x, or of x and the level i, for Numba to compile")
+    return value
+
+
+def calling(function: Any) -> Callable[[float, int], float]:
+    """f(x, i) in Python, for a function that `level_function` let pass."""
+    plain = getattr(function, "py_func", function)
+    two = plain.__code__.co_argcount == 2
+    return lambda x, i: float(plain(x, i) if two else plain(x))

@@ -1,0 +1,191 @@
+"""What moves the levels of Dyson Brownian motion besides the splitting: drift, noise and strength of the repulsion.
+
+A builder `terms(lanes, n, **sizes)` returns the functions below and `work`, the numbers of working space they need:
+
+- ``prepare(h, constants, work)``: called once a step of length h.
+- ``flow(x, h, constants, work)``: the drift alone, for a time h (half a step); x is the whole state.
+- ``kick(i, v, z, constants, work)``: level i at v after its noise of a whole step, z a standard normal.
+- ``pair(i, j, a, b, constants, work)``: G h, the mean strength of the repulsion between the levels i at a and j at b
+  times the length of the step; ``share(i, j, constants, work)``: the part of their motion that i takes.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from . import functions
+
+
+def linear(lanes, n: int, alike: bool) -> SimpleNamespace:
+    """K_i = -rate_i (x_i - centre_i), constant noise g_i, G_ij = beta g_i^2: exact flow and clock.
+
+    constants: beta, then centre, rate, g^2 of every level. alike: rate and g are the same for all levels.
+    """
+    jit, number, load, store, full, sqrt = (
+        lanes.jit, lanes.number, lanes.load, lanes.store, lanes.full, lanes.sqrt
+    )  # fmt: skip
+    exp = functions.build(lanes).exp
+    half, one, two, six, small = number(0.5), number(1), number(2), number(6), number(1e-3)
+    centre, rate, noise = 1, 1 + n, 1 + 2 * n
+    decay, variance, root = 0, n, 2 * n  # in work: exp(-rate h/2), g^2 times the clock, the size of the kick
+    different = 1 if alike else n
+
+    @jit
+    def prepare(h, constants, work):
+        for i in range(different):
+            r = constants[rate + i]
+            grown = exp(full(r * h * half))
+            shrunk = full(one) / grown
+            store(work, decay + i, shrunk)
+            clock = full(h * (one + r * h * r * h / six))  # sinh(r h)/r, without its cancellation
+            if r * h > small or r * h < -small:
+                clock = (grown * grown - shrunk * shrunk) / (two * r)
+            store(work, variance + i, clock * constants[noise + i])
+            store(work, root + i, sqrt(clock * (two * constants[noise + i])))
+
+    @jit
+    def flow(x, h, constants, work):
+        for i in range(n):
+            c = constants[centre + i]
+            store(x, i, (load(x, i) - c) * load(work, decay + (0 if alike else i)) + c)
+
+    @jit
+    def kick(i, v, z, constants, work):
+        return v + z * load(work, root + (0 if alike else i))
+
+    @jit
+    def pair(i, j, a, b, constants, work):
+        if alike:
+            return load(work, variance) * constants[0]
+        return (load(work, variance + i) + load(work, variance + j)) * (constants[0] * half)
+
+    @jit
+    def share(i, j, constants, work):
+        if alike:
+            return half
+        mine = load(work, variance + i)
+        return mine / (mine + load(work, variance + j))
+
+    return SimpleNamespace(prepare=prepare, flow=flow, kick=kick, pair=pair, share=share, work=3 * n)
+
+
+def by_function(lanes, n: int, function, potential: bool) -> SimpleNamespace:
+    """K_i(x_i) or V_i(x_i), K = -dV/dx, a user's compiled function; constant noise, G_ij = beta g_i^2.
+
+    constants: beta, then g^2 of every level. The drift flows by the midpoint rule, V is differentiated centrally.
+    Where the function gives no finite number, the level and its x are kept in the state behind the levels, so that
+    the error can name them: numbers n (-1 as long as all is well) and n + 1.
+    """
+    jit, number, load, store, sqrt, full, select = (
+        lanes.jit, lanes.number, lanes.load, lanes.store, lanes.sqrt, lanes.full, lanes.select
+    )  # fmt: skip
+    absolute = functions.build(lanes).absolute
+    value = lanes.each(function)
+    half, one, two, minus_one = number(0.5), number(1), number(2), number(-1)
+    width = number(1e-5 if number.__name__ == "float64" else 1e-2)
+    huge = number(1e30)
+    variance, root = 0, n
+
+    if potential:
+
+        @jit
+        def drift(v, i):
+            step = (absolute(v) + one) * width
+            return (value(v - step, i) - value(v + step, i)) / (step * two)
+    else:
+        drift = value
+
+    @jit
+    def prepare(h, constants, work):
+        for i in range(n):
+            g2 = full(h * constants[1 + i])
+            store(work, variance + i, g2)
+            store(work, root + i, sqrt(g2 * two))
+
+    @jit
+    def flow(x, h, constants, work):
+        for i in range(n):
+            v = load(x, i)
+            middle = v + drift(v, i) * (h * half)
+            k = drift(middle, i)
+            store(x, i, v + k * h)
+            level = load(x, n)
+            fails = select(absolute(k) < huge, full(minus_one), full(number(i)))  # NaN is below nothing
+            first = level < full(number(0))
+            store(x, n, select(first, fails, level))
+            store(x, n + 1, select(first, v, load(x, n + 1)))
+
+    @jit
+    def kick(i, v, z, constants, work):
+        return v + z * load(work, root + i)
+
+    @jit
+    def pair(i, j, a, b, constants, work):
+        return (load(work, variance + i) + load(work, variance + j)) * (constants[0] * half)
+
+    @jit
+    def share(i, j, constants, work):
+        mine = load(work, variance + i)
+        return mine / (mine + load(work, variance + j))
+
+    return SimpleNamespace(prepare=prepare, flow=flow, kick=kick, pair=pair, share=share, work=2 * n)
+
+
+def of_model(lanes, n: int, closure, **sizes) -> SimpleNamespace:
+    """Coefficients that depend on the levels: `closure(lanes, n, **sizes)` gives `drift`, `noise`, ... of a model.
+
+    constants: the step, then those of the closure. Drift (with the Ito correction -g g') by the midpoint rule, noise
+    along dx/ds = g(x) by the classical Runge-Kutta rule: with the symmetric splitting of a step, weak order 2.
+    """
+    jit, number, load, store, sqrt, part = (
+        lanes.jit, lanes.number, lanes.load, lanes.store, lanes.sqrt, lanes.part
+    )  # fmt: skip
+    largest, full = functions.build(lanes).largest, lanes.full
+    model = closure(lanes, n, **sizes)
+    drift, noise, noise_slope, strength = model.drift, model.noise, model.noise_slope, model.pair
+    half, zero, two, sixth = number(0.5), number(0), number(2), number(1 / 6)
+    work_size = 2 * n + model.work
+
+    @jit
+    def prepare(h, constants, work):
+        pass
+
+    @jit
+    def rates(out, x, constants, work):
+        """Drift with the Ito correction."""
+        drift(out, x, constants[1:], part(work, 2 * n, model_work))
+        for i in range(n):
+            v = load(x, i)
+            correction = noise(i, v, constants[1:]) * noise_slope(i, v, constants[1:])
+            store(out, i, load(out, i) - correction)
+
+    model_work = model.work
+
+    @jit
+    def flow(x, h, constants, work):
+        middle, out = part(work, 0, n), part(work, n, n)
+        rates(out, x, constants, work)
+        for i in range(n):
+            store(middle, i, largest(load(x, i) + load(out, i) * (h * half), full(zero)))
+        rates(out, middle, constants, work)
+        for i in range(n):
+            store(x, i, largest(load(x, i) + load(out, i) * h, full(zero)))
+
+    @jit
+    def kick(i, v, z, constants, work):
+        s = z * sqrt(full(two * constants[0]))
+        k1 = noise(i, v, constants[1:])
+        k2 = noise(i, v + k1 * s * half, constants[1:])
+        k3 = noise(i, v + k2 * s * half, constants[1:])
+        k4 = noise(i, v + k3 * s, constants[1:])
+        return v + s * (k1 + (k2 + k3) * two + k4) * sixth
+
+    @jit
+    def pair(i, j, a, b, constants, work):
+        return strength(i, j, a, b, constants[1:]) * constants[0]
+
+    @jit
+    def share(i, j, constants, work):
+        return half
+
+    return SimpleNamespace(prepare=prepare, flow=flow, kick=kick, pair=pair, share=share, work=work_size)

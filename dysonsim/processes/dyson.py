@@ -1,0 +1,305 @@
+"""Dyson Brownian motion of eigenvalues."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import _validate
+from ..backend import Kernel, Program
+from ..kernels import dyson, dyson_terms
+from .base import NetworkProcess, Process, initial_weights
+
+__all__ = ["Dyson"]
+
+SCHEMES = ("auto", "matrix", "pairs")
+STEP = 0.1  # default step of the integrator, in units of the fastest relaxation time
+LIMIT = 1e60  # sum of squares of the levels from which a gas has run away
+FAILED = 2  # numbers of the state behind the levels, where a user's function leaves word
+
+
+@dataclass(frozen=True, eq=False)
+class Dyson(Process):
+    """Dyson Brownian motion, for a network's eigenvalues or in general.
+
+    ``Dyson(sgd)`` takes K_i(x) and g_ij(x) from the model of a `SGD`,
+
+        dx_i = [K_i(x) + sum_{j != i} g_ij^2 / (x_i - x_j)] dt + sqrt(2) g_ii dB_i       (arXiv:2412.20496, section 2)
+
+    with time counted in SGD steps, from the spectrum of the same initial weights that `SGD` starts from. The general
+    process is
+
+        dx_i = K_i(x_i) dt + beta g_i^2 sum_{j != i} dt / (x_i - x_j) + sqrt(2) g_i dB_i
+
+    with K_i = -rate_i (x_i - center_i), a function `drift`, or -dV/dx of a function `potential`. Its stationary state is
+    the Coulomb gas P ~ prod_{i<j} |x_i - x_j|^beta exp(-sum_i V_i(x_i)/g_i^2) on ordered levels (level i keeps its place
+    for beta >= 1), of widths g_i/sqrt(rate_i).
+
+    Parameters
+    ----------
+    sgd : SGD, optional
+        Take everything from this; then only `closure`, `dt` and `initial` may be given besides.
+    n : int, optional
+        Number of levels, where neither `initial` nor an array says it.
+    beta : float
+        Dyson index > 0 of the repulsion.
+    rate : float or (n,) array, optional
+        Rate > 0 (or 0: free motion) of a linear drift, per unit time. Default 1, if no function is given.
+    center : float or (n,) array
+        Where the linear drift leads to.
+    drift : compiled function, optional
+        K(x), or K(x, i) with i the level from 0, of one number: decorated with numba.njit, or plain Python, which is
+        then compiled.
+    potential : compiled function, optional
+        V(x) or V(x, i) instead, which is differentiated numerically (error about 1e-10).
+    noise : float or (n,) array
+        g > 0, per square root of unit time.
+    initial : (n,) or (replicas, n) array, optional
+        Levels at time 0, in any order; they may coincide. Default: all at `center`, or at 0.
+    closure : {"corrected", "independent"}
+        How a model's eigenvectors enter, of `Dyson(sgd)`: "independent" is the paper's, wells that know nothing of
+        each other; "corrected" keeps the mean rotation of the eigenvectors out of the target's basis.
+    scheme : {"auto", "matrix", "pairs"}
+        "matrix": exact transition of a matrix Ornstein-Uhlenbeck process, for any length of time; for beta = 1, 2, 4,
+        linear drift, equal rates, centres and noise. "pairs": splitting, see `dysonsim.kernels.dyson`. "auto": the
+        first where it exists.
+    dt : float, optional
+        Longest step of the splitting. Default: 0.1 of the shortest relaxation time (of a user's function at the initial
+        levels); the bias of mean spacings falls as dt^2 and is below 0.1% there.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter that is not allowed; the message says what is.
+    """
+
+    continuous: ClassVar[bool] = True
+
+    sgd: NetworkProcess | None = None
+    n: int | None = None  # type: ignore[assignment]
+    beta: float = 1.0
+    rate: Any = None
+    center: Any = 0.0
+    drift: Callable[..., float] | None = None
+    potential: Callable[..., float] | None = None
+    noise: Any = 1.0
+    initial: Any = None
+    closure: str = "corrected"
+    scheme: str = "auto"
+    dt: float | None = None
+
+    def __post_init__(self) -> None:
+        _validate.choice("closure", self.closure, ("corrected", "independent"))
+        _validate.choice("scheme", self.scheme, SCHEMES)
+        if self.dt is not None:
+            self._set(dt=_validate.real("dt", self.dt, above=0))
+        if self.sgd is not None:
+            self._check_of_model()
+        else:
+            self._check_general()
+        if self.scheme == "matrix" and self._why_no_matrix():
+            raise ValueError(f"scheme = 'matrix': no exact transition is known for {self._why_no_matrix()}")
+
+    def _set(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def _check_of_model(self) -> None:
+        if not isinstance(self.sgd, NetworkProcess):
+            raise TypeError(f"sgd = {self.sgd!r}: must be a process of a network such as dysonsim.SGD(model, ...)")
+        given = {"n": self.n, "rate": self.rate, "drift": self.drift, "potential": self.potential}
+        for name, value in given.items():
+            if value is not None:
+                raise ValueError(f"{name} = {value!r}: must be left out where sgd is given, which says it all")
+        for name, default in (("beta", 1.0), ("center", 0.0), ("noise", 1.0)):
+            if np.ndim(getattr(self, name)) or getattr(self, name) != default:
+                raise ValueError(f"{name} = {getattr(self, name)!r}: must be left out where sgd is given")
+        if self.scheme == "matrix":
+            raise ValueError("scheme = 'matrix': no exact transition is known for the drift of a model")
+        n = self.sgd.n
+        self._set(n=n, initial=_levels("initial", self.initial, n))
+        if self.initial is not None and (self.initial < 0).any():
+            raise ValueError(f"initial: eigenvalues of W^T W must be >= 0, the smallest is {self.initial.min():g}")
+        self._set(coordinate=self._terms.coordinate)
+
+    def _check_general(self) -> None:
+        arrays = [a for a in (self.initial, self.rate, self.center, self.noise) if a is not None and np.ndim(a)]
+        if self.n is None and not arrays:
+            raise ValueError("n is missing: give n, or initial levels")
+        n = np.shape(arrays[0])[-1] if self.n is None else _validate.integer("n", self.n, 1)
+        if n < 1:
+            raise ValueError("initial is empty: must hold at least one level")
+        functions = {"drift": self.drift, "potential": self.potential}
+        given = [name for name in ("rate", *functions) if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} exclude each other: give one of them")
+        for name, function in functions.items():
+            if function is not None:
+                self._set(**{name: _validate.level_function(name, function)})
+        rate = None
+        if self.drift is None and self.potential is None:
+            rate = _validate.vector("rate", 1.0 if self.rate is None else self.rate, n, at_least=0)
+        self._set(
+            n=n,
+            beta=_validate.real("beta", self.beta, above=0),
+            rate=rate,
+            center=_validate.vector("center", self.center, n),
+            noise=_validate.vector("noise", self.noise, n, above=0),
+            initial=_levels("initial", self.initial, n),
+        )
+
+    def _why_no_matrix(self) -> str:
+        """What stands in the way of the exact transition; empty if nothing does."""
+        if self.rate is None:
+            return "a drift that is not linear"
+        if self.beta not in (1, 2, 4):
+            return f"beta = {self.beta:g} (it is for 1, 2 and 4)"
+        for name in ("rate", "center", "noise"):
+            if np.ptp(getattr(self, name)) > 0:
+                return f"levels of different {name}"
+        return ""
+
+    @cached_property
+    def _terms(self) -> Any:
+        assert self.sgd is not None
+        return self.sgd.model.dyson_terms(self.sgd.learning_rate, self.sgd.batch_size, closure=self.closure)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the transition from one record to the next is exact, whatever time lies between them."""
+        return self.scheme == "matrix" or (self.scheme == "auto" and self.sgd is None and not self._why_no_matrix())
+
+    @cached_property
+    def step(self) -> float:
+        """Longest step of the integrator: `dt`, or its default."""
+        if self.dt is not None:
+            return self.dt
+        if self.sgd is not None:
+            rates = self.sgd.model.relaxation_rates(self.sgd.learning_rate)
+        elif self.rate is not None:
+            rates = self.rate
+        else:
+            rates = self._slopes()
+        fastest = float(np.max(rates[np.isfinite(rates)], initial=0.0))
+        return STEP / fastest if fastest > 0 else STEP
+
+    def _slopes(self) -> np.ndarray:
+        """|dK/dx| of a user's function around the initial levels."""
+        x = self._initial_rows(1)[0]
+        spread = max(float(np.ptp(x)), float(self.noise.max()))
+        points = np.linspace(x.min() - spread, x.max() + spread, 201)
+        values = np.array([[self._drift_at(p, i) for p in points] for i in range(self.n)])
+        if not np.isfinite(values).all():
+            level, at = (int(k) for k in np.argwhere(~np.isfinite(values))[0])
+            name = "drift" if self.drift is not None else "potential"
+            raise ValueError(
+                f"{name}: level {level} at x = {points[at]:g} gives {values[level, at]}, no finite number; if the levels "
+                "never get there, give dt, the step of the integrator, and the function is not asked beforehand"
+            )
+        return np.abs(np.gradient(values, points, axis=1)).max(axis=1)
+
+    def _drift_at(self, x: float, i: int) -> float:
+        """K_i(x) of the general process, by the user's function in Python."""
+        function = self.drift if self.drift is not None else self.potential
+        assert function is not None
+        call = _validate.calling(function)
+        if self.drift is not None:
+            return call(x, i)
+        width = 1e-5 * (1 + abs(x))
+        return (call(x - width, i) - call(x + width, i)) / (2 * width)
+
+    def kernel(self) -> Kernel:
+        """The splitting into pairs, `dysonsim.kernels.dyson`."""
+        sizes: dict[str, Any] = {"n": self.n, "chi": dyson.draws(self.beta)}
+        extra = np.empty(0)
+        if self.sgd is not None:
+            terms = self._terms
+            sizes |= {"terms": dyson_terms.of_model, "closure": terms.build, **terms.sizes}
+            work = 2 * self.n + terms.scratch
+        elif self.rate is not None:
+            alike = bool(np.ptp(self.rate) == 0 and np.ptp(self.noise) == 0)
+            sizes |= {"terms": dyson_terms.linear, "alike": alike}
+            work = 3 * self.n
+        else:
+            function = self.potential if self.drift is None else self.drift
+            sizes |= {"terms": dyson_terms.by_function, "function": function, "potential": self.drift is None}
+            work, extra = 2 * self.n, np.full(FAILED, -1.0)
+        return Kernel(
+            build=dyson.build, sizes=sizes, reals=self.constants(self.step), integers=np.zeros(1), weights=self.n,
+            extra=extra, scratch=dyson.scratch(self.n) + work,
+        )  # fmt: skip
+
+    def constants(self, dt: float) -> np.ndarray:
+        """The kernel's `reals` for steps of length dt."""
+        head = [dt, self.beta, LIMIT]
+        if self.sgd is not None:
+            return np.concatenate([head, [dt], self._terms.reals])
+        if self.rate is not None:
+            return np.concatenate([head, [self.beta], self.center, self.rate, self.noise**2])
+        return np.concatenate([head, [self.beta], self.noise**2])
+
+    def step_count(self, duration: float) -> int:
+        """One exact transition, or steps not longer than `step`."""
+        return 1 if self.exact else max(1, math.ceil(duration / self.step * (1 - 1e-12)))
+
+    def prepare(self, device: str, dtype: str) -> Program:
+        """The exact transition on the host's LAPACK, or the splitting on any device."""
+        if not self.exact:
+            return super().prepare(device, dtype)
+        from ..matrix_motion import program
+
+        if device != "cpu":
+            raise ValueError(
+                f"device = {device!r}: the exact transition runs on the cpu only; take scheme = 'pairs' elsewhere"
+            )
+        return program(self.n, int(self.beta), float(self.rate[0]), float(self.center[0]), float(self.noise[0]))
+
+    def start(self, replicas: int, seed: int) -> np.ndarray:
+        """The initial levels, ascending, and what the kernel keeps behind them."""
+        kernel = self.kernel()
+        if self.sgd is not None and self.initial is None:
+            p, n = self.sgd.weight_shape
+            w = initial_weights(replicas, p * n, seed) * self.sgd.init_scale
+            levels = self.sgd.spectra(w)
+            levels = levels if self.coordinate == "singular_values" else levels**2
+        else:
+            levels = self._initial_rows(replicas)
+            levels = np.sqrt(levels) if self.coordinate == "singular_values" else levels
+        return np.concatenate([levels, np.broadcast_to(kernel.extra, (replicas, len(kernel.extra)))], axis=1)
+
+    def _initial_rows(self, replicas: int) -> np.ndarray:
+        if self.initial is None:
+            return np.broadcast_to(np.sort(self.center), (replicas, self.n))
+        if self.initial.ndim == 2 and len(self.initial) != replicas:
+            raise ValueError(f"replicas = {replicas}: initial has levels for {len(self.initial)}")
+        return np.broadcast_to(self.initial, (replicas, self.n))
+
+    def spectra(self, state: np.ndarray) -> np.ndarray:
+        return state[:, : self.n]
+
+    def why_left(self, step: int, state: np.ndarray) -> str:
+        if self.drift is not None or self.potential is not None:
+            level = state[self.n]
+            if level >= 0:
+                name = "drift" if self.drift is not None else "potential"
+                return f"{name} gives no finite number for level {int(level)} at x = {state[self.n + 1]:g}"
+            return f"its levels run away: the drift must confine them, for dt = {self.step:g} too"
+        if self.sgd is not None:
+            return self.sgd.why_left(step, state)
+        return "its levels are no longer finite numbers"
+
+
+def _levels(name: str, value: Any, n: int) -> np.ndarray | None:
+    """Levels (n,) or (replicas, n), sorted and read-only."""
+    if value is None:
+        return None
+    rows = _validate.matrix(name, np.atleast_2d(value), (None, n))
+    levels = np.sort(rows, axis=1)
+    levels = levels[0] if np.ndim(value) < 2 else levels
+    levels.setflags(write=False)
+    return levels
