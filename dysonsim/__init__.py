@@ -14,7 +14,7 @@ from . import laws
 from .compare import Comparison, compare
 from .likelihood import likelihood_ratio
 from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
-from .processes import SGD, Dyson, Process
+from .processes import SGD, Dyson, Langevin, Process
 from .scaling import ScalingFit, scaling_fit
 from .simulate import DivergenceError, memory_needed, simulate
 from .spectra import Run, mean_and_error, singular_values
@@ -25,6 +25,7 @@ __all__ = [
     "DivergenceError",
     "Dyson",
     "GaussianRBM",
+    "Langevin",
     "LinearNetwork",
     "Model",
     "Process",

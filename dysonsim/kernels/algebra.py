@@ -62,13 +62,68 @@ def build(lanes) -> SimpleNamespace:
 
     @jit
     def symmetric_product(o, a, b, n):
-        """o = a b for symmetric a and b that commute (so that the product is symmetric)."""
+        """o = a b^T where that is symmetric: a b for symmetric a and b that commute, for example."""
         for i0 in range(0, n, 2):
             i1 = min(i0 + 1, n - 1)
             for j0 in range(0, i0 + 1, 2):
                 j1 = min(j0 + 1, n - 1)
                 s00, s01, s10, s11 = tile(a, i0 * n, i1 * n, 1, b, j0 * n, j1 * n, 1, n)
                 store_symmetric(o, i0, i1, j0, j1, s00, s01, s10, s11, n)
+
+    @jit
+    def times_transposed(o, a, b, n, scale, lower):
+        """o = scale a b^T for a and b of shape (n, n); lower: a is zero above the diagonal."""
+        for i0 in range(0, n, 2):
+            i1 = min(i0 + 1, n - 1)
+            inner = i1 + 1 if lower else n
+            for j0 in range(0, n, 2):
+                j1 = min(j0 + 1, n - 1)
+                s00, s01, s10, s11 = tile(a, i0 * n, i1 * n, 1, b, j0 * n, j1 * n, 1, inner)
+                store(o, i0 * n + j0, s00 * scale)
+                store(o, i0 * n + j1, s01 * scale)
+                store(o, i1 * n + j0, s10 * scale)
+                store(o, i1 * n + j1, s11 * scale)
+
+    @jit
+    def add_identity(o, a, n):
+        """o = 1 + a."""
+        for i in range(n * n):
+            store(o, i, load(a, i))
+        for i in range(n):
+            store(o, i * n + i, load(o, i * n + i) + one)
+
+    @jit
+    def add(o, a, n):
+        """o += a."""
+        for i in range(n * n):
+            store(o, i, load(o, i) + load(a, i))
+
+    @jit
+    def powers(a, power, series, work, k, n):
+        """a^k and 1 + a + ... + a^(2k-1) of a symmetric a, by doubling; the three arrays after `a` are overwritten."""
+        bit = 0
+        while k >> (bit + 1) > 0:
+            bit += 1
+        for i in range(n * n):
+            store(power, i, load(a, i))
+        j = 1  # here and below: power = a^j, series = S_j = 1 + ... + a^(j-1)
+        while bit >= 0:
+            bit -= 1
+            if j == 1:
+                add_identity(series, a, n)
+            else:  # S_2j = S_j + S_j a^j
+                symmetric_product(work, series, power, n)
+                add(series, work, n)
+            if bit >= 0:
+                symmetric_product(work, power, power, n)
+                power, work = work, power
+                j = 2 * j
+                if (k >> bit) & 1:
+                    add(series, power, n)
+                    symmetric_product(work, power, a, n)
+                    power, work = work, power
+                    j = j + 1
+        return power, series
 
     @jit
     def cholesky(c, n):
@@ -109,5 +164,6 @@ def build(lanes) -> SimpleNamespace:
 
     return SimpleNamespace(
         tile=tile, store_symmetric=store_symmetric, gram=gram, symmetric_product=symmetric_product,
-        cholesky=cholesky, add_product=add_product,
+        times_transposed=times_transposed, add_identity=add_identity, powers=powers, cholesky=cholesky,
+        add_product=add_product,
     )  # fmt: skip

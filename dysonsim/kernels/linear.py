@@ -11,6 +11,9 @@ The inputs enter through B C alone, a Wishart matrix, which Bartlett's decomposi
 triangular, with standard normals below the diagonal and F_ii^2 chi-squared of B - i degrees of freedom (i = 0, 1, ...;
 columns from B on are zero). The label noise then is sum_b eta_b x_bT = sigma_y G FT with G of independent normals. The
 same law as sample by sample, at n (n + 1)/2 instead of n B normals.
+
+Matrix Langevin dynamics is the same update with Gaussian matrices in place of both sums, of the same means and
+covariances: B C = B + sqrt(B) S with S symmetric, variances 1 off and 2 on the diagonal, and sigma_y sqrt(B) G.
 """
 
 from __future__ import annotations
@@ -49,11 +52,11 @@ def build(
     identity: bool,
     gradient_noise: bool,
     label_noise: bool,
-    at_once: bool,
+    sampling: str,
 ):
     """One step on one target, for W of shape (width, inputs), Z of shape (outputs, width).
 
-    identity: Z = 1; at_once: the batch as a Wishart matrix, else sample by sample.
+    identity: Z = 1; sampling: the batch "at_once" as a Wishart matrix, "sample_by_sample", or "gaussian".
     """
     jit, number = lanes.jit, lanes.number
     load, store, full, part, sqrt = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt
@@ -128,6 +131,22 @@ def build(
                     store(h, a * n + j, s)
 
     @jit
+    def draw_gaussian(c, h, x, batch, t, replica, key0, key1):
+        """Gaussian c and h of the same means and covariances."""
+        normals(x, drawn, 0, rng.DATA, t, replica, key0, key1)
+        size, d = sqrt(full(number(batch))), 0
+        for i in range(n):
+            for j in range(i):
+                store(c, i * n + j, load(x, d) * size)
+                store(c, j * n + i, load(x, d) * size)
+                d += 1
+            store(c, i * n + i, load(x, d) * size * sqrt2 + size * size)
+            d += 1
+        if label_noise:
+            for i in range(q * n):
+                store(h, i, load(x, triangle + i) * size)
+
+    @jit
     def draw_samples(c, h, x, e, batch, t, replica, key0, key1):
         """The same sums sample by sample."""
         for i in range(n * n):
@@ -177,8 +196,10 @@ def build(
         rate = reals[RATE]
         c, h, f = part(scratch, C, n * n), part(scratch, H, q * n), part(scratch, F, n * n)
         x, e, a = part(scratch, X, E - X), part(scratch, E, CHUNK * q), part(scratch, A, 4 * blocks)
-        if at_once:
+        if sampling == "at_once":
             draw_at_once(c, h, f, x, batch, t, replica, key0, key1)
+        elif sampling == "gaussian":
+            draw_gaussian(c, h, x, batch, t, replica, key0, key1)
         else:
             draw_samples(c, h, x, e, batch, t, replica, key0, key1)
         squares = full(zero)

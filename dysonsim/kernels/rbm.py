@@ -30,53 +30,13 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str):
     load, store, full, part = lanes.load, lanes.store, lanes.full, lanes.part
     matrix = algebra.build(lanes)
     tile, normals = matrix.tile, rng.build(lanes).normals
-    gram, symmetric_product, cholesky = matrix.gram, matrix.symmetric_product, matrix.cholesky
+    gram, cholesky = matrix.gram, matrix.cholesky
     store_symmetric, add_product = matrix.store_symmetric, matrix.add_product
+    add_identity, powers = matrix.add_identity, matrix.powers
     n, p = n_visible, n_hidden
     widest = max(n, p)
     buffers = 3 * n * n + n * widest
-    zero, one = number(0), number(1)
-
-    @jit
-    def add_identity(o, a):
-        """o = 1 + a."""
-        for i in range(n * n):
-            store(o, i, load(a, i))
-        for i in range(n):
-            store(o, i * n + i, load(o, i * n + i) + one)
-
-    @jit
-    def add(o, a):
-        """o += a."""
-        for i in range(n * n):
-            store(o, i, load(o, i) + load(a, i))
-
-    @jit
-    def powers(a, power, series, work, k):
-        """a^k and 1 + a + ... + a^(2k-1), by doubling; the three arrays after `a` are overwritten."""
-        bit = 0
-        while k >> (bit + 1) > 0:
-            bit += 1
-        for i in range(n * n):
-            store(power, i, load(a, i))
-        j = 1  # here and below: power = a^j, series = S_j = 1 + ... + a^(j-1)
-        while bit >= 0:
-            bit -= 1
-            if j == 1:
-                add_identity(series, a)
-            else:  # S_2j = S_j + S_j a^j
-                symmetric_product(work, series, power, n)
-                add(series, work)
-            if bit >= 0:
-                symmetric_product(work, power, power, n)
-                power, work = work, power
-                j = 2 * j
-                if (k >> bit) & 1:
-                    add(series, power)
-                    symmetric_product(work, power, a, n)
-                    power, work = work, power
-                    j = j + 1
-        return power, series
+    zero = number(0)
 
     @jit
     def move(chains, at, count, power, factor, z, scale, work):
@@ -144,12 +104,12 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str):
             trace = trace + load(a, i * n + i)
         well = trace < reals[LIMIT]
         if sampling == "at_once":
-            power, series = powers(a, power, series, work, k)
+            power, series = powers(a, power, series, work, k, n)
             cholesky(series, n)
         elif sampling == "fresh":  # the Cholesky factor of K / mu^2 = 1 - A
             for i in range(n * n):
                 store(series, i, full(zero) - load(a, i))
-            add_identity(power, series)
+            add_identity(power, series, n)
             pivot = cholesky(power, n)
             well = well & (zero < pivot)
         for at in range(0, batch, CHUNK):

@@ -45,6 +45,22 @@ class Model(ABC):
     def kernel(self, learning_rate: float, batch_size: int) -> Kernel:
         """What the kernel layer runs for one SGD step: the code, its compile-time sizes and its constants."""
 
+    def langevin_kernel(self, learning_rate: float, batch_size: int, correlated: bool | None = None) -> Kernel:
+        """What the kernel layer runs for one step of `Langevin`: SGD with Gaussian batches.
+
+        The update has the mean and the covariance of SGD's at the same state; `correlated` says whether its noise has
+        SGD's correlation in time (None: where SGD has any), ValueError where that cannot be.
+        """
+        raise NotImplementedError(f"{type(self).__name__} states no Gaussian noise for Langevin (langevin_kernel)")
+
+    def gaussian_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
+        """Predicted relative deviation of the stationary widths and spacings of `Langevin` from SGD's, shape (n,).
+
+        Of the spacing within its well for a level that shares one. It is what the higher cumulants of a batch do, which
+        Gaussian noise lacks, and of order alpha/|B|.
+        """
+        raise self._unpredicted("gaussian_error")
+
     def is_defined(self, singular_values: np.ndarray) -> np.ndarray:
         """Whether weights with these singular values (..., n) are a model at all, shape (...); they need not be learnt.
 

@@ -16,10 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _validate
-from ..backend import Kernel
-from ..kernels import linear
 from ._goe import mean_goe_spacing
-from .base import Model, level_groups
+from .base import level_groups
+from .linear_training import LinearTraining
 
 
 class _Frame(NamedTuple):
@@ -39,75 +38,13 @@ class _Response(NamedTuple):
     minus: np.ndarray  # (p, p)
 
 
-class LinearModel(Model):
+class LinearModel(LinearTraining):
     """Predictions of a linear network; subclasses are dataclasses with the fields below and `hessian`.
 
     All predictions are for fresh samples at every step. With a fixed data set of M samples they hold while
     alpha z^2 M/|B| >> 1, because additive noise that repeats every M/|B| steps has the same stationary variance up to
     the factor (1 + q)/(1 - q), q = (1 - alpha z^2)^(M/|B|), when the ensemble runs over data sets as well.
     """
-
-    teacher: np.ndarray
-    gradient_noise: float
-    label_noise: float
-    dataset_size: int | None
-    sampling: str
-
-    def _check_fields(self) -> None:
-        object.__setattr__(self, "teacher", _validate.matrix("teacher", self.teacher))
-        for name in ("gradient_noise", "label_noise"):
-            object.__setattr__(self, name, _validate.real(name, getattr(self, name), at_least=0))
-        _validate.choice("sampling", self.sampling, ("at_once", "sample_by_sample"))
-        if self.dataset_size is not None:
-            object.__setattr__(self, "dataset_size", _validate.integer("dataset_size", self.dataset_size, 1))
-
-    @property
-    def weight_shape(self) -> tuple[int, int]:
-        """(p, n), the shape of the teacher."""
-        return self.teacher.shape[0], self.teacher.shape[1]
-
-    @property
-    def layer(self) -> np.ndarray:
-        """Z, shape (q, p)."""
-        return np.eye(self.weight_shape[0])
-
-    def kernel(self, learning_rate: float, batch_size: int) -> Kernel:
-        """The update by stochastic gradient descent, `dysonsim.kernels.linear`."""
-        p, n = self.weight_shape
-        q = self.layer.shape[0]
-        # Far outside any stable run: the squares of teacher, start and fluctuations are of the order of those summed.
-        kicks = learning_rate * (self.gradient_noise**2 + self.label_noise**2)
-        limit = min(1e300, 1e6 * (n * p * (1 + kicks) + float((self.teacher**2).sum())))
-        noise = self.gradient_noise / math.sqrt(batch_size)
-        constants = [learning_rate, 1 / batch_size, noise, self.label_noise, limit]
-        return Kernel(
-            build=linear.build,
-            sizes={
-                "inputs": n,
-                "width": p,
-                "outputs": q,
-                "identity": bool(np.array_equal(self.layer, np.eye(p))),
-                "gradient_noise": self.gradient_noise > 0,
-                "label_noise": self.label_noise > 0,
-                "at_once": self.sampling == "at_once",
-            },
-            reals=np.concatenate([constants, self.teacher.ravel(), self.hessian.ravel(), self.layer.T.ravel()]),
-            integers=np.array([batch_size, 0 if self.dataset_size is None else self.dataset_size // batch_size]),
-            weights=p * n,
-            scratch=linear.scratch(n, p, q),
-        )
-
-    @cached_property
-    def hessian(self) -> np.ndarray:
-        """P = Z^T Z, shape (p, p): the Hessian of the loss for each column of W."""
-        return np.eye(self.weight_shape[0])
-
-    def check_batch_size(self, batch_size: int) -> int:
-        """The batch size as int; ValueError if a fixed data set cannot be cut into such batches."""
-        batch = super().check_batch_size(batch_size)
-        if self.dataset_size is not None and self.dataset_size % batch:
-            raise ValueError(f"batch_size = {batch}: must divide dataset_size = {self.dataset_size}")
-        return batch
 
     def fixed_point(self) -> np.ndarray:
         """Squares of the teacher's singular values, ascending, shape (n,). W_t is the exact mean of W."""
@@ -238,6 +175,21 @@ class LinearModel(Model):
         if p == n:
             moment += np.einsum("ab,ib,ja->aibj", plus, basis, basis) + np.einsum("ab,ia,jb->aibj", minus, basis, basis)
         return np.einsum("ca,db,aibj->cidj", basis, basis, moment, optimize=True)
+
+    def gaussian_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
+        """Of the spacing of a pair, leading order in alpha: -(alpha z_i^2/8|B|) s (2 - s), shape (n,).
+
+        s is the share of label noise in the variance of W. The variances of W are exactly SGD's; what differs is the
+        shape of their law, by the fourth cumulant of eta x^T (+32 s^2) and the third of eta x^T, eta x^T and C (-64 s)
+        in that of the gap. Gradient noise is Gaussian already. For fresh samples.
+        """
+        alpha, batch = self._rates(learning_rate, batch_size)
+        z2 = np.diag(self._frame.hessian)
+        p, n = self.weight_shape
+        label = self.label_noise**2 * z2
+        noise = label + (2 if p == n else 1) * self.gradient_noise**2
+        share = np.divide(label, noise, out=np.zeros(n), where=noise > 0)
+        return np.asarray(-alpha * z2 / (8 * batch) * share * (2 - share))
 
     def exact_two_by_two(self, learning_rate: float, batch_size: int) -> tuple[float, float, float]:
         """Standard deviations (std11, std22, std12) of the symmetric 2 x 2 Gaussian matrix that W - W_t stands for.

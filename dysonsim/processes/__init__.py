@@ -2,6 +2,7 @@
 
 from .base import NetworkProcess, Process
 from .dyson import Dyson
+from .langevin import Langevin
 from .sgd import SGD
 
-__all__ = ["SGD", "Dyson", "NetworkProcess", "Process"]
+__all__ = ["SGD", "Dyson", "Langevin", "NetworkProcess", "Process"]

@@ -1,0 +1,120 @@
+"""Matrix Langevin dynamics: training with the noise of mini-batches made Gaussian."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..backend import Kernel
+from ..models import Model
+from .base import NetworkProcess
+from .sgd import SGD
+
+__all__ = ["Langevin"]
+
+GAUSSIAN_ENOUGH = 0.005  # largest predicted deviation of widths and spacings from SGD's that is not warned of
+
+
+@dataclass(frozen=True)
+class Langevin(NetworkProcess):
+    """SGD with Gaussian noise: W <- W + E[dW | W] + noise, with the exact covariance of SGD's update at the current W.
+
+    Time counts SGD steps, and a step is as large as SGD's: what Langevin lacks is only the third and higher cumulants
+    of a batch. Stationary widths and mean spacings then differ from SGD's at relative order alpha/|B|
+    (`gaussian_error`). The noise of the Gaussian RBM is that of its persistent chains; the linear networks have data,
+    label and gradient noise, and a fixed data set (`dataset_size`) becomes a fixed sequence of Gaussian batches, the
+    same again in every pass.
+
+    Parameters
+    ----------
+    sgd : SGD
+        Model, learning rate, batch size and start. `Langevin.of(model, learning_rate, batch_size)` says it at once.
+    correlated : bool, optional
+        Whether the noise has the correlation in time that persistent chains have: C is carried from step to step, its
+        law at each step being Gaussian with the exact mean and covariance given C and W. False draws the chains' C from
+        its equilibrium at the current W, independently at each step, which lacks the factor c_ij of `model.noise`.
+        Default: where SGD has such correlations, that is for RBMs with finitely many Gibbs steps.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter that is not allowed; the message says what is.
+    NotImplementedError
+        If the model does not state its noise (`Model.langevin_kernel`).
+
+    Notes
+    -----
+    Not valid far from Gaussian, where batch_size is not large against what the noise multiplies. A mean over chains
+    is a positive matrix whatever happens, a Gaussian C need not be: for small batches or slow chains a run that SGD
+    survives may end in `DivergenceError`. `simulate` warns where `gaussian_error` exceeds 0.5%.
+    """
+
+    sgd: SGD
+    correlated: bool | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.sgd, SGD):
+            raise TypeError(f"sgd = {self.sgd!r}: must be a dysonsim.SGD (or use Langevin.of(model, ...))")
+        self.kernel()  # checks `correlated`, and that the model has one
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        learning_rate: float,
+        batch_size: int,
+        init_scale: float = 0.1,
+        correlated: bool | None = None,
+    ) -> Langevin:
+        """From the coefficients of SGD, with the arguments of `SGD`."""
+        return cls(SGD(model, learning_rate, batch_size, init_scale), correlated)
+
+    @property
+    def model(self) -> Model:  # type: ignore[override]
+        return self.sgd.model
+
+    @property
+    def learning_rate(self) -> float:  # type: ignore[override]
+        return self.sgd.learning_rate
+
+    @property
+    def batch_size(self) -> int:  # type: ignore[override]
+        return self.sgd.batch_size
+
+    @property
+    def init_scale(self) -> float:  # type: ignore[override]
+        return self.sgd.init_scale
+
+    def kernel(self) -> Kernel:
+        """What the kernel layer runs."""
+        return self.model.langevin_kernel(self.learning_rate, self.batch_size, self.correlated)
+
+    def gaussian_error(self) -> np.ndarray:
+        """Predicted relative deviation of stationary widths and spacings from SGD's, shape (n,), `correlated` noise.
+
+        The model's prediction to leading order in alpha/|B|; NotImplementedError if it states none.
+        """
+        return self.model.gaussian_error(self.learning_rate, self.batch_size)
+
+    def why_left(self, step: int, state: np.ndarray) -> str:
+        why = super().why_left(step, state)
+        return f"{why}; Gaussian noise can leave the domain where SGD stays in it, a larger batch_size helps"
+
+    def warn(self, stacklevel: int) -> None:
+        """Say that the learning rate is beyond the limit, or that the noise is not Gaussian enough to follow SGD."""
+        super().warn(stacklevel + 1)
+        try:
+            levels = [i for group in self.model.degenerate_groups() for i in group]
+            error = float(np.abs(self.gaussian_error()[levels or slice(None)]).max())
+        except (NotImplementedError, ValueError):  # none stated, or no stationary state
+            return
+        if error > GAUSSIAN_ENOUGH:
+            warnings.warn(
+                f"batches are not Gaussian enough for Langevin to follow SGD: widths and mean spacings are predicted "
+                f"to differ by up to {100 * error:.2g}% at learning_rate = {self.learning_rate:g}, batch_size = "
+                f"{self.batch_size}, in proportion to learning_rate/batch_size",
+                RuntimeWarning,
+                stacklevel=stacklevel + 1,
+            )
