@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import _validate
 from ..backend import Kernel
+
+if TYPE_CHECKING:
+    from .closures import DysonTerms
 
 # Fixed points closer than this fraction of the largest one are one well: eigenvalues of exactly symmetric
 # targets come out of LAPACK degenerate to about 1e-15.
@@ -79,6 +82,14 @@ class Model(ABC):
     def noise(self, x: np.ndarray, learning_rate: float, batch_size: int) -> np.ndarray:
         """Noise strengths g_ij per SGD step, shape (n, n), symmetric: g_ij^2 = Var dX_ij, 2 g_ii^2 = Var dX_ii."""
         raise self._unpredicted("noise")
+
+    def dyson_terms(self, learning_rate: float, batch_size: int, closure: str = "corrected") -> DysonTerms:
+        """What moves the levels of `Dyson(sgd)`: drift, noise and repulsion as the kernel layer takes them.
+
+        closure "independent" is the paper's, wells that know nothing of each other; "corrected" keeps what the
+        rotations of the eigenvectors do to the levels (`dysonsim.models.closures`).
+        """
+        raise self._unpredicted("dyson_terms")
 
     def stationary_widths(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Stationary standard deviation sigma_i of every eigenvalue x_i in its own well, shape (n,).

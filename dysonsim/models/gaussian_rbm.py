@@ -13,6 +13,7 @@ from ..kernels import rbm, rbm_langevin
 from ._gaussian_error import width_error
 from ._goe import mean_goe_spacing
 from .base import Model
+from .closures import DysonTerms, check_closure, rbm_terms
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -206,6 +207,11 @@ class GaussianRBM(Model):
         y, k = self._scaled(x)
         g2 = alpha**2 * (y[:, None] + y) ** 2 * self._correlation_factor(y) / (batch * np.outer(k, k))
         return np.asarray(np.sqrt(g2))
+
+    def dyson_terms(self, learning_rate: float, batch_size: int, closure: str = "corrected") -> DysonTerms:
+        """Drift, noise and repulsion of the eigenvalues of X, `dysonsim.models.closures`."""
+        alpha, batch = self._rates(learning_rate, batch_size)
+        return rbm_terms(self, alpha, batch, check_closure(closure))
 
     def stationary_widths(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Linear scaling rule, leading order in alpha/|B|: sigma_i = sqrt(2 (alpha/|B|) (mu^2 - kappa_i) c_ii) / sigma.
