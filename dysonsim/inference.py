@@ -13,167 +13,24 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _validate
-from ._table import aligned, plain, with_error
 from .inference_drift import centre_of_mass, drift_curve, noise_curve, points_of
-from .inference_estimates import Curve, Estimate
+from .inference_estimates import Estimate
 from .inference_gaps import Collisions, collisions, small_gap_exponent, transitions
-from .samples import MINIMUM_REPLICAS, Levels, _indices, is_run
+from .inference_input import trajectories, window_of
+from .inference_result import Dynamics
+from .samples import Levels, is_run
+
+__all__ = ["Dynamics", "estimate_dynamics"]
 
 LEAST_CORRELATION = 0.2  # of the centre of mass over the interval; below, records are as good as independent
 COARSE_CORRELATION = 0.6  # below, a drift that is not linear is averaged over the interval
 COARSE_STEP = 0.35  # step of a gap over the mean gap, above which a third level arrives within the interval
-
-
-@dataclass(frozen=True, eq=False)
-class Dynamics:
-    """Result of `estimate_dynamics`: Estimates (value, error, deviation(expected)) and Curves (x, value, error).
-
-    Attributes
-    ----------
-    rate, centre : Estimate
-        Of the linear drift -rate (x - centre), from the centre of mass; rate per unit of time.
-    noise : Estimate
-        g, from the centre of mass.
-    drift : Curve
-        K(x), with neither the repulsion of the group nor an assumption on its form. The force of levels outside the
-        group is part of it.
-    noise_curve : Curve
-        g(x).
-    beta : Estimate or None
-        Effective Dyson index beta_eff = g_ij^2/g^2 at small gaps, from their motion. None for a single level, and
-        where gaps in the window are too few.
-    pair_noise : Estimate or None
-        g from the same small gaps, to be held against `noise`.
-    beta_density : Estimate or None
-        Exponent of the density of small gaps, P(y) ~ y^beta: as independent of `beta` as two numbers from the same
-        trajectories can be. For levels that follow Dyson's equation in a stationary state both agree.
-    repulsion : Curve or None
-        beta by starting gap: flat if the repulsion is beta g^2/y.
-    moves : int
-        Number of transitions behind `beta`.
-    coordinate, group, lag, interval, replicas, records :
-        What was analysed; `interval` is lag times the time between records.
-    mean_gap : float
-        Mean gap of neighbours in the group (nan for one level), the unit of `window`.
-    window : (float, float)
-        Range of gaps behind the betas.
-    correlation : float
-        Autocorrelation of the centre of mass over the interval.
-    step : float
-        2 g sqrt(interval) / mean gap: how far a gap moves in an interval.
-    """
-
-    rate: Estimate
-    centre: Estimate
-    noise: Estimate
-    drift: Curve
-    noise_curve: Curve
-    beta: Estimate | None
-    pair_noise: Estimate | None
-    beta_density: Estimate | None
-    repulsion: Curve | None
-    moves: int
-    coordinate: str
-    group: tuple[int, ...]
-    lag: int
-    interval: float
-    replicas: int
-    records: int
-    mean_gap: float
-    window: tuple[float, float]
-    correlation: float
-    step: float
-
-    def per_step(self, step: float = 1.0) -> tuple[Estimate, Estimate]:
-        """Rate and noise for a motion in jumps, such as SGD: (1 - e^{-rate step})/step and the kick's g.
-
-        A linear map x <- x - a (x - c) + sqrt(2) g z, repeated, looks at its own steps like a continuous motion of
-        rate -log(1 - a) and a noise larger by 1 + a/2 + .... Models state a and the g of one kick.
-        """
-        step = _validate.real("step", step, above=0)
-        y = self.rate.value * step
-        decay = math.exp(-y)
-        factor = math.sqrt((1 - decay**2) / (2 * y)) if abs(y) > 1e-9 else 1.0
-        # d log(factor) / d rate
-        slope = step * (decay**2 / (1 - decay**2) - 1 / (2 * y)) if abs(y) > 1e-5 else -step / 2
-        noise = self.noise.value * factor
-        return (
-            Estimate((1 - decay) / step, decay * self.rate.influence),
-            Estimate(noise, factor * self.noise.influence + noise * slope * self.rate.influence),
-        )
-
-    def __str__(self) -> str:
-        levels = f"level {self.group[0]}" if len(self.group) == 1 else f"levels {self.group[0]} to {self.group[-1]}"
-        rows = [["rate", str(self.rate)], ["centre", str(self.centre)], ["noise g", str(self.noise)]]
-        if len(self.group) > 1:
-            found = "not determined: too few small gaps"
-            rows += [
-                ["noise g of the gaps", found if self.pair_noise is None else str(self.pair_noise)],
-                ["beta, motion of small gaps", found if self.beta is None else f"{self.beta} ({self.moves} moves)"],
-                ["beta, density of small gaps", found if self.beta_density is None else str(self.beta_density)],
-            ]
-        for name, curve in (("K(x)", self.drift), ("g(x)", self.noise_curve)):
-            points = zip(curve.x, curve.value, curve.error, strict=True)
-            rows += [[f"{name} at {x:.5g}", with_error(value, error)] for x, value, error in points]
-        sizes = f"{self.replicas} replicas, {self.records} records, interval {self.interval:g}"
-        resolved = f"autocorrelation over an interval {self.correlation:.3f}"
-        if len(self.group) > 1:
-            resolved += f", step of a gap {self.step:.2g} mean gaps"
-        title = f"dynamics of {self.coordinate.replace('_', ' ')}, {levels}: {sizes} ({resolved})"
-        return f"{title}\n{aligned(rows)}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, ready for JSON."""
-
-        def stored(value: Any) -> Any:
-            if isinstance(value, Estimate):
-                return {"value": value.value, "error": value.error}
-            return value.to_dict() if isinstance(value, Curve) else value
-
-        return plain({name: stored(value) for name, value in vars(self).items()})
-
-    def plot(self, ax: Any = None, what: str = "drift") -> Any:
-        """Draw K(x) ("drift"), g(x) ("noise") or beta by starting gap ("repulsion") on `ax`; returns the axes."""
-        what = _validate.choice("what", what, ("drift", "noise", "repulsion"))
-        if what == "repulsion" and (self.repulsion is None or self.beta is None):
-            raise ValueError("what = 'repulsion': there were too few small gaps, must be 'drift' or 'noise'")
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots()
-        curve = {"drift": self.drift, "noise": self.noise_curve, "repulsion": self.repulsion}[what]
-        assert curve is not None
-        ax.errorbar(curve.x, curve.value, curve.error, fmt="o", markersize=4, capsize=2, color="C0")
-        x = np.array([curve.x.min(), curve.x.max()])
-        if what == "drift":
-            label = f"centre of mass: rate {self.rate}"
-            ax.plot(x, -self.rate.value * (x - self.centre.value), "C1-", label=label)
-            ax.axhline(0, color="grey", linewidth=0.6)
-            ax.set(xlabel="level x", ylabel="drift K(x)")
-        elif what == "noise":
-            _band(ax, self.noise, "C1", "centre of mass: g = ")
-            ax.set(xlabel="level x", ylabel="noise g(x)", ylim=(0, 1.5 * curve.value.max()))
-        else:
-            assert self.beta is not None
-            _band(ax, self.beta, "C1", r"motion of small gaps: $\beta$ = ")
-            if self.beta_density is not None:
-                _band(ax, self.beta_density, "C2", r"density of small gaps: $\beta$ = ")
-            ax.set(xlabel="gap y at the start", ylabel=r"$\beta$ from $d(y^2) = 4g^2(1+\beta)\,dt$")
-            ax.set_ylim(*np.sort([0.0, 2.0 * max(self.beta.value, 1.0)]))
-        ax.legend(fontsize="small")
-        return ax
-
-
-def _band(ax: Any, estimate: Estimate, colour: str, text: str) -> None:
-    ax.axhline(estimate.value, color=colour, linewidth=1, label=f"{text}{estimate}")
-    ax.axhspan(estimate.value - estimate.error, estimate.value + estimate.error, color=colour, alpha=0.2, linewidth=0)
 
 
 def estimate_dynamics(
@@ -243,13 +100,13 @@ def estimate_dynamics(
     levels at the start of the interval have been taken out. Constant g within the group is assumed for K(x): where g
     varies, K(x) is off by (g^2)'.
     """
-    x, time, chosen = _trajectories(data, times, group, coordinate, records)
+    x, time, chosen = trajectories(data, times, group, coordinate, records)
     replicas, count, m = x.shape
     lag = _validate.integer("lag", lag, 1, max(1, (count - 1) // 2))
     points = _validate.integer("points", points, 4, 1000)
     if beta is not None:
         beta = _validate.real("beta", beta, above=-1)
-    low, high = _window(window)
+    low, high = window_of(window)
     spacing = (time[-1] - time[0]) / (count - 1)
     interval = lag * spacing
 
@@ -328,94 +185,3 @@ def _warn_if_coarse(correlation: float, step: float, levels: int, interval: floa
             RuntimeWarning,
             stacklevel=3,
         )
-
-
-def _trajectories(
-    data: Any, times: Any, group: Any, coordinate: str, records: Levels
-) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
-    """Levels (replicas, records, m) and times (records,) as asked for, checked, and the level indices."""
-    _validate.choice("coordinate", coordinate, ("eigenvalues", "singular_values"))
-    if is_run(data):
-        if times is not None:
-            raise ValueError("times: must be left out for a Run, which knows its times")
-        levels, clock = getattr(data, coordinate), getattr(data, "times", getattr(data, "steps", None))
-        group = _only_group(data) if group is None else group
-    else:
-        if times is None:
-            raise ValueError("times = None: must be given with an array, shape (records,)")
-        if coordinate != "eigenvalues":
-            raise ValueError(f"coordinate = {coordinate!r}: chosen from a Run; an array is taken as it is")
-        levels, clock = data, times
-    x = _real("data", levels)
-    if x.ndim != 3 or 0 in x.shape or x.shape[0] < MINIMUM_REPLICAS:
-        raise ValueError(
-            f"data has shape {x.shape}: must be (replicas, records, n) with at least {MINIMUM_REPLICAS} replicas"
-        )
-    time = _real("times", clock)
-    if time.shape != (x.shape[1],):
-        raise ValueError(f"times has shape {time.shape}: must be ({x.shape[1]},), one for each record of data")
-    chosen = _neighbours(group, x.shape[2])
-    kept = _indices("records", records, x.shape[1])
-    x, time = x[:, kept][:, :, list(chosen)], time[kept]
-    if time.size < 3:
-        raise ValueError(f"data has {time.size} records: must have 3 or more, {'as chosen' if records else 'in time'}")
-    gaps = np.diff(time)
-    if gaps.min() <= 0 or np.ptp(gaps) > 1e-6 * gaps.mean():
-        raise ValueError(
-            f"times differ by {gaps.min():g} to {gaps.max():g}: must be ascending and equally spaced; choose such "
-            f"records with records="
-        )
-    if not np.isfinite(x).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
-        raise ValueError(f"data[{where[0]}, {int(kept[where[1]])}, {chosen[where[2]]}] = {x[where]}: must be finite")
-    if (np.diff(x, axis=2) < 0).any():
-        where = tuple(int(i) for i in np.argwhere(np.diff(x, axis=2) < 0)[0])
-        raise ValueError(
-            f"data[{where[0]}, {int(kept[where[1]])}]: levels must be ascending, and level {chosen[where[2] + 1]} is "
-            f"below level {chosen[where[2]]}"
-        )
-    if not (np.ptp(x[:, :-1].mean(axis=2), axis=0) > 0).any():
-        raise ValueError("data: all replicas move alike, must be independent trajectories")
-    return x, time, chosen
-
-
-def _only_group(run: Any) -> Any:
-    """None, or an error for a model whose levels lie in several wells."""
-    model = getattr(getattr(run, "process", None), "model", None)
-    try:
-        groups = model.degenerate_groups()  # type: ignore[union-attr]
-    except (AttributeError, NotImplementedError):
-        return None
-    n = np.shape(run.eigenvalues)[2]
-    if n > 1 and (len(groups) != 1 or len(groups[0]) != n):
-        raise ValueError(
-            f"group = None: must be given, because the levels of {model} lie in several wells; choose one of {groups} "
-            f"or a single level from 0 to {n - 1}"
-        )
-    return None
-
-
-def _neighbours(group: Any, n: int) -> tuple[int, ...]:
-    chosen = tuple(int(i) for i in _indices("group", group, n))
-    if chosen != tuple(range(chosen[0], chosen[0] + len(chosen))) or chosen[0] < 0:
-        raise ValueError(f"group = {group!r}: must be neighbouring level indices from 0 to {n - 1}, ascending")
-    return chosen
-
-
-def _real(name: str, value: Any) -> np.ndarray:
-    try:
-        given = np.asarray(value)
-    except ValueError as error:
-        raise TypeError(f"{name}: must be a real array: {error}") from None
-    if given.dtype.kind not in "iuf":
-        raise TypeError(f"{name} has entries of type {given.dtype}: must be a real array")
-    return given.astype(np.float64, copy=False)
-
-
-def _window(window: Any) -> tuple[float, float]:
-    try:
-        low, high = (0.0, window) if np.ndim(window) == 0 else window
-    except (TypeError, ValueError):
-        raise TypeError(f"window = {window!r}: must be a number > 0, or two, ascending") from None
-    low = _validate.real("window", low, at_least=0)
-    return low, _validate.real("window", high, above=low)

@@ -103,15 +103,14 @@ def collisions(moves: Transitions, rate: Estimate, points: int) -> Collisions:
     found = np.array([math.log(square), min(max(beta, -0.5), 20.0), rate.value])
     steps = np.array([1e-3, 1e-3, 1e-3 * (abs(rate.value) + 0.1 / moves.interval)])
     for _ in range(60):
-        score, hessian = _derivatives(log_likelihood, found, steps)
-        inner, total = hessian[:2, :2], score[:2].sum(axis=1)
-        if np.linalg.eigvalsh(inner)[-1] >= 0:  # far from the maximum: the outer product of the scores instead
-            inner = -score[:2] @ score[:2].T
-        change = -np.linalg.solve(inner, total)
+        score, hessian = _derivatives(lambda pair: log_likelihood(np.append(pair, rate.value)), found[:2], steps[:2])
+        if np.linalg.eigvalsh(hessian)[-1] >= 0:  # far from the maximum: the outer product of the scores instead
+            hessian = -score @ score.T
+        change = -np.linalg.solve(hessian, score.sum(axis=1))
         change /= max(1.0, float(np.abs(change).max()) / 0.7)
         found[:2] += change
         found[1] = max(found[1], _MIN_BETA)
-        if np.abs(change).max() < 1e-6:
+        if np.abs(change).max() < 1e-4:  # Newton squares it
             break
     score, hessian = _derivatives(log_likelihood, found, steps)
     pull = score[:2] + np.outer(hessian[:2, 2], rate.influence) / moves.replicas
@@ -157,7 +156,7 @@ def _log_density(moves: Transitions, log_square: float, beta: float, rate: float
     q = np.maximum(moves.end**2, np.finfo(float).tiny) / s
     root, start = np.sqrt(q), moves.start * np.sqrt(decay / s)
     z = root * start
-    grid = np.linspace(0.0, 1.01 * math.log1p(float(z.max())), 800)
+    grid = np.linspace(0.0, 1.01 * math.log1p(float(z.max())), 400)
     argument = np.expm1(grid)
     with np.errstate(divide="ignore", invalid="ignore"):
         table = np.log(ive(order, argument)) - order * np.log(argument)  # log of e^{-z} I(z) / z^order

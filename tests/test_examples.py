@@ -42,6 +42,12 @@ def test_hidden_layer():
     assert comparisons["one species"].pvalue < 1e-3  # the control
 
 
+def test_trajectory(tmp_path):
+    dynamics = main("trajectory", replicas=500, path=str(tmp_path / "trajectory.png"))
+    assert abs(dynamics.beta.deviation(1)) < 4
+    assert (tmp_path / "trajectory.png").stat().st_size > 10_000
+
+
 def test_my_own_model():
     assert main("my_own_model", replicas=20_000).pvalue > 1e-3
 

@@ -19,7 +19,7 @@ LAYERS = [
     {"spectra", "rounds", "schedule", "repulsion", "large"},
     {"simulate"},
     {"samples", "statistics", "estimation", "likelihood", "comparison", "scaling", "compare"}
-    | {"inference", "inference_drift", "inference_estimates", "inference_gaps"},
+    | {"inference", "inference_drift", "inference_estimates", "inference_gaps", "inference_input", "inference_result"},
     {"plots", "report", "__main__", "__init__"},
 ]
 

@@ -1,0 +1,103 @@
+"""Trajectories as `estimate_dynamics` takes them: brought into one form, and refused where they are none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import _validate
+from .samples import MINIMUM_REPLICAS, Levels, _indices, is_run
+
+
+def trajectories(
+    data: Any, times: Any, group: Any, coordinate: str, records: Levels
+) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+    """Levels (replicas, records, m) and times (records,) as asked for, checked, and the level indices."""
+    _validate.choice("coordinate", coordinate, ("eigenvalues", "singular_values"))
+    if is_run(data):
+        if times is not None:
+            raise ValueError("times: must be left out for a Run, which knows its times")
+        levels, clock = getattr(data, coordinate), getattr(data, "times", None)
+        group = _only_group(data) if group is None else group
+    else:
+        if times is None:
+            raise ValueError("times = None: must be given with an array, shape (records,)")
+        if coordinate != "eigenvalues":
+            raise ValueError(f"coordinate = {coordinate!r}: chosen from a Run; an array is taken as it is")
+        levels, clock = data, times
+    x = _real("data", levels)
+    if x.ndim != 3 or 0 in x.shape or x.shape[0] < MINIMUM_REPLICAS:
+        raise ValueError(
+            f"data has shape {x.shape}: must be (replicas, records, n) with at least {MINIMUM_REPLICAS} replicas"
+        )
+    time = _real("times", clock)
+    if time.shape != (x.shape[1],):
+        raise ValueError(f"times has shape {time.shape}: must be ({x.shape[1]},), one for each record of data")
+    count = x.shape[1]
+    chosen = _neighbours(group, x.shape[2])
+    kept = _indices("records", records, count)
+    x, time = x[:, kept][:, :, list(chosen)], time[kept]
+    if time.size < 3:
+        raise ValueError(f"records = {records!r} leaves {time.size} of {count} records: must be 3 or more")
+    gaps = np.diff(time)
+    if gaps.min() <= 0 or np.ptp(gaps) > 1e-6 * gaps.mean():
+        raise ValueError(
+            f"times differ by {gaps.min():g} to {gaps.max():g}: must be ascending and equally spaced; choose such "
+            f"records with records="
+        )
+    if not np.isfinite(x).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
+        raise ValueError(f"data[{where[0]}, {int(kept[where[1]])}, {chosen[where[2]]}] = {x[where]}: must be finite")
+    if (np.diff(x, axis=2) < 0).any():
+        where = tuple(int(i) for i in np.argwhere(np.diff(x, axis=2) < 0)[0])
+        raise ValueError(
+            f"data[{where[0]}, {int(kept[where[1]])}]: levels must be ascending, and level {chosen[where[2] + 1]} is "
+            f"below level {chosen[where[2]]}"
+        )
+    if not (np.ptp(x[:, :-1].mean(axis=2), axis=0) > 0).any():
+        raise ValueError("data: all replicas move alike, must be independent trajectories")
+    return x, time, chosen
+
+
+def _only_group(run: Any) -> Any:
+    """None, or an error for a model whose levels lie in several wells."""
+    model = getattr(getattr(run, "process", None), "model", None)
+    try:
+        groups = model.degenerate_groups()  # type: ignore[union-attr]
+    except (AttributeError, NotImplementedError):
+        return None
+    n = np.shape(run.eigenvalues)[2]
+    if n > 1 and (len(groups) != 1 or len(groups[0]) != n):
+        raise ValueError(
+            f"group = None: must be given, because the levels of {model} lie in several wells; choose one of {groups} "
+            f"or a single level from 0 to {n - 1}"
+        )
+    return None
+
+
+def _neighbours(group: Any, n: int) -> tuple[int, ...]:
+    chosen = tuple(int(i) for i in _indices("group", group, n))
+    if chosen != tuple(range(chosen[0], chosen[0] + len(chosen))) or chosen[0] < 0:
+        raise ValueError(f"group = {group!r}: must be neighbouring level indices from 0 to {n - 1}, ascending")
+    return chosen
+
+
+def _real(name: str, value: Any) -> np.ndarray:
+    try:
+        given = np.asarray(value)
+    except ValueError as error:
+        raise TypeError(f"{name}: must be a real array: {error}") from None
+    if given.dtype.kind not in "iuf":
+        raise TypeError(f"{name} has entries of type {given.dtype}: must be a real array")
+    return given.astype(np.float64, copy=False)
+
+
+def window_of(window: Any) -> tuple[float, float]:
+    """Lower and upper end, from either both or the upper one."""
+    try:
+        low, high = (0.0, window) if np.ndim(window) == 0 else window
+    except (TypeError, ValueError):
+        raise TypeError(f"window = {window!r}: must be a number > 0, or two, ascending") from None
+    low = _validate.real("window", low, at_least=0)
+    return low, _validate.real("window", high, above=low)
