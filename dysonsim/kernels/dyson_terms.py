@@ -144,7 +144,8 @@ def of_model(lanes, n: int, closure, **sizes) -> SimpleNamespace:
     model = closure(lanes, n, **sizes)
     drift, noise, noise_slope, strength = model.drift, model.noise, model.noise_slope, model.pair
     half, zero, two, sixth = number(0.5), number(0), number(2), number(1 / 6)
-    work_size = 2 * n + model.work
+    model_work = model.work
+    work_size = 2 * n + model_work
 
     @jit
     def prepare(h, constants, work):
@@ -158,8 +159,6 @@ def of_model(lanes, n: int, closure, **sizes) -> SimpleNamespace:
             v = load(x, i)
             correction = noise(i, v, constants[1:]) * noise_slope(i, v, constants[1:])
             store(out, i, load(out, i) - correction)
-
-    model_work = model.work
 
     @jit
     def flow(x, h, constants, work):
