@@ -63,12 +63,13 @@ def width_error(
     own = np.arange(n), partner
     correlation = (2 - decay) / decay  # (1 + r)/(1 - r), r = memory_i memory_j
     variance = alpha / (2 * batch) * (sums * (1 + np.eye(n)) * correlation)[own]
-    drift = -4 * alpha * (y + k)[0] * ((moment / k[m]).sum(2) / np.outer(k, k))[own] / (2 * rates[own])
-    step = multiplicity * y[m] / k[m] / (batch**2 * (k[i] * k[j]))
-    step = -2 * alpha**3 * (sums * np.where(learnt3, step, 0).sum(2) * correlation)[own] / (2 * rates[own])
+    drift = -2 * alpha * (y + k)[0] * (moment / k[m]).sum(2) / np.outer(k, k)
+    step = np.where(learnt3, multiplicity * y[m] / k[m], 0.0).sum(2) / (batch**2 * np.outer(k, k))
+    source = 2 * (drift - alpha**3 * sums * step * correlation)[own]
     apart = wells[:, None] != wells
     gap = np.where(apart & learnt[:, None] & learnt, y[:, None] - y, 0.0)
     widths = alpha / batch * y * correlation.diagonal()
     mixing = moment[own] * np.divide(gap, gap**2 + widths[:, None] + widths, out=np.zeros((n, n)), where=gap != 0)
-    excess = drift + step + 2 * mixing.sum(1)  # of SGD's variance
+    # The excess of SGD's variance.
+    excess = np.divide(source, 2 * rates[own], out=np.zeros(n), where=learnt) + 2 * mixing.sum(1)
     return np.where(learnt, -np.divide(excess, 2 * variance, out=np.zeros(n), where=learnt), 0.0)
