@@ -6,18 +6,19 @@ where G_ij may differ from G_ji if levels feel different noise, G_ij = beta g_i^
 
 A step of length h is, in this order,
 
-    drift for h/2;  normals: x_i += sqrt(2 h) g_i z_i;  neighbours;  drift for h/2,
+    drift for h/2;  far pairs for h/2;  normals: x_i += sqrt(2 h) g_i z_i;  neighbours for h;  far pairs for h/2;
+    drift for h/2
 
-with the pairs farther apart before the normals in even steps and after the neighbours in odd ones. A pair keeps its
-(weighted) mean and opens its gap y by the noise that the two eigenvectors feel: y^2 <- y^2 + 4 G h chi^2_beta/beta for
-neighbours (for beta = 1 the eigenvalues of the 2 x 2 matrix that gets an off-diagonal kick), the mean of this,
-y^2 + 4 G h, for others; G = (G_ij + G_ji)/2. Neighbours are swept upwards in even steps, downwards in odd ones.
+A pair keeps its (weighted) mean and opens its gap y by the noise that the two eigenvectors feel: far pairs by the mean
+of it, y^2 <- y^2 + 4 G h; neighbours by y^2 <- y^2 + 4 G h chi^2_beta/beta (for beta = 1 the eigenvalues of the 2 x 2
+matrix that gets an off-diagonal kick), G = (G_ij + G_ji)/2, in two halves: one sweep upwards and one downwards with half
+of the same opening. The second sweep of the far pairs undoes the order of the first.
 
 What is exact. Two levels with linear drift: any h (the gap is a Bessel process of dimension 1 + beta in the clock
 tau = sinh(rate h)/rate, which `terms` supplies). E sum x_i^2 at any n: every sub-step has its exact mean.
 Nothing overshoots: no sub-step has a singularity. Weak order 2 at fixed gaps: to second order in h the generator of a
-step is a sum over products of two generators; those within one pair are exact, those of two pairs, and of far pairs
-with the noise, come in both orders in turn.
+step is a sum over products of two generators; those within a pair of neighbours are exact (its noise comes first),
+all others come in both orders alike. Gaps smaller than sqrt(4 G h) are not resolved.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def build(lanes, n: int, chi: str, terms, **sizes):
     prepare, flow, kick = coefficients.prepare, coefficients.flow, coefficients.kick
     pair, share, work_size = coefficients.pair, coefficients.share, coefficients.work
     blocks = -(-n // 4)
-    half, four = number(0.5), number(4)
+    half, two = number(0.5), number(2)
 
     @jit
     def apart(i, j, a, b, opening, constants, work):
@@ -118,22 +119,22 @@ def build(lanes, n: int, chi: str, terms, **sizes):
         return a, a + reach
 
     @jit
-    def far_upwards(x, constants, work):
+    def far_upwards(x, part_of_step, constants, work):
         for i in range(n - 2):
             a = load(x, i)
             for j in range(i + 2, n):
                 b = load(x, j)
-                a, b = apart(i, j, a, b, pair(i, j, a, b, constants, work) * four, constants, work)
+                a, b = apart(i, j, a, b, pair(i, j, a, b, constants, work) * part_of_step, constants, work)
                 store(x, j, b)
             store(x, i, a)
 
     @jit
-    def far_downwards(x, constants, work):
+    def far_downwards(x, part_of_step, constants, work):
         for i in range(n - 3, -1, -1):
             a = load(x, i)
             for j in range(n - 1, i + 1, -1):
                 b = load(x, j)
-                a, b = apart(i, j, a, b, pair(i, j, a, b, constants, work) * four, constants, work)
+                a, b = apart(i, j, a, b, pair(i, j, a, b, constants, work) * part_of_step, constants, work)
                 store(x, j, b)
             store(x, i, a)
 
@@ -153,20 +154,18 @@ def build(lanes, n: int, chi: str, terms, **sizes):
         z, c = part(scratch, 0, 4 * blocks), part(scratch, 4 * blocks, 4 * blocks)
         work = part(scratch, 8 * blocks, work_size)
         constants = reals[TERMS:]
-        upwards = s % 2 == 0
         prepare(reals[DT], constants, work)
         flow(x, reals[DT] * half, constants, work)
-        if upwards:
-            far_upwards(x, constants, work)
+        far_upwards(x, two, constants, work)
         normals(z, blocks, 0, rng.LEVELS, s, replica, key0, key1)
         for i in range(n):
             store(x, i, kick(i, load(x, i), load(z, i), constants, work))
         order(x, n)
         openings(c, n - 1, reals[BETA], s, replica, key0, key1)
-        neighbours(x, c, upwards, four / reals[BETA], constants, work)
-        if not upwards:
-            far_downwards(x, constants, work)
+        neighbours(x, c, True, two / reals[BETA], constants, work)
+        neighbours(x, c, False, two / reals[BETA], constants, work)
         order(x, n)
+        far_downwards(x, two, constants, work)
         flow(x, reals[DT] * half, constants, work)
         order(x, n)
         squares = full(number(0))
