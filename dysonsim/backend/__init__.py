@@ -21,7 +21,8 @@ The names that every target has:
 - ``any(mask)``: whether any lane is true, as a number to branch on (a thread asks itself alone); ``|`` between masks.
 - ``split(v)``: mantissa in [sqrt(1/2), sqrt(2)) and exponent of a positive v, both as floats; ``power_of_two(k)``: 2^k
   for whole k; `kernels/functions.py` makes logarithm and exponential of them.
-- ``each(f)``: a function (v, i) that applies a compiled scalar function f(x) or f(x, i) to every lane.
+- ``each(f)``: a function (v, i) that applies a compiled scalar function f(x) or f(x, i) to every lane; i is an
+  integer, or a lane value of whole numbers.
 - ``full(x)``: the number x in every lane; ``real(v)``: a float32 lane value in the float type of the run.
 - for random numbers: unsigned 32-bit lane values made with ``word(x)``, with ``+ - ^ & << >>``, ``nonzero(v)``,
   ``multiply_wide(number, v)`` (the high and the low half of the 64-bit product), ``shift_signed(v, bits)``,

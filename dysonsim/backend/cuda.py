@@ -153,7 +153,7 @@ def simulated_thread() -> int:
 def lanes(dtype, threads: int) -> SimpleNamespace:
     """The lane functions of a CUDA thread; `dysonsim.backend` says what each name means."""
     number = np.dtype(dtype).type
-    u32, u64, i32, f32 = np.uint32, np.uint64, np.int32, np.float32
+    u32, u64, i32, i64, f32 = np.uint32, np.uint64, np.int32, np.int64, np.float32
     root_half = number(math.sqrt(0.5))
     device = unchanged if SIMULATED else cuda.jit(device=True)
     thread = simulated_thread if SIMULATED else device(device_thread)
@@ -227,7 +227,7 @@ def lanes(dtype, threads: int) -> SimpleNamespace:
         plain = getattr(function, "py_func", function)
         scalar = device(plain)
         if plain.__code__.co_argcount > 1:
-            return scalar
+            return device(lambda v, i: scalar(v, i64(i)))
         return device(lambda v, i: scalar(v))
 
     @device

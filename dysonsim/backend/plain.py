@@ -34,8 +34,9 @@ def lanes(dtype, width: int) -> SimpleNamespace:
 
     def each(function):
         scalar = getattr(function, "py_func", function)
-        level = scalar.__code__.co_argcount > 1
-        return lambda v, i: np.array([scalar(x, i) if level else scalar(x) for x in v], number)
+        if scalar.__code__.co_argcount == 1:
+            return lambda v, i: np.array([scalar(x) for x in v], number)
+        return lambda v, i: np.array([scalar(*pair) for pair in zip(v, np.full(len(v), i, int), strict=True)], number)
 
     def split(v):
         mantissa, exponent = np.frexp(v)
