@@ -12,9 +12,11 @@ __version__ = "0.1.0"
 
 from . import laws
 from .compare import Comparison, compare
+from .inference import Dynamics, estimate_dynamics
 from .likelihood import likelihood_ratio
 from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
 from .processes import SGD, Dyson, Langevin, Process
+from .repulsion import repulsion
 from .scaling import ScalingFit, scaling_fit
 from .simulate import DivergenceError, memory_needed, simulate
 from .spectra import Run, mean_and_error, singular_values
@@ -23,6 +25,7 @@ __all__ = [
     "SGD",
     "Comparison",
     "DivergenceError",
+    "Dynamics",
     "Dyson",
     "GaussianRBM",
     "Langevin",
@@ -33,10 +36,12 @@ __all__ = [
     "ScalingFit",
     "TeacherStudent",
     "compare",
+    "estimate_dynamics",
     "laws",
     "likelihood_ratio",
     "mean_and_error",
     "memory_needed",
+    "repulsion",
     "scaling_fit",
     "simulate",
     "singular_values",
