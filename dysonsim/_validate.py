@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable, Collection
 from typing import Any
 
+import numba
 import numpy as np
 
 LARGEST = 2**63 - 1  # kernels hold integers in 64 bits
@@ -118,6 +119,13 @@ def level_function(name: str, value: Any) -> Any:
     code = getattr(function, "__code__", None)
     if code is None or code.co_argcount not in (1, 2):
         raise TypeError(f"{name} = {value!r}: must be a function of x, or of x and the level i, for Numba to compile")
+    try:
+        compiled = value if value is not function else numba.njit(value)
+        compiled(*(0.5, 0)[: code.co_argcount])
+    except numba.core.errors.NumbaError as error:
+        raise TypeError(f"{name} = {value!r}: cannot be compiled by Numba: {error}") from None
+    except ArithmeticError:  # not defined there; a run will tell if the levels go there
+        pass
     return value
 
 

@@ -23,32 +23,62 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("name", MODELS)
+def cubic(x, i):
+    return -x * x * x if i > 0 else -x
+
+
+SGD = {name: ds.SGD(model, 0.1, batch) for name, (model, batch) in MODELS.items()}
+PROCESSES: dict[str, ds.Process] = SGD | {
+    "langevin rbm": ds.Langevin(SGD["rbm wide"]),
+    "langevin network": ds.Langevin(SGD["network"]),
+    "dyson": ds.Dyson(n=4, beta=1, initial=[0.0, 0.0, 1.0, 2.0], scheme="pairs"),
+    "dyson two": ds.Dyson(n=3, beta=2, scheme="pairs"),
+    "dyson four": ds.Dyson(n=3, beta=4, scheme="pairs"),
+    "dyson species": ds.Dyson(n=3, beta=0.7, rate=[1.0, 0.0, 2.0], noise=[0.5, 1.0, 2.0], scheme="pairs"),
+    "dyson drift": ds.Dyson(n=3, beta=1, drift=cubic),
+    "dyson potential": ds.Dyson(n=2, beta=1, potential=cubic, dt=0.02),
+    "dyson rbm": ds.Dyson(SGD["rbm"], initial=[3.0, 5.0, 6.0]),
+    "dyson rbm alone": ds.Dyson(SGD["rbm"], initial=[3.0, 5.0, 6.0], closure="independent"),
+}
+
+
+# Every process in float64, and what differs most between float types in float32 as well: compiling takes its time.
+CASES = [(name, "float64") for name in PROCESSES] + [(name, "float32") for name in [*MODELS, "dyson"]]
+TOLERANCE = {"float64": 1e-5, "float32": 1e-4}  # normals and lengths are of single precision in every float type
+
+
+def simulated(process, device="cpu", dtype="float64", replicas=9):
+    """A few steps, recorded twice."""
+    if process.continuous:
+        times = [2 * process.step, 3.5 * process.step]
+        return ds.simulate(process, replicas, times=times, seed=1, device=device, dtype=dtype)
+    return ds.simulate(process, replicas, 3, seed=1, record_every=2, device=device, dtype=dtype)
+
+
+@pytest.mark.parametrize("name", PROCESSES)
 def test_plain_python_gives_the_numbers_of_the_cpu(name):
     """The float32 polynomials of the normals may fuse multiply-adds on one target and not on the other: 1e-6."""
-    model, batch = MODELS[name]
-    kernel = model.kernel(0.1, batch)
-    rng = np.random.default_rng(0)
-    start = np.concatenate([rng.normal(size=(9, kernel.weights)) * 0.3, np.tile(kernel.extra, (9, 1))], axis=1)
+    process = PROCESSES[name]
+    kernel = process.kernel()
+    start = process.start(9, 7) + (0.3 if name in MODELS else 0.0)
     ends = []
     for device in (driver("cpu"), PlainDriver(width=4)):
         ensemble = device.prepare(kernel, "float64").open(start, 5, 2**50 + 3)
         ensemble.advance(0, 2)
         ensemble.advance(2, 3)
         ends.append(ensemble.state())
-    np.testing.assert_allclose(ends[0], ends[1], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(ends[0], ends[1], rtol=0, atol=1e-5)
     assert np.abs(ends[0] - start).max() > 1e-3
 
 
 SIMULATED = """
     import warnings; warnings.simplefilter("ignore")
     import sys; import numpy as np; import dysonsim as ds
-    from test_backend import MODELS
-    for name, (model, batch) in MODELS.items():
-        for dtype in ("float64", "float32"):
-            run = ds.simulate(ds.SGD(model, 0.1, batch), 9, 3, seed=1, record_every=2, device="cuda", dtype=dtype)
-            assert run.device == "cuda"
-            np.save(sys.argv[1] + "/" + name + dtype, run.singular_values)
+    from test_backend import CASES, PROCESSES, simulated
+    for name, dtype in CASES:
+        run = simulated(PROCESSES[name], "cuda", dtype)
+        assert run.device == "cuda"
+        np.save(sys.argv[1] + "/" + name + dtype, run.spectra)
     try:
         ds.simulate(ds.SGD(ds.TeacherStudent(2 * np.eye(2), 0.1), 3.0, 1), 9, 50, device="cuda")
     except ds.DivergenceError as error:
@@ -68,12 +98,10 @@ def run_python(program, *arguments, **environment):
 def test_cuda_simulator_gives_the_numbers_of_the_cpu(tmp_path):
     done = run_python(SIMULATED, tmp_path, NUMBA_ENABLE_CUDASIM="1")
     assert done.returncode == 0, done.stderr
-    for name, (model, batch) in MODELS.items():
-        # As above, normals and lengths are of single precision in every float type.
-        for dtype, tolerance in (("float64", 1e-6), ("float32", 1e-5)):
-            cpu = ds.simulate(ds.SGD(model, 0.1, batch), 9, 3, seed=1, record_every=2, dtype=dtype)
-            cuda = np.load(tmp_path / f"{name}{dtype}.npy")
-            np.testing.assert_allclose(cuda, cpu.singular_values, rtol=0, atol=tolerance)
+    for name, dtype in CASES:
+        cuda = np.load(tmp_path / f"{name}{dtype}.npy")
+        cpu = simulated(PROCESSES[name], dtype=dtype).spectra
+        np.testing.assert_allclose(cuda, cpu, rtol=0, atol=TOLERANCE[dtype])
     with pytest.raises(ds.DivergenceError) as caught:
         ds.simulate(ds.SGD(ds.TeacherStudent(2 * np.eye(2), 0.1), 3.0, 1), 9, 50)
     assert done.stdout.split() == [str(caught.value.replica), str(caught.value.step)]
@@ -91,10 +119,10 @@ PTX = """
         cuda.compile(probe, types.void(types.float64[:]), cc=(9, 0), device=False, abi="numba")
     except Exception as error:
         print("numba-cuda and NVVM cannot be had:", " ".join(str(error).split())[:200]); sys.exit(77)
-    from test_backend import MODELS
+    from test_backend import PROCESSES
     from dysonsim.backend.cuda import kernel_function
-    for name, (model, batch) in MODELS.items():
-        kernel = model.kernel(0.1, batch)
+    for name, process in PROCESSES.items():
+        kernel = process.kernel()
         for dtype in ("float64", "float32"):
             real = getattr(types, dtype)
             function = kernel_function(kernel.build, tuple(kernel.sizes.items()), dtype, 64)
@@ -114,7 +142,7 @@ def test_kernels_compile_to_ptx_without_a_gpu():
     if done.returncode == 77:
         pytest.skip(done.stdout.strip())
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 4 * len(MODELS)
+    assert len(done.stdout.splitlines()) == 4 * len(PROCESSES)
 
 
 def test_cuda_without_a_device_is_a_clear_error():
@@ -127,12 +155,8 @@ def test_cuda_without_a_device_is_a_clear_error():
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", PROCESSES)
 def test_a_real_device_gives_the_numbers_of_the_cpu(name):
-    model, batch = MODELS[name]
-    for dtype, tolerance in (("float64", 1e-6), ("float32", 1e-4)):
-        runs = [
-            ds.simulate(ds.SGD(model, 0.05, batch), 1000, 20, seed=1, device=device, dtype=dtype)
-            for device in ("cpu", "cuda")
-        ]
-        np.testing.assert_allclose(runs[0].singular_values, runs[1].singular_values, rtol=0, atol=tolerance)
+    for dtype, tolerance in (("float64", 1e-5), ("float32", 1e-3)):
+        cpu, cuda = (simulated(PROCESSES[name], device, dtype, 1000) for device in ("cpu", "cuda"))
+        np.testing.assert_allclose(cuda.spectra, cpu.spectra, rtol=0, atol=tolerance)

@@ -239,7 +239,7 @@ def lanes(dtype, threads: int) -> SimpleNamespace:
 
     @device
     def power_of_two(k):
-        return number(math.ldexp(number(1), i32(k)))
+        return number(math.ldexp(number(1), int(k)))
 
     return SimpleNamespace(
         jit=device, number=number, load=load, store=store, part=part, sqrt=sqrt, sqrt_single=sqrt_single,

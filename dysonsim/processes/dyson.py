@@ -19,7 +19,7 @@ __all__ = ["Dyson"]
 
 SCHEMES = ("auto", "matrix", "pairs")
 STEP = 0.1  # default step of the integrator, in units of the fastest relaxation time
-LIMIT = 1e60  # sum of squares of the levels from which a gas has run away
+LIMIT = 1e30  # sum of squares of the levels from which a gas has run away
 FAILED = 2  # numbers of the state behind the levels, where a user's function leaves word
 
 
@@ -285,10 +285,10 @@ class Dyson(Process):
     def why_left(self, step: int, state: np.ndarray) -> str:
         if self.drift is not None or self.potential is not None:
             level = state[self.n]
-            if level >= 0:
+            if level >= 0 and abs(state[self.n + 1]) < RUN_AWAY:
                 name = "drift" if self.drift is not None else "potential"
                 return f"{name} gives no finite number for level {int(level)} at x = {state[self.n + 1]:g}"
-            return f"its levels run away: the drift must confine them, for dt = {self.step:g} too"
+            return f"its levels run away: the drift must lead back, also in steps of dt = {self.step:g}"
         if self.sgd is not None:
             return self.sgd.why_left(step, state)
         return "its levels are no longer finite numbers"
