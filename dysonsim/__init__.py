@@ -10,12 +10,12 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from . import laws
+from . import diagnostics, laws
 from .compare import Comparison, compare
 from .inference import Dynamics, estimate_dynamics
 from .likelihood import likelihood_ratio
 from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
-from .processes import SGD, Dyson, Langevin, Process
+from .processes import SGD, CoulombGas, Dyson, Langevin, MixingError, Process
 from .repulsion import repulsion
 from .scaling import ScalingFit, scaling_fit
 from .simulate import DivergenceError, memory_needed, simulate
@@ -24,18 +24,21 @@ from .spectra import Run, mean_and_error, singular_values
 __all__ = [
     "SGD",
     "Comparison",
+    "CoulombGas",
     "DivergenceError",
     "Dynamics",
     "Dyson",
     "GaussianRBM",
     "Langevin",
     "LinearNetwork",
+    "MixingError",
     "Model",
     "Process",
     "Run",
     "ScalingFit",
     "TeacherStudent",
     "compare",
+    "diagnostics",
     "estimate_dynamics",
     "laws",
     "likelihood_ratio",

@@ -12,7 +12,7 @@ import dysonsim
 PACKAGE = Path(dysonsim.__file__).parent
 # Lowest first; a module may import from lower layers and its own. What is not listed stands above all that is.
 LAYERS = [
-    {"_validate", "_table", "laws", "backend", "levels"},
+    {"_validate", "_table", "laws", "backend", "levels", "diagnostics"},
     {"kernels"},
     {"models"},
     {"processes"},

@@ -2,7 +2,8 @@
 
 from .base import NetworkProcess, Process
 from .dyson import Dyson
+from .gas import CoulombGas, GasDiagnostics, MixingError
 from .langevin import Langevin
 from .sgd import SGD
 
-__all__ = ["SGD", "Dyson", "Langevin", "NetworkProcess", "Process"]
+__all__ = ["SGD", "CoulombGas", "Dyson", "GasDiagnostics", "Langevin", "MixingError", "NetworkProcess", "Process"]

@@ -1,0 +1,103 @@
+"""Moves of a Coulomb gas whose levels have wells of their own, beside the trajectories that keep their order.
+
+A label may hop over its neighbours (a symmetric proposal as wide as its well), and neighbours may exchange their wells;
+both are Metropolis moves for P(x) of all labellings. Afterwards levels and tags are brought back into order.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from . import functions, gas_wells, rng
+
+u32 = np.uint32
+FACTORS = 8  # ratios of differences whose product is taken before its logarithm
+
+
+def build(lanes, well: str, walls: str, value) -> SimpleNamespace:
+    """`hop`, `exchange` and `order`; value as in `gas_wells`. The widths of the hops are the last of the tags."""
+    jit, number, load, store = lanes.jit, lanes.number, lanes.load, lanes.store
+    full, select, real = lanes.full, lanes.select, lanes.real
+    elementary = functions.build(lanes)
+    log, absolute = elementary.log, elementary.absolute
+    generator = rng.build(lanes)
+    words, box_muller, uniform = generator.words, generator.box_muller, generator.uniform
+    tags_each = gas_wells.TAGS[well]
+    has_lower, has_upper = walls in ("lower", "both"), walls in ("upper", "both")
+    descending = walls == "upper"
+    zero, one = number(0), number(1)
+    tiny = number(1e-290 if number.__name__ == "float64" else 1e-37)
+
+    @jit
+    def hop(x, tags, failed, beta, constants, n, s, replica, key0, key1):
+        """Every level in turn proposes to move."""
+        for i in range(n):
+            a, b, draw, _ = words(u32(i), u32(rng.CHOICES + rng.STRIDE), u32(s), replica, key0, key1)
+            z, _ = box_muller(a, b)
+            old = load(x, i)
+            new = old + z * load(tags, (tags_each - 1) * n + i)
+            allowed = zero < absolute(new - old)
+            if has_lower:
+                allowed = allowed & (full(constants[gas_wells.LOWER]) < new)
+            if has_upper:
+                allowed = allowed & (new < full(constants[gas_wells.UPPER]))
+            new = select(allowed, new, old)
+            gain = value(old, old, old, i, n, tags, constants, failed)
+            gain = gain - value(new, new, new, i, n, tags, constants, failed)
+            for j0 in range(0, n, FACTORS):
+                wide, narrow = full(one), full(one)
+                for j in range(j0, min(n, j0 + FACTORS)):
+                    if j != i:
+                        other = load(x, j)
+                        wide = wide * (new - other)
+                        narrow = narrow * (old - other)
+                gain = gain + log(absolute(wide / narrow) + tiny) * beta
+            accepted = allowed & (log(real(uniform(draw))) < gain)
+            store(x, i, select(accepted, new, old))
+
+    @jit
+    def trade(a, at, i, j, swap):
+        first, second = load(a, at + i), load(a, at + j)
+        store(a, at + i, select(swap, second, first))
+        store(a, at + j, select(swap, first, second))
+
+    @jit
+    def exchange(x, tags, failed, constants, n, s, replica, key0, key1):
+        """Neighbours exchange their wells: pairs (0, 1), (2, 3), ..., then (1, 2), (3, 4), ..."""
+        for odd in range(2):
+            for i in range(odd, n - 1, 2):
+                a, b = load(x, i), load(x, i + 1)
+                gain = value(a, a, a, i, n, tags, constants, failed)
+                gain = gain + value(b, b, b, i + 1, n, tags, constants, failed)
+                gain = gain - value(b, b, b, i, n, tags, constants, failed)
+                gain = gain - value(a, a, a, i + 1, n, tags, constants, failed)
+                draw, _, _, _ = words(u32(i), u32(rng.CHOICES + 2 * rng.STRIDE), u32(s), replica, key0, key1)
+                accepted = log(real(uniform(draw))) < gain
+                for t in range(tags_each):
+                    trade(tags, t * n, i, i + 1, accepted)
+
+    @jit
+    def order(x, tags, n):
+        """Levels ascending, or descending from an upper wall, with their tags: exchanges as in `order.py`."""
+        top = 1
+        while 2 * top < n:
+            top *= 2
+        p = top if n > 1 else 0
+        while p > 0:
+            q, r, d = top, 0, p
+            while True:
+                for i in range(n - d):
+                    if i & p == r:
+                        low, high = load(x, i), load(x, i + d)
+                        swap = low < high if descending else high < low
+                        trade(x, 0, i, i + d, swap)
+                        for t in range(tags_each):
+                            trade(tags, t * n, i, i + d, swap)
+                if q == p:
+                    break
+                d, q, r = q - p, q // 2, p
+            p //= 2
+
+    return SimpleNamespace(hop=hop, exchange=exchange, order=order)

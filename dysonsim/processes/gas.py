@@ -1,0 +1,335 @@
+"""The Coulomb gas of eigenvalues: the stationary state that Dyson Brownian motion ends in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import _validate
+from ..backend import Kernel
+from ..kernels import gas_hmc, gas_metropolis, gas_trace, tridiagonal
+from .base import NetworkProcess, Process, initial_weights
+from .gas_diagnostics import GasDiagnostics, MixingError, diagnose_chains, independent_draws
+from .gas_mode import Coordinates, Mode, find_mode
+from .gas_pilot import Tuning, run_pilot
+from .gas_wells import Wells
+
+__all__ = ["CoulombGas", "GasDiagnostics", "MixingError"]
+
+METHODS = ("auto", "exact", "hmc", "metropolis")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CoulombGas(Process):
+    """P(x_1 ... x_n) ~ prod_{i<j} |x_i - x_j|^beta exp(-sum_i V_i(x_i)), x_i anywhere; recorded in ascending order.
+
+    ``CoulombGas(sgd)`` takes beta = 1, wells and widths from a model: V_i = (x - x_i^s)^2 / 2 sigma_i^2 around its
+    fixed points, sigma_i^2 = g_ii^2/Omega_i to leading order in alpha/|B| (arXiv:2412.20496). All pairs repel with
+    beta = 1, as in the paper; levels of different wells then repel more than in SGD (`Dyson` has another closure).
+
+    Labels are labels, not ranks: with unequal wells the level of the narrow well may lie on either side of its
+    neighbour's, each labelling with its weight. For two levels this is `laws.TwoSpecies`.
+
+    Parameters
+    ----------
+    sgd : SGD, optional
+        Take everything from this; then only `method` may be given besides.
+    beta : float
+        Dyson index > 0.
+    centers, widths : float or (n,) array
+        V_i = (x - centers_i)^2 / 2 widths_i^2. Default: 0 and 1.
+    potential : compiled function, optional
+        V(x), or V(x, i) with i the label from 0, of one number, instead: decorated with numba.njit, or plain Python,
+        which is then compiled. Must grow faster than (1 + beta (n - 1)) log|x|; may be inf where no level can be.
+    n : int, optional
+        Number of levels, where no array says it.
+    walls : (float or None, float or None), optional
+        Hard walls that no level crosses.
+    method : {"auto", "exact", "hmc", "metropolis"}
+        "exact": independent draws from tridiagonal matrices, of one quadratic well and of `laguerre` and `jacobi`, one
+        a step. "hmc", "metropolis": Markov chains, one iteration a step, for any gas; `dysonsim.kernels.gas_hmc` and
+        `gas_metropolis`. "auto": the first that exists.
+    ensemble, parameters : str, tuple
+        Set by the class methods.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter that is not allowed, a potential that does not confine or is no number; the message says which.
+    """
+
+    marks_after_step: ClassVar[bool] = True
+
+    sgd: NetworkProcess | None = None
+    beta: float = 1.0
+    centers: Any = None
+    widths: Any = None
+    potential: Callable[..., float] | None = None
+    n: int = None  # type: ignore[assignment]
+    walls: Any = None
+    method: str = "auto"
+    ensemble: str = "wells"
+    parameters: tuple[float, ...] = ()
+
+    @classmethod
+    def hermite(
+        cls, n: int, beta: float, width: float = 1.0, center: float = 0.0, *, method: str = "auto"
+    ) -> CoulombGas:
+        """Gaussian ensemble: weight exp(-(x - center)^2 / 2 width^2), `width` > 0; E sum (x - center)^2 is
+        width^2 [n + beta n (n - 1)/2]."""
+        return cls(
+            beta=beta, n=n, method=method,
+            centers=_validate.real("center", center), widths=_validate.real("width", width, above=0),
+        )  # fmt: skip
+
+    @classmethod
+    def laguerre(cls, n: int, m: float, beta: float, width: float = 1.0, *, method: str = "auto") -> CoulombGas:
+        """Eigenvalues of W^T W, W of shape (m, n): weight x^(beta (m - n + 1)/2 - 1) exp(-x / 2 width^2), x > 0.
+
+        Each of the beta real components of an entry of W has variance width^2. m > n - 1 need not be an integer.
+        """
+        n = _validate.integer("n", n, 1)
+        m = _validate.real("m", m, above=n - 1)
+        width = _validate.real("width", width, above=0)
+        return cls(beta=beta, n=n, method=method, ensemble="laguerre", parameters=(m, width), walls=(0.0, None))
+
+    @classmethod
+    def jacobi(cls, n: int, a: float, b: float, beta: float, *, method: str = "auto") -> CoulombGas:
+        """Weight x^a (1 - x)^b on 0 < x < 1, a and b > -1; a = beta (m1 - n + 1)/2 - 1 for correlations of matrices."""
+        a, b = (_validate.real(name, value, above=-1) for name, value in (("a", a), ("b", b)))
+        return cls(beta=beta, n=n, method=method, ensemble="jacobi", parameters=(a, b), walls=(0.0, 1.0))
+
+    def __post_init__(self) -> None:
+        _validate.choice("method", self.method, METHODS)
+        _validate.choice("ensemble", self.ensemble, ("wells", "laguerre", "jacobi"))
+        self._set(beta=_validate.real("beta", self.beta, above=0))
+        if self.sgd is not None:
+            self._take_from_model()
+        given = [a for a in (self.centers, self.widths) if a is not None and np.ndim(a)]
+        if self.n is None and not given:
+            raise ValueError("n is missing: give n, or centers or widths of every level")
+        n = np.shape(given[0])[-1] if self.n is None else self.n
+        self._set(n=_validate.integer("n", n, 1), walls=_walls(self.walls))
+        if self.potential is not None:
+            for name in ("centers", "widths"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} and potential exclude each other: give one of them")
+            self._set(potential=_validate.level_function("potential", self.potential))
+            self.wells.check_confinement(self.beta)
+        elif self.ensemble == "wells":
+            centers = _validate.vector("centers", 0.0 if self.centers is None else self.centers, self.n)
+            widths = _validate.vector("widths", 1.0 if self.widths is None else self.widths, self.n, above=0)
+            self._set(centers=centers, widths=widths)
+        if self.method == "exact" and self._why_not_exact():
+            raise ValueError(f"method = 'exact': no independent draws are known for {self._why_not_exact()}")
+
+    def _set(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def _take_from_model(self) -> None:
+        if not isinstance(self.sgd, NetworkProcess):
+            raise TypeError(f"sgd = {self.sgd!r}: must be a process of a network such as dysonsim.SGD(model, ...)")
+        names = ("centers", "widths", "potential", "n", "walls")
+        for name in names:
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)!r}: must be left out where sgd is given, which says it"
+                )
+        if self.beta != 1:
+            raise ValueError(f"beta = {self.beta:g}: must be left out where sgd is given; real weights have beta = 1")
+        widths = self.sgd.model.stationary_widths(self.sgd.learning_rate, self.sgd.batch_size)
+        if (widths <= 0).any():
+            level = int(np.argmin(widths))
+            raise ValueError(
+                f"sgd: level {level} of {self.sgd.model} does not fluctuate, so there is no gas of all levels"
+            )
+        self._set(centers=self.sgd.model.fixed_point(), widths=widths)
+
+    def __repr__(self) -> str:
+        how = "" if self.method == "auto" else f", method={self.method!r}"
+        if self.sgd is not None:
+            return f"CoulombGas({self.sgd!r}{how})"
+        if self.ensemble == "laguerre":
+            return f"CoulombGas.laguerre({self.n}, {self.parameters[0]:g}, {self.beta:g}, {self.parameters[1]:g}{how})"
+        if self.ensemble == "jacobi":
+            return f"CoulombGas.jacobi({self.n}, {self.parameters[0]:g}, {self.parameters[1]:g}, {self.beta:g}{how})"
+        walls = "" if self.walls is None else f", walls={self.walls}"
+        if self.potential is not None:
+            name = getattr(self.potential, "py_func", self.potential).__name__
+            return f"CoulombGas(beta={self.beta:g}, potential={name}, n={self.n}{walls}{how})"
+        shown = [
+            f"{float(a[0]):g}" if np.ptp(a) == 0 else np.array2string(a, threshold=8)
+            for a in (self.centers, self.widths)
+        ]
+        return f"CoulombGas(beta={self.beta:g}, n={self.n}, centers={shown[0]}, widths={shown[1]}{walls}{how})"
+
+    @cached_property
+    def wells(self) -> Wells:
+        """The wells and walls for NumPy."""
+        lower, upper = (-np.inf, np.inf) if self.walls is None else self.walls
+        if self.potential is not None:
+            plain = getattr(self.potential, "py_func", self.potential)
+            kind = "labelled" if plain.__code__.co_argcount == 2 else "function"
+            return Wells(kind, self.n, lower, upper, function=self.potential)
+        if self.ensemble == "laguerre":
+            m, width = self.parameters
+            power = (0.5 / width**2, 0.5 * self.beta * (m - self.n + 1) - 1, 0.0)
+            return Wells("power", self.n, lower, upper, power)
+        if self.ensemble == "jacobi":
+            a, b = self.parameters
+            return Wells("power", self.n, lower, upper, (0.0, a, b))
+        kind = "one" if np.ptp(self.centers) == 0 and np.ptp(self.widths) == 0 else "many"
+        return Wells(kind, self.n, lower, upper, centers=self.centers, widths=self.widths)
+
+    def _why_not_exact(self) -> str:
+        if self.potential is not None:
+            return "a potential of one's own"
+        if self.ensemble != "wells":
+            return ""
+        if self.walls is not None:
+            return "quadratic wells between walls"
+        return "" if self.wells.kind == "one" else "levels of different wells"
+
+    @property
+    def sampler(self) -> str:
+        """ "exact", "hmc" or "metropolis": what "auto" stands for."""
+        if self.method != "auto":
+            return self.method
+        return "hmc" if self._why_not_exact() else "exact"
+
+    @cached_property
+    def mode(self) -> Mode:
+        return find_mode(self.wells, self.beta)
+
+    @cached_property
+    def tuning(self) -> Tuning:
+        """Step and length of the Markov chain, from a pilot run of 64 chains with a seed of its own."""
+        return run_pilot(self.sampler, self.n, self._chain, self._dispersed, self.spectra, self._check_word)
+
+    def kernel(self) -> Kernel:
+        """What the kernel layer runs."""
+        return self._exact() if self.sampler == "exact" else self._chain(self.tuning)
+
+    def _exact(self) -> Kernel:
+        n, beta = self.n, self.beta
+        scale, center, name = 1.0, 0.0, self.ensemble
+        if self.ensemble == "laguerre":
+            m, width = self.parameters
+            degrees, scale = tridiagonal.laguerre_degrees(n, m, beta), width**2
+        elif self.ensemble == "jacobi":
+            a, b = self.parameters
+            degrees = tridiagonal.jacobi_degrees(n, a, b, beta)
+        else:
+            name, degrees = "hermite", tridiagonal.hermite_degrees(n, beta)
+            scale, center = float(self.widths[0]), float(self.centers[0])
+        return Kernel(
+            build=tridiagonal.build, sizes={"ensemble": name}, reals=np.concatenate([[scale, center], degrees]),
+            integers=np.array([n]), weights=n, scratch=tridiagonal.scratch(n),
+        )  # fmt: skip
+
+    def _chain(self, tuning: Tuning) -> Kernel:
+        """The Markov chain run in a certain way."""
+        n, wells, mode = self.n, self.wells, self.mode
+        trace = np.concatenate([tuning.center, 1 / tuning.unit])
+        held = wells.constants(mode.scale)
+        windows = [tuning.warm_up, tuning.second]
+        sizes = {"well": wells.kind, "walls": wells.walls, "function": wells.function}
+        if self.sampler == "hmc":
+            upper, lower = np.triu_indices(n), np.tril_indices(n)
+            reals = np.concatenate([
+                [tuning.step, self.beta, 1 / mode.scale], trace, held, mode.y0, mode.factor[upper], mode.factor.T[lower]
+            ])  # fmt: skip
+            integers = np.array([n, tuning.leaps, *windows])
+            kernel, state, work = gas_hmc.build, gas_hmc.state_size(n, wells.kind), gas_hmc.scratch(n)
+        else:
+            reals = np.concatenate([[tuning.step, self.beta], trace, held, self._proposals()])
+            integers = np.array([n, *windows])
+            kernel, state, work = (
+                gas_metropolis.build, gas_metropolis.state_size(n, wells.kind), gas_metropolis.scratch(n)
+            )  # fmt: skip
+        return Kernel(kernel, sizes, reals, integers, weights=n, extra=np.zeros(state - n), scratch=work)
+
+    def _proposals(self) -> np.ndarray:
+        """Width of the proposals of every label: its well's or the distance to its neighbours."""
+        if self.wells.walls == "none" and self.widths is not None:
+            return np.minimum(self.widths, self.mode.scale) if self.n > 1 else self.widths
+        return np.full(self.n, self.mode.scale)
+
+    def _dispersed(self, replicas: int, seed: int) -> np.ndarray:
+        """States of chains that start as far apart as the law is wide, and farther."""
+        wells, mode, n = self.wells, self.mode, self.n
+        coordinates = Coordinates(wells)
+        x = wells.place(wells.draw(initial_weights(replicas, n, seed), mode.temperature))[0]
+        order = np.argsort(coordinates.sign * x, axis=1)
+        x = np.take_along_axis(x, order, axis=1)
+        if n > 1:  # independent levels lie too close together: halfway to the mode, where none does
+            x = 0.5 * (x + mode.levels)
+        tags = [tag[order] for tag in wells.tags(mode.temperature)]
+        middle, last = [], []
+        if self.sampler == "hmc":
+            q = np.linalg.solve(mode.factor, (coordinates.of_levels(x) - mode.y0).T).T
+            middle, last = [q, np.zeros((replicas, n))], [np.zeros((replicas, 1))]
+        else:
+            back = np.argsort(order, axis=1)  # a sweep finds its labels in their places
+            x, tags = np.take_along_axis(x, back, axis=1), [np.take_along_axis(t, back, axis=1) for t in tags]
+        ends = [np.zeros((replicas, gas_trace.NUMBERS)), np.tile([-1.0, 0.0], (replicas, 1))]
+        return np.concatenate([x, *middle, *tags, *last, *ends], axis=1)
+
+    def start(self, replicas: int, seed: int) -> np.ndarray:
+        if self.sampler == "exact":
+            return np.zeros((replicas, self.n))
+        return self._dispersed(replicas, seed)
+
+    def spectra(self, state: np.ndarray) -> np.ndarray:
+        return np.sort(state[:, : self.n].astype(np.float64), axis=1)
+
+    def default_steps(self) -> int:
+        """One draw, or 40 autocorrelation times; MixingError if the pilot's chains disagree."""
+        if self.sampler == "exact":
+            return 1
+        if not self.tuning.mixed:
+            name = gas_trace.OBSERVABLES[int(np.argmax(self.tuning.r_hat))]
+            raise MixingError(
+                f"the chains of {self} have not mixed: R-hat of {name} is {self.tuning.r_hat.max():.3g} over 64 pilot "
+                "chains of the greatest length tried. Levels that barriers keep apart are weighted by where chains "
+                "start, not by the law; give steps= to run regardless"
+            )
+        return self.tuning.steps
+
+    def why_left(self, step: int, state: np.ndarray) -> str:
+        if self.potential is not None and self.sampler != "exact" and state[-2] >= 0:
+            level = f"label {int(state[-2])}" if self.wells.kind == "labelled" else f"level {int(state[-2])}"
+            return f"potential gives nan for {level} at x = {state[-1]:g}; where no level can be it must give inf"
+        return super().why_left(step, state)
+
+    def _check_word(self, state: np.ndarray) -> None:
+        """ValueError if the potential was no number in one of these states of chains."""
+        spoilt = np.flatnonzero(state[:, -2] >= 0)
+        if len(spoilt):
+            raise ValueError(self.why_left(0, state[spoilt[0]]))
+
+    def diagnose(self, run: Any) -> GasDiagnostics:
+        """Acceptance, memory and agreement of the chains; RuntimeWarning if they disagree or are too short."""
+        if self.sampler == "exact":
+            return independent_draws(run.replicas * len(run.steps))
+        return diagnose_chains(self.sampler, self.tuning, run)
+
+
+def _walls(value: Any) -> tuple[float, float] | None:
+    """(lower, upper), infinite where there is none."""
+    if value is None:
+        return None
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise TypeError(f"walls = {value!r}: must be a pair (lower, upper) of numbers, None where there is no wall")
+    lower, upper = (
+        default if w is None or w == default else _validate.real(f"walls[{i}]", w)
+        for i, (w, default) in enumerate(zip(value, (-np.inf, np.inf), strict=True))
+    )
+    if not lower < upper:
+        raise ValueError(f"walls = {value!r}: the lower wall must be below the upper one")
+    return None if np.isinf(lower) and np.isinf(upper) else (lower, upper)
