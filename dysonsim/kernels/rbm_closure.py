@@ -20,7 +20,7 @@ from . import functions
 
 # Constants in `reals`, before arrays of n numbers (inverse target, fixed points, tau) and of n^2 (pair factors, size of
 # the rotations, their slopes).
-RATE, INVERSE_BATCH, SCALE, MU2, HIGHEST, ARRAYS = range(6)
+RATE, SCALE, MU2, HIGHEST, ARRAYS = range(5)
 # E sin^2 theta = (1 - I_1(a)/I_0(a))/2 at a = 1/(4 t) as a ratio of polynomials in t, within 0.2% for all t > 0.
 ABOVE = 1.0, 4.79895981, 35.45630355, 1115.22815629
 BELOW = 1.0, 3.37434817, 60.62080435, 344.03046067, 2 * 1115.22815629
@@ -31,13 +31,11 @@ def scratch(n: int) -> int:
     return 3 * n
 
 
-def constants(n: int) -> int:
-    """Length of `reals`."""
-    return ARRAYS + 3 * n + 3 * n * n
+def build(lanes, n: int, null: int, gibbs_steps: int, corrected: bool) -> SimpleNamespace:
+    """`drift`, `noise`, `noise_slope`, `pair`, see `kernels/dyson_terms.py`.
 
-
-def build(lanes, n: int, gibbs_steps: int, corrected: bool) -> SimpleNamespace:
-    """`drift`, `noise`, `noise_slope`, `pair`, see `kernels/dyson_terms.py`. gibbs_steps = 0: fresh samples, r = 0."""
+    The first `null` levels are always 0 (fewer hidden than visible units); gibbs_steps = 0: fresh samples, r = 0.
+    """
     jit, number = lanes.jit, lanes.number
     load, store, full, part, sqrt, select = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt, lanes.select
     helpers = functions.build(lanes)
@@ -86,7 +84,6 @@ def build(lanes, n: int, gibbs_steps: int, corrected: bool) -> SimpleNamespace:
     def drift(out, x, reals, work):
         y, r, q = part(work, 0, n), part(work, n, n), part(work, 2 * n, n)
         alpha, inverse_mu2 = reals[RATE], one / reals[MU2]
-        spread = alpha * alpha * reals[INVERSE_BATCH]
         for i in range(n):
             level = inside(load(x, i), reals)
             inverse = full(one) / (full(reals[MU2]) - level)
@@ -105,11 +102,11 @@ def build(lanes, n: int, gibbs_steps: int, corrected: bool) -> SimpleNamespace:
             store(out, i, step)
         for i in range(n):
             yi, ri = load(y, i), load(r, i)
-            total = load(out, i) + yi * ri * ri * (two * spread)
+            total = load(out, i) + yi * ri * ri * (two * reals[pairs + i * n + i])
             for j in range(i):
                 yj, rj = load(y, j), load(r, j)
-                v = ri * rj * spread
-                mine, other = v * yj, v * yi
+                v = ri * rj * reals[pairs + i * n + j]
+                mine, other = v * (yi if j < null else yj), v * yi  # a level that is always 0 repels from here
                 if corrected:
                     turn = reals[size + i * n + j]
                     if turn > zero:
@@ -133,13 +130,11 @@ def build(lanes, n: int, gibbs_steps: int, corrected: bool) -> SimpleNamespace:
                 for j in range(n):
                     yj, qj = load(y, j), load(q, j)
                     bend = divided_difference(yi * inverse_mu2, yj * inverse_mu2) * back
-                    mine = (yi + yj) * load(r, j) * (qi * qj + bend) / (full(one) - qi * qj)
-                    total = total + mine
-                    if i == j:
-                        total = total + mine
-                store(out, i, load(out, i) + total * ri * (two * spread))
+                    twice = two * reals[pairs + i * n + j] * (two if i == j else one)
+                    total = (yi + yj) * load(r, j) * twice * (qi * qj + bend) / (full(one) - qi * qj) + total
+                store(out, i, load(out, i) + total * ri)
         for i in range(n):
-            store(out, i, load(out, i) * (one / reals[SCALE]))
+            store(out, i, load(out, i) * (zero if i < null else one / reals[SCALE]))
 
     @jit
     def noise(i, v, reals):
@@ -164,6 +159,8 @@ def build(lanes, n: int, gibbs_steps: int, corrected: bool) -> SimpleNamespace:
 
     @jit
     def pair(i, j, a, b, reals):
+        if i < null or j < null:
+            return full(zero)
         yi, yj = inside(a, reals), inside(b, reals)
         s = yi + yj
         g2 = s * s * (reals[pairs + i * n + j] / (reals[SCALE] * reals[SCALE]))

@@ -61,9 +61,9 @@ def rbm_terms(model: GaussianRBM, alpha: float, batch: int, corrected: bool) -> 
         tau, factors, size, slope = _rbm_corrections(y, p, mu2, gibbs_steps, wells, rate, batch)
         pairs = pairs * factors
     highest = mu2 - model.kappa[-1] / 3
-    constants = [rate, 1 / batch, model.sigma**2, mu2, highest]
+    constants = [rate, model.sigma**2, mu2, highest]
     reals = np.concatenate([constants, p, y, tau, pairs.ravel(), size.ravel(), slope.ravel()])
-    sizes = {"gibbs_steps": gibbs_steps, "corrected": corrected}
+    sizes = {"null": max(0, n - model.weight_shape[0]), "gibbs_steps": gibbs_steps, "corrected": corrected}
     return DysonTerms(rbm_closure.build, sizes, reals, rbm_closure.scratch(n), "eigenvalues")
 
 
