@@ -20,6 +20,7 @@ from .gas_wells import Wells
 
 __all__ = ["CoulombGas", "GasDiagnostics", "MixingError"]
 
+DISPERSION = 1.5  # of many levels' start: sum x is then as wide as in the law
 METHODS = ("auto", "exact", "hmc", "metropolis")
 
 
@@ -267,8 +268,8 @@ class CoulombGas(Process):
         x = wells.place(wells.draw(initial_weights(replicas, n, seed), mode.temperature))[0]
         order = np.argsort(coordinates.sign * x, axis=1)
         x = np.take_along_axis(x, order, axis=1)
-        if n > 1:  # independent levels lie too close together: halfway to the mode, where none does
-            x = 0.5 * (x + mode.levels)
+        if n > 1:  # independent levels lie too close together and too far out: towards the mode, where none does
+            x = mode.levels + min(0.5, DISPERSION / np.sqrt(n * max(self.beta, 1.0))) * (x - mode.levels)
         tags = [tag[order] for tag in wells.tags(mode.temperature)]
         middle, last = [], []
         if self.sampler == "hmc":

@@ -114,8 +114,7 @@ def find_mode(wells: Wells, beta: float) -> Mode:
         shape[0] = size  # gives y_0 the units of the other coordinates
     height, slope, curvature = _expand(ordered, coordinates, beta, y, size)
     for _ in range(ITERATIONS):
-        values, vectors = np.linalg.eigh(curvature * np.outer(shape, shape))
-        step = shape * (vectors @ ((vectors.T @ (slope * shape)) / np.maximum(np.abs(values), FLAT)))
+        step = shape * _newton(curvature * np.outer(shape, shape), slope * shape)
         if np.abs(step / shape).max() < 1e-8:
             break
         share = 1.0
@@ -134,6 +133,17 @@ def find_mode(wells: Wells, beta: float) -> Mode:
     x = coordinates.levels(np.cumsum(coordinates.gaps(y)[0]))
     raised = _heights(ordered, x) - ordered.effective(ordered.bottoms)
     return Mode(y, factor, x, order, max(1.0, 2 * float(np.mean(raised))))
+
+
+def _newton(curvature: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """curvature^-1 slope, downhill where the curvature is not positive."""
+    from scipy.linalg import cho_factor, cho_solve
+
+    try:
+        return cho_solve(cho_factor(curvature), slope)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(curvature)
+        return vectors @ ((vectors.T @ slope) / np.maximum(np.abs(values), FLAT))
 
 
 def _in_order(wells: Wells, order: np.ndarray) -> Wells:
