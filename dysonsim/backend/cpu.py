@@ -16,6 +16,9 @@ __all__ = ["WIDTH", "CpuDriver", "source_hash"]
 
 WIDTH = {"float64": 8, "float32": 16}  # two AVX2 registers or one AVX-512 register a lane value: measured best
 
+CACHED = 2**17  # bytes of state that one call works on: they stay in a core's second-level cache
+MOST_BLOCKS = 256
+
 TEXT = LOOP_OVER_STEPS + LOOP_OVER_BLOCKS
 
 
@@ -32,7 +35,8 @@ class CpuDriver:
         def open_ensemble(start, first_replica, seed):
             return HostEnsemble.open(run, kernel, dtype, WIDTH[dtype], start, first_replica, seed)
 
-        return Program(open_ensemble, WIDTH[dtype], unit=8)
+        block = WIDTH[dtype] * kernel.state * np.dtype(dtype).itemsize
+        return Program(open_ensemble, WIDTH[dtype], unit=min(MOST_BLOCKS, max(8, CACHED // block)))
 
 
 def named(sizes: tuple) -> str:

@@ -164,7 +164,6 @@ def build(lanes, n: int, chi: str, terms, **sizes):
         openings(c, n - 1, reals[BETA], s, replica, key0, key1)
         neighbours(x, c, True, two / reals[BETA], constants, work)
         neighbours(x, c, False, two / reals[BETA], constants, work)
-        order(x, n)
         far_downwards(x, two, constants, work)
         flow(x, reals[DT] * half, constants, work)
         order(x, n)
