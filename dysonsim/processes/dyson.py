@@ -14,6 +14,7 @@ from .. import _validate
 from ..backend import Kernel, Program
 from ..kernels import dyson, dyson_terms
 from .base import NetworkProcess, Process, initial_weights
+from .matrix_motion import hermitian
 
 __all__ = ["Dyson"]
 
@@ -251,13 +252,11 @@ class Dyson(Process):
         """The exact transition on the host's LAPACK, or the splitting on any device."""
         if not self.exact:
             return super().prepare(device, dtype)
-        from ..matrix_motion import program
-
         if device != "cpu":
             raise ValueError(
                 f"device = {device!r}: the exact transition runs on the cpu only; take scheme = 'pairs' elsewhere"
             )
-        return program(self.n, int(self.beta), float(self.rate[0]), float(self.center[0]), float(self.noise[0]))
+        return hermitian(self.n, int(self.beta), float(self.rate[0]), float(self.center[0]), float(self.noise[0]))
 
     def start(self, replicas: int, seed: int) -> np.ndarray:
         """The initial levels, ascending, and what the kernel keeps behind them."""
