@@ -32,8 +32,8 @@ def lanes() -> SimpleNamespace:
     """The functions of `vector.lanes("float64", 8)`, and more for levels.
 
     `at(a, i)` is number i of the flat array a in every lane, `total(v)` the sum over the lanes; `number_at(a, i)` and
-    `put(a, i, x)` read and write one number. None wraps a negative index around, which Numba's indexing pays for with
-    every access.
+    `put(a, i, x)` read and write one number; `load_at(a, i)` and `store_at(a, i, v)` the lane value that begins with
+    number i. None wraps a negative index around, which Numba's indexing pays for with every access.
     """
     base = vector.lanes("float64", WIDTH)
     lane = vector.Lane("f8", WIDTH)
@@ -69,13 +69,34 @@ def lanes() -> SimpleNamespace:
 
         return types.float64(v), lower
 
+    def vector_address(context, builder, sig, args):
+        pointer = address(context, builder, sig.args[0], args[0], sig.args[1], args[1])
+        return builder.bitcast(pointer, lane.vector.as_pointer())
+
+    @intrinsic
+    def load_at(typing, a, i):
+        def lower(context, builder, sig, args):
+            return builder.load(vector_address(context, builder, sig, args), align=8)
+
+        return lane(a, i), lower
+
+    @intrinsic
+    def store_at(typing, a, i, v):
+        def lower(context, builder, sig, args):
+            builder.store(args[2], vector_address(context, builder, sig, args), align=8)
+            return context.get_dummy_value()
+
+        return types.void(a, i, lane), lower
+
     full = base.full
 
     @base.jit
     def at(a, i):
         return full(number_at(a, i))
 
-    return SimpleNamespace(**vars(base), at=at, number_at=number_at, put=put, total=total)
+    return SimpleNamespace(
+        **vars(base), at=at, number_at=number_at, put=put, load_at=load_at, store_at=store_at, total=total
+    )
 
 
 @cache
