@@ -16,8 +16,6 @@ from scipy import stats
 
 import dysonsim as ds
 from dysonsim import CoulombGas, laws
-from dysonsim.backend import driver
-from dysonsim.backend.plain import PlainDriver
 
 SIGMAS, REPLICAS = 4.5, 4096
 CHAINS = ("hmc", "metropolis")
@@ -179,17 +177,6 @@ def test_a_replica_does_not_depend_on_what_runs_beside_it():
         np.testing.assert_array_equal(resumed.eigenvalues, whole.eigenvalues)
         assert whole.eigenvalues.shape == (37, steps, gas.n)
         assert (np.diff(whole.eigenvalues, axis=-1) >= 0).all()
-
-
-@pytest.mark.parametrize("method", CHAINS)
-def test_plain_python_gives_the_numbers_of_the_cpu(method):
-    gas = CoulombGas(centers=[0.0, 1.0, 3.0], widths=[1.0, 2.0, 1.0], beta=2.0, method=method)
-    ends = []
-    for device in (driver("cpu"), PlainDriver(width=4)):
-        ensemble = device.prepare(gas.kernel(), "float64").open(gas.start(6, 3), 2, 3)
-        ensemble.advance(0, 3)
-        ends.append(ensemble.state())
-    np.testing.assert_allclose(ends[0], ends[1], rtol=1e-4, atol=1e-4)  # normals of single precision, trajectories
 
 
 def test_runs_carry_diagnostics():

@@ -28,15 +28,17 @@ class CpuDriver:
     name = "cpu"
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
-        run = compiled(kernel.build, tuple(sorted(kernel.sizes.items())), dtype)
+        width = WIDTH[dtype] * kernel.vectors
+        run = compiled(kernel.build, tuple(sorted(kernel.sizes.items())), dtype, width)
         # Compile or load now: a call that does no step.
-        HostEnsemble.open(run, kernel, dtype, WIDTH[dtype], np.zeros((1, kernel.state)), 0, 0).advance(0, 0)
+        HostEnsemble.open(run, kernel, dtype, width, np.zeros((1, kernel.state)), 0, 0).advance(0, 0)
 
         def open_ensemble(start, first_replica, seed):
-            return HostEnsemble.open(run, kernel, dtype, WIDTH[dtype], start, first_replica, seed)
+            return HostEnsemble.open(run, kernel, dtype, width, start, first_replica, seed)
 
-        block = WIDTH[dtype] * kernel.state * np.dtype(dtype).itemsize
-        return Program(open_ensemble, WIDTH[dtype], unit=min(MOST_BLOCKS, max(8, CACHED // block)))
+        block = width * kernel.state * np.dtype(dtype).itemsize
+        fewest = max(1, 8 // kernel.vectors)
+        return Program(open_ensemble, width, unit=min(MOST_BLOCKS, max(fewest, CACHED // block)))
 
 
 def named(sizes: tuple) -> str:
@@ -45,12 +47,12 @@ def named(sizes: tuple) -> str:
 
 
 @cache
-def compiled(build, sizes: tuple, dtype: str):
-    """The compiled loop over blocks and steps of one kernel."""
-    lanes = vector.lanes(dtype, WIDTH[dtype])
-    names = loop_names(lanes, build(lanes, **dict(sizes)), WIDTH[dtype])
+def compiled(build, sizes: tuple, dtype: str, width: int):
+    """The compiled loop over blocks and steps of one kernel, `width` networks a block."""
+    lanes = vector.lanes(dtype, width)
+    names = loop_names(lanes, build(lanes, **dict(sizes)), width)
     functions = [getattr(size, "py_func", size) for _, size in sizes if callable(size)]
     owner = next((f for f in functions if PACKAGE not in Path(f.__code__.co_filename).parents), build)
-    cached = execute(TEXT, names, owner, [named(sizes), dtype])
+    cached = execute(TEXT, names, owner, [named(sizes), dtype, str(width)])
     names["advance_block"] = njit(inline="always", error_model="numpy")(names["advance_block"])
     return njit(nogil=True, error_model="numpy", cache=cached)(names["advance"])

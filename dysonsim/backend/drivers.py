@@ -60,6 +60,9 @@ class Kernel:
         Start values of the rest of the state (persistent chains, say).
     scratch : int
         How many further numbers a step needs to work with, per network.
+    vectors : int
+        On a CPU, how many times the usual number of networks share a lane value: a power of two. More than one pays for
+        kernels that wait for each number to make the next, as long as their numbers stay in the cache.
     """
 
     build: Callable[..., Callable[..., Any]]
@@ -69,6 +72,7 @@ class Kernel:
     weights: int
     extra: np.ndarray = field(default_factory=lambda: np.empty(0))
     scratch: int = 1
+    vectors: int = 1
 
     @property
     def state(self) -> int:

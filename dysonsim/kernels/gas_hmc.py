@@ -32,7 +32,7 @@ EPSILON, BETA, INVERSE_SCALE, TRACE = range(4)
 WELLS = TRACE + gas_trace.CONSTANTS
 MODE = WELLS + gas_wells.CONSTANTS  # then S by rows, upper triangle, and S^T by rows, lower triangle
 LEVELS, LEAPS, WINDOWS = range(3)  # in `integers`
-FACTORS = 8  # differences whose product is taken before its logarithm
+FACTORS = 16  # differences whose product is taken before its logarithm
 JITTER = 0.4  # relative range of the step length, so that no orbit closes
 CAREFUL, SHORT = 0.1, 0.2  # share of the iterations with a shorter step, and by how much
 
@@ -87,15 +87,17 @@ def build(lanes, well: str, walls: str, function=None):
     def positions(q, y, gaps, v, reals, n):
         """y, the gaps and v of q; behind v, the logarithm of 1 + sum_j exp(y_j) if there are two walls."""
         at = MODE + n
-        total = full(one)
         for i in range(n):
-            value_i = inner(reals[at : at + n - i], q, i, n - i) + reals[MODE + i]
+            store(y, i, inner(reals[at : at + n - i], q, i, n - i) + reals[MODE + i])
             at += n - i
-            store(y, i, value_i)
-            gap = exp(value_i) if i >= free else value_i
-            total = total + gap
-            store(gaps, i, gap)
+        if free == 1:
+            store(gaps, 0, load(y, 0))
+        for i in range(free, n):  # a loop of its own, whose turns overlap
+            store(gaps, i, exp(load(y, i)))
         if between:
+            total = full(one)
+            for i in range(n):
+                total = total + load(gaps, i)
             store(v, n, log(total))
             share = full(reals[WELLS + gas_wells.UPPER] - reals[WELLS + gas_wells.LOWER]) / total
             for i in range(n):
@@ -122,18 +124,31 @@ def build(lanes, well: str, walls: str, function=None):
 
     @jit
     def repulsion(f, v, n):
-        """f_i = sum_j 1/(v_i - v_j); two pairs share a division."""
+        """f_i = sum_j 1/(v_i - v_j); four pairs share a division."""
         store(f, 0, full(zero))
         for i in range(1, n):
             level = load(v, i)
             total = full(zero)
-            for j in range(0, i - 1, 2):
+            whole = i - i % 4
+            for j in range(0, whole, 4):
                 d0, d1 = level - load(v, j), level - load(v, j + 1)
+                d2, d3 = level - load(v, j + 2), level - load(v, j + 3)
+                a, b = d0 * d1, d2 * d3
+                r = one / (a * b)
+                a, b = r * b, r * a
+                r0, r1, r2, r3 = a * d1, a * d0, b * d3, b * d2
+                total = total + ((r0 + r1) + (r2 + r3))
+                store(f, j, load(f, j) - r0)
+                store(f, j + 1, load(f, j + 1) - r1)
+                store(f, j + 2, load(f, j + 2) - r2)
+                store(f, j + 3, load(f, j + 3) - r3)
+            if i % 4 > 1:
+                d0, d1 = level - load(v, whole), level - load(v, whole + 1)
                 r = one / (d0 * d1)
                 r0, r1 = r * d1, r * d0
                 total = total + (r0 + r1)
-                store(f, j, load(f, j) - r0)
-                store(f, j + 1, load(f, j + 1) - r1)
+                store(f, whole, load(f, whole) - r0)
+                store(f, whole + 1, load(f, whole + 1) - r1)
             if i % 2 == 1:
                 r = one / (level - load(v, i - 1))
                 total = total + r
@@ -176,6 +191,7 @@ def build(lanes, well: str, walls: str, function=None):
         constants = reals[WELLS:MODE]
         above = top(gaps, v, constants, n)
         total, logs = full(zero), full(zero)
+        product, factors = full(one), 0
         for i in range(n - 1, -1, -1):
             level = load(v, i)
             x = place(level, constants)
@@ -183,11 +199,13 @@ def build(lanes, well: str, walls: str, function=None):
             above = above + load(gaps, i)
             if i >= free:
                 total = total - load(y, i)
-            for j0 in range(0, i, FACTORS):
-                product = full(one)
-                for j in range(j0, min(i, j0 + FACTORS)):
-                    product = product * ((level - load(v, j)) * reals[INVERSE_SCALE])
-                logs = logs + log(absolute(product) + tiny)
+            for j in range(i):
+                product = product * ((level - load(v, j)) * reals[INVERSE_SCALE])
+                factors += 1
+                if factors == FACTORS:
+                    logs = logs + log(absolute(product) + tiny)
+                    product, factors = full(one), 0
+        logs = logs + log(absolute(product) + tiny)
         if between:
             total = total + load(v, n) * number(n + 1)
         return total - logs * reals[BETA]

@@ -19,7 +19,7 @@ DELTA, BETA, TRACE = range(3)
 WELLS = TRACE + gas_trace.CONSTANTS
 SIZES = WELLS + gas_wells.CONSTANTS  # step of each label, in units of DELTA
 LEVELS, WINDOWS = range(2)  # in `integers`
-FACTORS = 8  # ratios of differences whose product is taken before its logarithm
+FACTORS = 16  # ratios of differences whose product is taken before its logarithm
 
 
 def state_size(n: int, well: str) -> int:
@@ -29,7 +29,7 @@ def state_size(n: int, well: str) -> int:
 
 def scratch(n: int) -> int:
     """Numbers of working space that one chain needs."""
-    return 4 * -(-n // 4)
+    return 8 * -(-n // 4)
 
 
 def build(lanes, well: str, walls: str, function=None):
@@ -67,8 +67,15 @@ def build(lanes, well: str, walls: str, function=None):
         sums = part(state, (1 + tags_each) * n, gas_trace.NUMBERS)
         failed = part(state, (1 + tags_each) * n + gas_trace.NUMBERS, gas_wells.FAILED)
         constants = reals[WELLS:SIZES]
-        z = part(scratch, 0, 4 * ((n + 3) // 4))
-        normals(z, (n + 3) // 4, 0, rng.MOMENTA, s, replica, key0, key1)
+        blocks = (n + 3) // 4
+        z, thresholds = part(scratch, 0, 4 * blocks), part(scratch, 4 * blocks, 4 * blocks)
+        normals(z, blocks, 0, rng.MOMENTA, s, replica, key0, key1)
+        for b in range(blocks):
+            w0, w1, w2, w3 = words(u32(b), u32(rng.CHOICES), u32(s), replica, key0, key1)
+            store(thresholds, 4 * b, log(real(uniform(w0))))
+            store(thresholds, 4 * b + 1, log(real(uniform(w1))))
+            store(thresholds, 4 * b + 2, log(real(uniform(w2))))
+            store(thresholds, 4 * b + 3, log(real(uniform(w3))))
         moved = full(zero)
         lower, upper = constants[gas_wells.LOWER], constants[gas_wells.UPPER]
         from_lower, from_upper = has_lower and s % 4 == 1, has_upper and s % 4 == 3
@@ -83,14 +90,15 @@ def build(lanes, well: str, walls: str, function=None):
             gain = jacobian + height(old, i, n, tags, failed, constants) - height(new, i, n, tags, failed, constants)
             for j0 in range(0, n, FACTORS):
                 wide, narrow = full(one), full(one)
-                for j in range(j0, min(n, j0 + FACTORS)):
-                    if j != i:
-                        other = load(x, j)
-                        wide = wide * (new - other)
-                        narrow = narrow * (old - other)
+                end = min(n, j0 + FACTORS)
+                for j in range(j0, min(i, end)):
+                    wide = wide * (new - load(x, j))
+                    narrow = narrow * (old - load(x, j))
+                for j in range(max(i + 1, j0), end):
+                    wide = wide * (new - load(x, j))
+                    narrow = narrow * (old - load(x, j))
                 gain = gain + log(absolute(wide / narrow) + tiny) * reals[BETA]
-            draw, _, _, _ = words(u32(i), u32(rng.CHOICES), u32(s), replica, key0, key1)
-            accepted = log(real(uniform(draw))) < gain
+            accepted = load(thresholds, i) < gain
             store(x, i, select(accepted, new, old))
             moved = moved + select(accepted, full(one), full(zero))
         if tags_each > 0:

@@ -90,7 +90,7 @@ def _asked(lanes, has_lower: bool, has_upper: bool, call, labelled: bool):
         lanes.jit, lanes.number, lanes.load, lanes.store, lanes.full, lanes.select
     )  # fmt: skip
     absolute = functions.build(lanes).absolute
-    zero, one = number(0), number(1)
+    zero, one, coarser = number(0), number(1), number(1 if number.__name__ == "float64" else 100)
 
     @jit
     def asked(x, k, tags, constants, failed):
@@ -112,7 +112,7 @@ def _asked(lanes, has_lower: bool, has_upper: bool, call, labelled: bool):
     @jit
     def slope(x, below, above, k, n, tags, constants, failed):
         """By central differences, one-sided at a wall: an error that the Metropolis test makes good."""
-        h = full(constants[WIDTH])
+        h = full(constants[WIDTH]) * coarser
         low, high = x - h, x + h
         if has_lower:
             low = select(below < h, x, low)
