@@ -1,7 +1,9 @@
 """Moves of a Coulomb gas whose levels have wells of their own, beside the trajectories that keep their order.
 
 A label may hop over its neighbours (a symmetric proposal as wide as its well), and neighbours may exchange their wells;
-both are Metropolis moves for P(x) of all labellings. Afterwards levels and tags are brought back into order.
+both are Metropolis moves for P(x) of all labellings. Afterwards levels and tags are brought back into order. Which label
+hops must not depend on where it is: in turn by position, lowest first, would not leave P invariant (measured: 1% of a
+width). Here every chain draws it.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ def build(lanes, well: str, walls: str, value) -> SimpleNamespace:
     """`hop`, `exchange` and `order`; value as in `gas_wells`. The widths of the hops are the last of the tags."""
     jit, number, load, store = lanes.jit, lanes.number, lanes.load, lanes.store
     full, select, real = lanes.full, lanes.select, lanes.real
+    multiply_wide, nonzero = lanes.multiply_wide, lanes.nonzero
     elementary = functions.build(lanes)
     log, absolute = elementary.log, elementary.absolute
     generator = rng.build(lanes)
@@ -31,10 +34,24 @@ def build(lanes, well: str, walls: str, value) -> SimpleNamespace:
     tiny = number(1e-290 if number.__name__ == "float64" else 1e-37)
 
     @jit
+    def bring_to_front(x, tags, chosen, n):
+        """One level, drawn by the random word `chosen`, changes places with the first."""
+        place, _ = multiply_wide(u32(n), chosen)
+        for k in range(1, n):
+            other = nonzero(place ^ u32(k))
+            for t in range(1 + tags_each):
+                a, at = (x, 0) if t == 0 else (tags, (t - 1) * n)
+                first, second = load(a, at), load(a, at + k)
+                store(a, at, select(other, first, second))
+                store(a, at + k, select(other, second, first))
+
+    @jit
     def hop(x, tags, failed, beta, constants, n, s, replica, key0, key1):
-        """Every level in turn proposes to move."""
-        for i in range(n):
-            a, b, draw, _ = words(u32(i), u32(rng.CHOICES + rng.STRIDE), u32(s), replica, key0, key1)
+        """As many proposals to move as there are levels, each of a level at random."""
+        i = 0
+        for turn in range(n):
+            a, b, draw, chosen = words(u32(turn), u32(rng.CHOICES + rng.STRIDE), u32(s), replica, key0, key1)
+            bring_to_front(x, tags, chosen, n)
             z, _ = box_muller(a, b)
             old = load(x, i)
             new = old + z * load(tags, (tags_each - 1) * n + i)
