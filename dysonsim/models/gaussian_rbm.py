@@ -151,8 +151,9 @@ class GaussianRBM(Model):
     def gaussian_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Leading order in alpha/|B|: third cumulants of C, with their memory (`models._gaussian_error`), shape (n,).
 
-        10 modes, mu = 3, 3 Gibbs steps, alpha = 0.1, |B| = 16: -1.4 to -1.8% of the mean spacings (measured: -1.1 to
-        -1.7). Levels that are not learnt have 0.
+        10 modes, mu = 3, alpha = 0.1, |B| = 16: -0.7 to -1.8% of the mean spacings for 3 Gibbs steps (measured: -1.1
+        to -1.7, error 0.3), -0.9 to -2.3% for 1 (measured: -0.7 to -1.4). Of a single level beside a close well it is
+        an order of magnitude only (4% for 7% measured). Levels that are not learnt have 0.
         """
         alpha, batch = self._rates(learning_rate, batch_size)
         y, k = self._scaled(self.fixed_point())

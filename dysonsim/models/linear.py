@@ -181,7 +181,8 @@ class LinearModel(LinearTraining):
 
         s is the share of label noise in the variance of W. The variances of W are exactly SGD's; what differs is the
         shape of their law, by the fourth cumulant of eta x^T (+32 s^2) and the third of eta x^T, eta x^T and C (-64 s)
-        in that of the gap. Gradient noise is Gaussian already. For fresh samples.
+        in that of the gap. Gradient noise is Gaussian already. For fresh samples; a fixed set of M, passed over many times
+        in a relaxation time, repeats its cumulants and adds about +2/M (measured: 2.0 (1)% at M = 80).
         """
         alpha, batch = self._rates(learning_rate, batch_size)
         z2 = np.diag(self._frame.hessian)
