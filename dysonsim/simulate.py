@@ -126,7 +126,7 @@ def simulate(
     _check_memory(process, replicas, records, keep_weights)
 
     process.warn(stacklevel=3)
-    program = process.prepare(device, dtype)
+    program = process.prepare(device, dtype, threads)
     start = process.start(replicas, seed) if resume is None else resume.state
     workers = threads if program.parallel else 1
     ranges = _split(replicas, program.width, program.unit, workers)

@@ -14,9 +14,10 @@ PACKAGE = Path(dysonsim.__file__).parent
 LAYERS = [
     {"_validate", "_table", "laws", "backend", "levels", "diagnostics"},
     {"kernels"},
+    {"repulsion", "large"},
     {"models"},
     {"processes"},
-    {"spectra", "rounds", "schedule", "repulsion", "large"},
+    {"spectra", "rounds", "schedule"},
     {"simulate"},
     {"samples", "statistics", "estimation", "likelihood", "comparison", "scaling", "compare"}
     | {"inference", "inference_drift", "inference_estimates", "inference_gaps", "inference_input", "inference_result"},
@@ -81,7 +82,9 @@ def test_no_file_grows_past_400_lines():
 
 def test_import_is_light():
     """What is slow to import is imported when it is used."""
-    program = "import sys, dysonsim; print([m for m in ('scipy.stats', 'scipy.optimize', 'matplotlib', 'tqdm', " \
+    program = (
+        "import sys, dysonsim; print([m for m in ('scipy.stats', 'scipy.optimize', 'matplotlib', 'tqdm', "
         "'numba.cuda') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -55,7 +55,7 @@ class Process(ABC):
         """Matrices (rows, p, n) of states, where there are any (`weight_shape`)."""
         raise NotImplementedError
 
-    def prepare(self, device: str, dtype: str) -> Program:
+    def prepare(self, device: str, dtype: str, threads: int) -> Program:
         """The process made ready to run on a device; RuntimeError or ValueError if it cannot."""
         return driver(device).prepare(self.kernel(), dtype)
 

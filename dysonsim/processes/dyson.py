@@ -13,12 +13,15 @@ import numpy as np
 from .. import _validate
 from ..backend import Kernel, Program
 from ..kernels import dyson, dyson_terms
+from ..large import LargeDyson, open_large
 from .base import NetworkProcess, Process, initial_weights
 from .matrix_motion import hermitian
 
 __all__ = ["Dyson"]
 
-SCHEMES = ("auto", "matrix", "pairs")
+SCHEMES = ("auto", "matrix", "pairs", "fast")
+LARGE = 400  # levels from which "auto" takes the fast sum
+FAST_STEP = 0.05  # default step there, in units of (mean gap)^2/noise^2 at the start
 STEP = 0.1  # default step of the integrator, in units of the fastest relaxation time
 LIMIT = 1e30  # sum of squares of the levels from which a gas has run away
 FAILED = 2  # numbers of the state behind the levels, where a user's function leaves word
@@ -65,10 +68,12 @@ class Dyson(Process):
     closure : {"corrected", "independent"}
         How a model's eigenvectors enter, of `Dyson(sgd)`: "independent" is the paper's, wells that know nothing of
         each other; "corrected" keeps the mean rotation of the eigenvectors out of the target's basis.
-    scheme : {"auto", "matrix", "pairs"}
+    scheme : {"auto", "matrix", "pairs", "fast"}
         "matrix": exact transition of a matrix Ornstein-Uhlenbeck process, for any length of time; for beta = 1, 2, 4,
-        linear drift, equal rates, centres and noise. "pairs": splitting, see `dysonsim.kernels.dyson`. "auto": the
-        first where it exists.
+        linear drift, equal rates, centres and noise. "pairs": splitting, see `dysonsim.kernels.dyson`. "fast": one system
+        of many levels, pairs for neighbours and a fast multipole sum for the rest, see `dysonsim.large`; any beta,
+        linear drift, equal rates, centres and noise, initial levels that differ, float64 on the CPU. "auto": the first
+        where it exists, but from 400 levels on the last where it can be had.
     dt : float, optional
         Longest step of the splitting. Default: 0.1 of the shortest relaxation time (of a user's function at the initial
         levels); the bias of mean spacings falls as dt^2 and is below 0.1% there.
@@ -105,6 +110,8 @@ class Dyson(Process):
             self._check_general()
         if self.scheme == "matrix" and self._why_no_matrix():
             raise ValueError(f"scheme = 'matrix': no exact transition is known for {self._why_no_matrix()}")
+        if self.scheme == "fast" and self._why_not_fast():
+            raise ValueError(f"scheme = 'fast': cannot be had for {self._why_not_fast()}")
 
     def _set(self, **fields: Any) -> None:
         for name, value in fields.items():
@@ -156,10 +163,21 @@ class Dyson(Process):
 
     def _why_no_matrix(self) -> str:
         """What stands in the way of the exact transition; empty if nothing does."""
-        if self.rate is None:
-            return "a drift that is not linear"
         if self.beta not in (1, 2, 4):
             return f"beta = {self.beta:g} (it is for 1, 2 and 4)"
+        return self._why_not_alike()
+
+    def _why_not_fast(self) -> str:
+        """What stands in the way of the fast sum; empty if nothing does."""
+        if self.n < 2:
+            return "one level"
+        if self.initial is None or (np.diff(self.initial, axis=-1) <= 0).any():
+            return "initial levels that coincide"
+        return self._why_not_alike()
+
+    def _why_not_alike(self) -> str:
+        if self.rate is None:
+            return "a drift that is not linear"
         for name in ("rate", "center", "noise"):
             if np.ptp(getattr(self, name)) > 0:
                 return f"levels of different {name}"
@@ -173,13 +191,24 @@ class Dyson(Process):
     @property
     def exact(self) -> bool:
         """Whether the transition from one record to the next is exact, whatever time lies between them."""
-        return self.scheme == "matrix" or (self.scheme == "auto" and self.sgd is None and not self._why_no_matrix())
+        if self.scheme != "auto":
+            return self.scheme == "matrix"
+        return self.sgd is None and not self._why_no_matrix() and not self.fast
+
+    @cached_property
+    def fast(self) -> bool:
+        """Whether the repulsion of far levels is a fast sum."""
+        large = self.scheme == "auto" and self.n >= LARGE and self.sgd is None
+        return self.scheme == "fast" or (large and not self._why_not_fast())
 
     @cached_property
     def step(self) -> float:
         """Longest step of the integrator: `dt`, or its default."""
         if self.dt is not None:
             return self.dt
+        if self.fast:
+            gap = float(np.ptp(self.initial, axis=-1).min()) / (self.n - 1)
+            return FAST_STEP * (gap / float(self.noise[0])) ** 2
         if self.sgd is not None:
             rates = self.sgd.model.relaxation_rates(self.sgd.learning_rate)
         elif self.rate is not None:
@@ -237,6 +266,8 @@ class Dyson(Process):
 
     def constants(self, dt: float) -> np.ndarray:
         """The kernel's `reals` for steps of length dt."""
+        if self.fast:
+            return np.array([dt, self.rate[0], self.noise[0], self.center[0]])
         head = [dt, self.beta, LIMIT]
         if self.sgd is not None:
             return np.concatenate([head, [dt], self._terms.reals])
@@ -248,15 +279,24 @@ class Dyson(Process):
         """One exact transition, or steps not longer than `step`."""
         return 1 if self.exact else max(1, math.ceil(duration / self.step * (1 - 1e-12)))
 
-    def prepare(self, device: str, dtype: str) -> Program:
-        """The exact transition on the host's LAPACK, or the splitting on any device."""
-        if not self.exact:
-            return super().prepare(device, dtype)
+    def prepare(self, device: str, dtype: str, threads: int) -> Program:
+        """The exact transition on the host's LAPACK, the fast sum on its cores, or the splitting on any device."""
+        if not self.exact and not self.fast:
+            return super().prepare(device, dtype, threads)
         if device != "cpu":
-            raise ValueError(
-                f"device = {device!r}: the exact transition runs on the cpu only; take scheme = 'pairs' elsewhere"
-            )
+            what = "exact transition" if self.exact else "fast sum"
+            raise ValueError(f"device = {device!r}: the {what} runs on the cpu only; take scheme = 'pairs' elsewhere")
+        if self.fast:
+            return self._fast_program(threads)
         return hermitian(self.n, int(self.beta), float(self.rate[0]), float(self.center[0]), float(self.noise[0]))
+
+    def _fast_program(self, threads: int) -> Program:
+        """Systems one after the other, whose levels all threads share."""
+
+        def open_ensemble(start: np.ndarray, first_replica: int, seed: int) -> LargeDyson:
+            return open_large(start, first_replica, seed, self.beta, threads)
+
+        return Program(open_ensemble, width=1, unit=2**32, parallel=False)
 
     def start(self, replicas: int, seed: int) -> np.ndarray:
         """The initial levels, ascending, and what the kernel keeps behind them."""
