@@ -16,14 +16,11 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from . import functions
+from . import functions, turning
 
 # Constants in `reals`, before arrays of n numbers (inverse target, fixed points, tau) and of n^2 (pair factors, size of
 # the rotations, their slopes).
 RATE, SCALE, MU2, HIGHEST, ARRAYS = range(5)
-# E sin^2 theta = (1 - I_1(a)/I_0(a))/2 at a = 1/(4 t) as a ratio of polynomials in t, within 0.2% for all t > 0.
-ABOVE = 1.0, 4.79895981, 35.45630355, 1115.22815629
-BELOW = 1.0, 3.37434817, 60.62080435, 344.03046067, 2 * 1115.22815629
 
 
 def scratch(n: int) -> int:
@@ -40,11 +37,10 @@ def build(lanes, n: int, null: int, gibbs_steps: int, corrected: bool) -> Simple
     load, store, full, part, sqrt, select = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt, lanes.select
     helpers = functions.build(lanes)
     least, largest = helpers.least, helpers.largest
+    turned = turning.build(lanes)
     memory = gibbs_steps > 0
     zero, one, two = number(0), number(1), number(2)
     steps, tiny = number(gibbs_steps), number(1e-12)
-    A1, A2, A3 = (number(c) for c in ABOVE[1:])
-    B1, B2, B3, B4 = (number(c) for c in BELOW[1:])
     target, fixed, tau = ARRAYS, ARRAYS + n, ARRAYS + 2 * n
     pairs, size, slope = ARRAYS + 3 * n, ARRAYS + 3 * n + n * n, ARRAYS + 3 * n + 2 * n * n
 
@@ -72,13 +68,6 @@ def build(lanes, n: int, null: int, gibbs_steps: int, corrected: bool) -> Simple
             total = total * a + weight
             weight = weight * b
         return total
-
-    @jit
-    def rotated(t):
-        """E sin^2 of the angle between two eigenvectors and the target's, t the variance that a small angle has."""
-        above = (((t * A3 + A2) * t + A1) * t + one) * t
-        below = (((t * B4 + B3) * t + B2) * t + B1) * t + one
-        return above / below
 
     @jit
     def drift(out, x, reals, work):
@@ -115,7 +104,7 @@ def build(lanes, n: int, null: int, gibbs_steps: int, corrected: bool) -> Simple
                         up = shift + one
                         down = full(one) / (full(one) - least(shift, full(zero)))
                         bend = select(full(zero) < shift, up, down)
-                        angle = rotated(bend * turn / largest(yi - yj, full(tiny)))
+                        angle = turned(bend * turn / largest(yi - yj, full(tiny)))
                         angle = angle * (two * alpha * (reals[target + j] - reals[target + i]))
                         mine = mine + angle * yi
                         other = other - angle * yj

@@ -13,7 +13,8 @@ from ..kernels import rbm, rbm_langevin
 from ._gaussian_error import width_error
 from ._goe import mean_goe_spacing
 from .base import Model
-from .closures import DysonTerms, check_closure, rbm_terms
+from .closures import DysonTerms, check_closure
+from .rbm_closure import rbm_terms
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -210,7 +211,7 @@ class GaussianRBM(Model):
         return np.asarray(np.sqrt(g2))
 
     def dyson_terms(self, learning_rate: float, batch_size: int, closure: str = "corrected") -> DysonTerms:
-        """Drift, noise and repulsion of the eigenvalues of X, `dysonsim.models.closures`."""
+        """Drift, noise and repulsion of the eigenvalues of X, `dysonsim.models.rbm_closure`."""
         alpha, batch = self._rates(learning_rate, batch_size)
         return rbm_terms(self, alpha, batch, check_closure(closure))
 
