@@ -21,7 +21,7 @@ from .repulsion import SortedSums
 
 __all__ = ["LargeDyson", "open_large"]
 
-TOLERANCE = 1e-6  # of the force, a bound: errors are a hundred times smaller, and do not accumulate
+TOLERANCE = 1e-5  # of the force, a bound: errors are a hundred times smaller, and do not accumulate
 ALONE = 10_000  # levels below which threads cost more than they gain
 DT, RATE, NOISE, CENTRE = range(4)
 

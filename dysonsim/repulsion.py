@@ -15,7 +15,8 @@ from .kernels import direct_sum, fast_sum
 __all__ = ["SortedSums", "repulsion"]
 
 METHODS = ("auto", "direct", "fast")
-CROSSOVER = 800  # levels from which the fast sum is the faster one
+CROSSOVER = 700  # levels from which the fast sum is the faster one
+ALONE = 2000  # levels up to which a direct sum takes no longer than handing it to threads
 LOOSEST, TIGHTEST = 1e-4, 1e-12
 TASK_LEAVES = 6  # binary digits: a task is 2^6 leaves, 3000 levels
 
@@ -29,7 +30,7 @@ def repulsion(levels: Any, *, method: str = "auto", tolerance: float = 1e-12, th
         Levels in any order, no two of a gas equal.
     method : {"auto", "direct", "fast"}
         "direct" sums every pair, in a time that grows as n^2; "fast" is a fast multipole sum, in a time that grows
-        as n, however unevenly the levels lie. "auto" takes the faster one: "fast" from 800 levels on.
+        as n, however unevenly the levels lie. "auto" takes the faster one: "fast" from 700 levels on.
     tolerance : float
         From 1e-12 to 1e-4, for the fast sum: a bound on its error in F_i relative to sum_j 1/abs(x_i - x_j), the sum
         without its cancellations (relative to F_i itself the error is larger where F_i is small, as in the middle of a
@@ -136,7 +137,7 @@ class SortedSums:
             def task(first: int, last: int) -> None:
                 self.direct(self.padded, len(self.padded), first, last, close, self.out)
 
-            lanes_of_levels.in_parallel(task, chunks, self.threads if self.n > 512 else 1)
+            lanes_of_levels.in_parallel(task, chunks, self.threads if self.n > ALONE else 1)
         out = self.out[: self.n]
         return np.ldexp(out, -exponent, out=out)
 
@@ -168,7 +169,7 @@ class SortedSums:
 
 def expansion(tolerance: float) -> tuple[int, float]:
     """Chebyshev points p and the distance r of boxes for which (1 + 1/T_p(r))^2 - 1 is the tolerance."""
-    points = 8 if tolerance >= 1e-6 else 16
+    points = 8 if tolerance >= 1e-5 else 16  # r stays below 3, where next but one leaves are still apart
     return points, math.cosh(math.acosh(1 / (math.sqrt(1 + tolerance) - 1)) / points)
 
 
