@@ -12,8 +12,8 @@ truth the target holds them: K_i falls by about half of that repulsion where an 
 "Corrected" puts E[K_i | x] for K_i. By Gyongy's theorem (1986) the equation then has the right distribution of the
 levels at every time, if the conditional mean is the right one. Here it is that of the stationary state, to first order
 in the strength alpha/|B| of the noise; `rbm_closure` and `linear_closure` derive it. A pair of eigenvectors that is
-held weakly turns by a large angle theta: E sin^2 theta = (1 - I_1(a)/I_0(a))/2, the mean under exp(a cos 2 theta), where
-1/(4a) is the variance t of a small angle (exact for two levels of a Gaussian ensemble around a target with two wells).
+held weakly turns by a large angle theta: E sin^2 theta = (1 - I_1(a)/I_0(a))/2, the mean under exp(a cos 2 theta), with
+1/(4a) the variance t of a small angle (exact for two levels of a Gaussian ensemble around a target with two wells).
 
 Not valid early in training, in either closure: the first eigenvectors are random, not those of the target, so that SGD
 starts differently from what levels alone can know (in the papers' runs the upper levels more slowly, the lower ones

@@ -20,10 +20,10 @@ g_ii^2 such that the variance of F_ii is exact, less what data noise adds: (alph
 Two levels in one well with different z^2 (hidden layer): W is F ~ 2 x 2, symmetric up to first order, with Gaussian
 entries of variances s_11, s_22, s_12. The levels are at m -+ d/2, and the eigenvectors at the angle phi have the weight
 exp(-Q(m, d, phi)), so that the levels are drawn from |d| I(m, d), I = int dphi exp(-Q): reversible motion has the
-drift g^2 d(log I)/dxi_i. Far from the well one angle dominates and the two species relax each at its own rate, the slow one
-behind; close to it no level belongs to a species, which is where the paper's gas of two species fails against SGD. With
-gradient noise g is isotropic and this is the true projection up to relative order alpha z^2. With label noise g is not:
-the stationary law is still exact, but relaxation close to the well has one rate, the geometric mean.
+drift g^2 d(log I)/dxi_i. Far from the well one angle dominates and the two species relax each at its own rate, the
+slow one behind; close to it no level belongs to a species, which is where the paper's gas of two species fails against
+SGD. With gradient noise g is isotropic and this is the true projection up to relative order alpha z^2. With label
+noise g is not: the stationary law is still exact, but relaxation close to the well has one rate, the geometric mean.
 
 Not valid for teachers with singular values 0 or not large against the widths, for alpha z^2 >= 1, nor, to the last
 percent, for Z^T Z that mixes different wells (the mean rotation is taken into account, not the mixing of the rates).
@@ -84,7 +84,7 @@ def _floors(levels: dict[str, np.ndarray], skew: np.ndarray, data: float, null: 
 
 
 def _linear_noise(model: LinearModel, alpha: float, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Variances per step of (dW_ij + dW_ji)/2 and (dW_ij - dW_ji)/2 at W_t, (n, n), and the sum (n,) of those of dW over
+    """Variances per step of (dW_ij + dW_ji)/2 and (dW_ij - dW_ji)/2 at W_t, (n, n), and the sum (n,) of those of dW in
     the directions that have no level; in the teacher's basis, on the diagonal Var dW_ii / 2.
     """
     frame, (p, n) = model._frame, model.weight_shape

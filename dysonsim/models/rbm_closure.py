@@ -103,5 +103,6 @@ def _rbm_corrections(
     mixing = np.where(apart & (y[i] > 0), epsilon * sums**2 * cube * mixed, 0.0) / k[m]
     mixing = np.divide(mixing.sum(1), y * own, out=np.zeros(n), where=learnt)
     factors = 1 + gamma * (c + 1 / c) / 2 - quadratic - (mixing[i] + mixing[m]) / 2
-    slope = change * turning / (turning + relaxation[i] / 2) + 1 / gap
+    slower = turning + relaxation[i] / 2
+    slope = change * np.divide(turning, slower, out=np.ones((n, n)), where=slower > 0) + 1 / gap
     return tau, factors, size, np.where(apart & learnt[i], slope, 0.0)
