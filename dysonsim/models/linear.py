@@ -18,6 +18,8 @@ import numpy as np
 from .. import _validate
 from ._goe import mean_goe_spacing
 from .base import level_groups
+from .closures import DysonTerms, check_closure
+from .linear_closure import linear_terms
 from .linear_training import LinearTraining
 
 
@@ -96,6 +98,11 @@ class LinearModel(LinearTraining):
         # On the diagonal G_ij and G_ji are one variable: Var(2 xi G_ii) / 2 = 2 xi^2 Var G_ii
         g2[np.diag_indices(n)] = 2 * np.diag(own)
         return np.asarray(alpha * np.sqrt(g2 / batch))
+
+    def dyson_terms(self, learning_rate: float, batch_size: int, closure: str = "corrected") -> DysonTerms:
+        """Drift, noise and repulsion of the singular values of W, `dysonsim.models.linear_closure`."""
+        alpha, batch = self._rates(learning_rate, batch_size)
+        return linear_terms(self, alpha, batch, check_closure(closure))
 
     def singular_value_widths(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Stationary widths sigma_i of the singular values, shape (n,): exact variances of W, first order in E/xi.
