@@ -12,6 +12,7 @@ import reference_langevin
 from conftest import kernel_normals
 
 import dysonsim as ds
+from dysonsim.backend import driver
 from dysonsim.backend.plain import PlainDriver
 from dysonsim.kernels import rng
 
@@ -93,7 +94,7 @@ def test_targets_agree_and_a_resumed_run_is_the_same(model, correlated):
     kernel = process.kernel()
     start = process.start(9, 1)
     ends = []
-    for program in (process.prepare("cpu", "float64"), PlainDriver(width=4).prepare(kernel, "float64")):
+    for program in (device.prepare(kernel, "float64") for device in (driver("cpu"), PlainDriver(width=4))):
         ensemble = program.open(start, 0, 1)
         ensemble.advance(0, 4)
         ends.append(ensemble.state())
@@ -110,7 +111,7 @@ COUNT = 60_000
 
 def moments(process, start, steps, seed):
     """Mean and covariance of the weights after some steps from one state, each with its standard error."""
-    ensemble = process.prepare("cpu", "float64").open(np.tile(start, (COUNT, 1)), 0, seed)
+    ensemble = driver("cpu").prepare(process.kernel(), "float64").open(np.tile(start, (COUNT, 1)), 0, seed)
     ensemble.advance(0, steps)
     w = ensemble.state()[:, : math.prod(process.weight_shape)]
     u = w - w.mean(0)
