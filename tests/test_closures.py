@@ -103,7 +103,7 @@ def test_slopes_symmetry_and_what_is_always_zero(name, closure):
     terms = model.dyson_terms(0.05, 16, closure=closure)
     fixed = model.fixed_point() if terms.coordinate == "eigenvalues" else np.sqrt(model.fixed_point())
     null = max(0, model.n - model.weight_shape[0])
-    x = np.sort(fixed * np.array([[0.02], [0.9], [1.1]]) + 0.01 * np.arange(model.n), axis=1)
+    x = np.sort(fixed * np.array([[0.02], [0.9], [1.1]]) + 0.01 * np.arange(1, model.n + 1), axis=1)
     x[:, :null] = 0
     at, h = coefficients(terms), 1e-6
     centre = at(x)
