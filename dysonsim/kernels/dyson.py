@@ -11,14 +11,19 @@ A step of length h is, in this order,
 
 A pair keeps its (weighted) mean and opens its gap y by the noise that the two eigenvectors feel: far pairs by the mean
 of it, y^2 <- y^2 + 4 G h; neighbours by y^2 <- y^2 + 4 G h chi^2_beta/beta (for beta = 1 the eigenvalues of the 2 x 2
-matrix that gets an off-diagonal kick), G = (G_ij + G_ji)/2, in two halves: one sweep upwards and one downwards with half
-of the same opening. The second sweep of the far pairs undoes the order of the first.
+matrix that gets an off-diagonal kick), G = (G_ij + G_ji)/2, in two halves: one sweep upwards and one downwards with
+half of the same opening. The second sweep of the far pairs undoes the order of the first.
 
 What is exact. Two levels with linear drift: any h (the gap is a Bessel process of dimension 1 + beta in the clock
 tau = sinh(rate h)/rate, which `terms` supplies). E sum x_i^2 at any n: every sub-step has its exact mean.
+
 Nothing overshoots: no sub-step has a singularity. Weak order 2 at fixed gaps: to second order in h the generator of a
 step is a sum over products of two generators; those within a pair of neighbours are exact (its noise comes first),
 all others come in both orders alike. Gaps smaller than sqrt(4 G h) are not resolved.
+
+With a tolerance a step is divided, for each replica by itself, into parts that are short where three levels meet, where
+pairs are no longer alone, 4 G h <= tolerance (x_{i+2} - x_i)^2, and where the drift bends over its part of the motion.
+Their length is chosen from the levels before noise is drawn. No step is rejected: that would select the noise.
 """
 
 from __future__ import annotations
@@ -30,13 +35,17 @@ import numpy as np
 from . import functions, gamma, rng
 
 # Constants in `reals`, before those of the terms.
-DT, BETA, LIMIT, TERMS = range(4)
+DT, BETA, LIMIT, TOLERANCE, TERMS = range(5)
+SHORTEST = 1 / 256  # of a step: no sub-step is shorter, so that levels may start together
 u32 = np.uint32
 
 
-def scratch(n: int) -> int:
-    """Numbers of working space that one gas needs, besides that of its terms."""
-    return 8 * -(-n // 4)
+def scratch(n: int, extra: int) -> int:
+    """Numbers of working space that one gas needs, besides that of its terms.
+
+    extra: numbers of its state behind the levels.
+    """
+    return 8 * -(-n // 4) + n + extra
 
 
 def draws(beta: float) -> str:
@@ -71,33 +80,33 @@ def pairs(lanes, chi: str) -> SimpleNamespace:
             top = top - 1 if any_lane(wrong) else 0
 
     @jit
-    def openings(c, count, beta, s, replica, key0, key1):
-        """`count` chi-squared numbers of beta degrees of freedom; c holds 4 ceil(count / 4)."""
+    def openings(c, count, beta, first, s, replica, key0, key1):
+        """`count` chi-squared numbers of beta degrees of freedom from block `first` on; c holds 4 ceil(count / 4)."""
         if chi == "any":
             for i in range(count):
-                store(c, i, chi_squared(beta, i, rng.PAIRS, s, replica, key0, key1))
+                store(c, i, chi_squared(beta, first + i, rng.PAIRS, s, replica, key0, key1))
         elif chi == "one":
-            normals(c, (count + 3) // 4, 0, rng.PAIRS, s, replica, key0, key1)
+            normals(c, (count + 3) // 4, first, rng.PAIRS, s, replica, key0, key1)
             for i in range(count):
                 z = load(c, i)
                 store(c, i, z * z)
         elif chi == "two":
             for q in range((count + 3) // 4):
-                a, b, d, e = words(u32(q), u32(rng.PAIRS), u32(s), replica, key0, key1)
+                a, b, d, e = words(u32(first + q), u32(rng.PAIRS), u32(s), replica, key0, key1)
                 store(c, 4 * q, log(real(uniform(a))) * minus_two)
                 store(c, 4 * q + 1, log(real(uniform(b))) * minus_two)
                 store(c, 4 * q + 2, log(real(uniform(d))) * minus_two)
                 store(c, 4 * q + 3, log(real(uniform(e))) * minus_two)
         else:
             for q in range((count + 1) // 2):
-                a, b, d, e = words(u32(q), u32(rng.PAIRS), u32(s), replica, key0, key1)
+                a, b, d, e = words(u32(first + q), u32(rng.PAIRS), u32(s), replica, key0, key1)
                 store(c, 2 * q, log(real(uniform(a) * uniform(b))) * minus_two)
                 store(c, 2 * q + 1, log(real(uniform(d) * uniform(e))) * minus_two)
 
     return SimpleNamespace(order=order, openings=openings)
 
 
-def build(lanes, n: int, chi: str, terms, **sizes):
+def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
     """One step on one target. `terms` is the builder of the coefficients, see `kernels/dyson_terms.py`."""
     jit, number = lanes.jit, lanes.number
     load, store, full, part, sqrt = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt
@@ -108,7 +117,12 @@ def build(lanes, n: int, chi: str, terms, **sizes):
     prepare, flow, kick = coefficients.prepare, coefficients.flow, coefficients.kick
     pair, share, work_size = coefficients.pair, coefficients.share, coefficients.work
     blocks = -(-n // 4)
-    half, two = number(0.5), number(2)
+    strain, kept_size = coefficients.strain, n + coefficients.extra
+    select, any_lane = lanes.select, lanes.any
+    helpers = functions.build(lanes)
+    least, largest = helpers.least, helpers.largest
+    zero, half, one, two = number(0), number(0.5), number(1), number(2)
+    shortest, tiny, rest = number(SHORTEST), number(1e-30), number(1e-6)
 
     @jit
     def apart(i, j, a, b, opening, constants, work):
@@ -149,25 +163,56 @@ def build(lanes, n: int, chi: str, terms, **sizes):
             store(x, i + 1, b)
 
     @jit
-    def step(state, scratch, reals, integers, s, replica, key0, key1):
-        x = state  # the levels come first
+    def move(x, h, sub, scratch, reals, s, replica, key0, key1):
+        """All levels for the time h; `sub` counts the parts of a step, which have random numbers of their own."""
         z, c = part(scratch, 0, 4 * blocks), part(scratch, 4 * blocks, 4 * blocks)
-        work = part(scratch, 8 * blocks, work_size)
-        constants = reals[TERMS:]
-        prepare(reals[DT], constants, work)
-        flow(x, reals[DT] * half, constants, work)
+        work, constants = part(scratch, 8 * blocks, work_size), reals[TERMS:]
+        prepare(h, constants, work)
+        flow(x, h * half, constants, work)
         far_upwards(x, two, constants, work)
-        normals(z, blocks, 0, rng.LEVELS, s, replica, key0, key1)
+        normals(z, blocks, sub * blocks, rng.LEVELS, s, replica, key0, key1)
         for i in range(n):
             store(x, i, kick(i, load(x, i), load(z, i), constants, work))
         order(x, n)
-        openings(c, n - 1, reals[BETA], s, replica, key0, key1)
+        openings(c, n - 1, reals[BETA], sub * n, s, replica, key0, key1)
         neighbours(x, c, True, two / reals[BETA], constants, work)
         neighbours(x, c, False, two / reals[BETA], constants, work)
         far_downwards(x, two, constants, work)
-        flow(x, reals[DT] * half, constants, work)
+        flow(x, h * half, constants, work)
         order(x, n)
-        squares = full(number(0))
+
+    @jit
+    def room(x, scratch, reals):
+        """The part of a step that the levels, as they are, allow: known before any noise is drawn."""
+        work, constants = part(scratch, 8 * blocks, work_size), reals[TERMS:]
+        prepare(reals[DT], constants, work)
+        strained = strain(x, reals[DT], constants, work)
+        allowed = sqrt(full(reals[TOLERANCE]) / largest(strained, full(tiny)))
+        for i in range(n - 2):
+            a, b = load(x, i), load(x, i + 2)
+            triple = (b - a) * (b - a) / (pair(i, i + 2, a, b, constants, work) * (two + two))
+            allowed = least(allowed, triple * reals[TOLERANCE])
+        return least(largest(allowed, full(shortest)), full(one))
+
+    @jit
+    def step(state, scratch, reals, integers, s, replica, key0, key1):
+        x = state  # the levels come first
+        if adaptive:
+            kept = part(scratch, 8 * blocks + work_size, kept_size)
+            left, sub = full(one), 0
+            while any_lane(zero < left):
+                share_of_step = least(room(x, scratch, reals), left)
+                for i in range(kept_size):
+                    store(kept, i, load(x, i))
+                move(x, share_of_step * reals[DT], sub, scratch, reals, s, replica, key0, key1)
+                for i in range(kept_size):  # replicas that are through wait as they are
+                    store(x, i, select(zero < left, load(x, i), load(kept, i)))
+                left = left - share_of_step
+                left = select(left < rest, full(zero), left)
+                sub += 1
+        else:
+            move(x, reals[DT], 0, scratch, reals, s, replica, key0, key1)
+        squares = full(zero)
         for i in range(n):
             v = load(x, i)
             squares = v * v + squares

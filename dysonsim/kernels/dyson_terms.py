@@ -1,10 +1,12 @@
 """What moves the levels of Dyson Brownian motion besides the splitting: drift, noise and strength of the repulsion.
 
-A builder `terms(lanes, n, **sizes)` returns the functions below and `work`, the numbers of working space they need:
+A builder `terms(lanes, n, **sizes)` returns the functions below, `work`, the numbers of working space they need, and
+`extra`, the numbers of the state behind the levels:
 
 - ``prepare(h, constants, work)``: called once a step of length h.
 - ``flow(x, h, constants, work)``: the drift alone, for a time h (half a step); x is the whole state.
 - ``kick(i, v, z, constants, work)``: level i at v after its noise of a whole step, z a standard normal.
+- ``strain(x, h, constants, work)``: by how much the drift of a level bends over a step, largest, in units of its kick.
 - ``pair(i, j, a, b, constants, work)``: G h, the mean strength of the repulsion between the levels i at a and j at b
   times the length of the step; ``share(i, j, constants, work)``: the part of their motion that i takes.
 """
@@ -21,11 +23,11 @@ def linear(lanes, n: int, alike: bool) -> SimpleNamespace:
 
     constants: beta, then centre, rate, g^2 of every level. alike: rate and g are the same for all levels.
     """
-    jit, number, load, store, full, sqrt = (
-        lanes.jit, lanes.number, lanes.load, lanes.store, lanes.full, lanes.sqrt
+    jit, number, load, store, full, sqrt, select = (
+        lanes.jit, lanes.number, lanes.load, lanes.store, lanes.full, lanes.sqrt, lanes.select
     )  # fmt: skip
     exp = functions.build(lanes).exp
-    half, one, two, six, small = number(0.5), number(1), number(2), number(6), number(1e-3)
+    half, one, two, sixth, small = number(0.5), number(1), number(2), number(1 / 6), number(1e-3)
     centre, rate, noise = 1, 1 + n, 1 + 2 * n
     decay, variance, root = 0, n, 2 * n  # in work: exp(-rate h/2), g^2 times the clock, the size of the kick
     different = 1 if alike else n
@@ -34,12 +36,12 @@ def linear(lanes, n: int, alike: bool) -> SimpleNamespace:
     def prepare(h, constants, work):
         for i in range(different):
             r = constants[rate + i]
-            grown = exp(full(r * h * half))
+            angle = full(h) * r
+            grown = exp(angle * half)
             shrunk = full(one) / grown
             store(work, decay + i, shrunk)
-            clock = full(h * (one + r * h * r * h / six))  # sinh(r h)/r, without its cancellation
-            if r * h > small or r * h < -small:
-                clock = (grown * grown - shrunk * shrunk) / (two * r)
+            clock = (angle * angle * sixth + one) * h  # sinh(r h)/r, without its cancellation
+            clock = select(small < angle, (grown * grown - shrunk * shrunk) / (two * r), clock)
             store(work, variance + i, clock * constants[noise + i])
             store(work, root + i, sqrt(clock * (two * constants[noise + i])))
 
@@ -66,7 +68,13 @@ def linear(lanes, n: int, alike: bool) -> SimpleNamespace:
         mine = load(work, variance + i)
         return mine / (mine + load(work, variance + j))
 
-    return SimpleNamespace(prepare=prepare, flow=flow, kick=kick, pair=pair, share=share, work=3 * n)
+    @jit
+    def strain(x, h, constants, work):
+        return full(number(0))  # the flow is exact
+
+    return SimpleNamespace(
+        prepare=prepare, flow=flow, kick=kick, pair=pair, share=share, strain=strain, work=3 * n, extra=0
+    )
 
 
 def by_function(lanes, n: int, function, potential: bool) -> SimpleNamespace:
@@ -79,7 +87,7 @@ def by_function(lanes, n: int, function, potential: bool) -> SimpleNamespace:
     jit, number, load, store, sqrt, full, select = (
         lanes.jit, lanes.number, lanes.load, lanes.store, lanes.sqrt, lanes.full, lanes.select
     )  # fmt: skip
-    absolute = functions.build(lanes).absolute
+    absolute, largest = functions.build(lanes).absolute, functions.build(lanes).largest
     value = lanes.each(function)
     half, one, two, minus_one = number(0.5), number(1), number(2), number(-1)
     width = number(1e-5 if number.__name__ == "float64" else 1e-2)
@@ -98,7 +106,7 @@ def by_function(lanes, n: int, function, potential: bool) -> SimpleNamespace:
     @jit
     def prepare(h, constants, work):
         for i in range(n):
-            g2 = full(h * constants[1 + i])
+            g2 = full(h) * constants[1 + i]
             store(work, variance + i, g2)
             store(work, root + i, sqrt(g2 * two))
 
@@ -128,14 +136,27 @@ def by_function(lanes, n: int, function, potential: bool) -> SimpleNamespace:
         mine = load(work, variance + i)
         return mine / (mine + load(work, variance + j))
 
-    return SimpleNamespace(prepare=prepare, flow=flow, kick=kick, pair=pair, share=share, work=2 * n)
+    @jit
+    def strain(x, h, constants, work):
+        most = full(number(0))
+        for i in range(n):
+            v = load(x, i)
+            k = drift(v, i)
+            bend = absolute(drift(v + k * (h * half), i) - k) * h
+            most = largest(most, bend / load(work, root + i))
+        return most
+
+    return SimpleNamespace(
+        prepare=prepare, flow=flow, kick=kick, pair=pair, share=share, strain=strain, work=2 * n, extra=2
+    )
 
 
 def of_model(lanes, n: int, closure, **sizes) -> SimpleNamespace:
     """Coefficients that depend on the levels: `closure(lanes, n, **sizes)` gives `drift`, `noise`, ... of a model.
 
-    constants: the step, then those of the closure. Drift (with the Ito correction -g g') by the midpoint rule, noise
-    along dx/ds = g(x) by the classical Runge-Kutta rule: with the symmetric splitting of a step, weak order 2.
+    constants: one that is not used, then those of the closure. Drift (with the Ito correction -g g') by the midpoint
+    rule, noise along dx/ds = g(x) by the classical Runge-Kutta rule: with the symmetric splitting of a step, weak
+    order 2.
     """
     jit, number, load, store, sqrt, part = (
         lanes.jit, lanes.number, lanes.load, lanes.store, lanes.sqrt, lanes.part
@@ -143,13 +164,13 @@ def of_model(lanes, n: int, closure, **sizes) -> SimpleNamespace:
     largest, full = functions.build(lanes).largest, lanes.full
     model = closure(lanes, n, **sizes)
     drift, noise, noise_slope, strength = model.drift, model.noise, model.noise_slope, model.pair
-    half, zero, two, sixth = number(0.5), number(0), number(2), number(1 / 6)
-    model_work = model.work
-    work_size = 2 * n + model_work
+    half, zero, two, sixth, tiny = number(0.5), number(0), number(2), number(1 / 6), number(1e-30)
+    model_work, length = model.work, 2 * n + model.work  # in work: the length of the step, then drifts
+    absolute = functions.build(lanes).absolute
 
     @jit
     def prepare(h, constants, work):
-        pass
+        store(work, length, full(h))
 
     @jit
     def rates(out, x, constants, work):
@@ -172,7 +193,7 @@ def of_model(lanes, n: int, closure, **sizes) -> SimpleNamespace:
 
     @jit
     def kick(i, v, z, constants, work):
-        s = z * sqrt(full(two * constants[0]))
+        s = z * sqrt(load(work, length) * two)
         k1 = noise(i, v, constants[1:])
         k2 = noise(i, v + k1 * s * half, constants[1:])
         k3 = noise(i, v + k2 * s * half, constants[1:])
@@ -181,10 +202,27 @@ def of_model(lanes, n: int, closure, **sizes) -> SimpleNamespace:
 
     @jit
     def pair(i, j, a, b, constants, work):
-        return strength(i, j, a, b, constants[1:]) * constants[0]
+        return strength(i, j, a, b, constants[1:]) * load(work, length)
 
     @jit
     def share(i, j, constants, work):
         return half
 
-    return SimpleNamespace(prepare=prepare, flow=flow, kick=kick, pair=pair, share=share, work=work_size)
+    @jit
+    def strain(x, h, constants, work):
+        middle, out = part(work, 0, n), part(work, n, n)
+        rates(out, x, constants, work)
+        for i in range(n):
+            store(middle, i, largest(load(x, i) + load(out, i) * (h * half), full(zero)))
+            store(work, length + 1 + i, load(out, i))
+        rates(out, middle, constants, work)
+        most = full(zero)
+        for i in range(n):
+            bend = absolute(load(out, i) - load(work, length + 1 + i)) * h
+            size = noise(i, load(x, i), constants[1:]) * sqrt(load(work, length) * two)
+            most = largest(most, bend / largest(size, full(tiny)))
+        return most
+
+    return SimpleNamespace(
+        prepare=prepare, flow=flow, kick=kick, pair=pair, share=share, strain=strain, work=length + 1 + n, extra=0
+    )

@@ -12,18 +12,19 @@ import numpy as np
 
 from .. import _validate
 from ..backend import Kernel, Program
-from ..kernels import dyson, dyson_terms
+from ..kernels import dyson, dyson_terms, semi_implicit
 from ..large import LargeDyson, open_large
 from .base import NetworkProcess, Process, initial_weights
 from .matrix_motion import hermitian
 
 __all__ = ["Dyson"]
 
-SCHEMES = ("auto", "matrix", "pairs", "fast")
+SCHEMES = ("auto", "matrix", "pairs", "fast", "semi_implicit")
 LARGE = 400  # levels from which "auto" takes the fast sum
 FAST_STEP = 0.05  # default step there, in units of (mean gap)^2/noise^2 at the start
 STEP = 0.1  # default step of the integrator, in units of the fastest relaxation time
 LIMIT = 1e30  # sum of squares of the levels from which a gas has run away
+RUN_AWAY = 1e9  # a user's function that fails this far out is not to blame
 FAILED = 2  # numbers of the state behind the levels, where a user's function leaves word
 
 
@@ -40,9 +41,9 @@ class Dyson(Process):
 
         dx_i = K_i(x_i) dt + beta g_i^2 sum_{j != i} dt / (x_i - x_j) + sqrt(2) g_i dB_i
 
-    with K_i = -rate_i (x_i - center_i), a function `drift`, or -dV/dx of a function `potential`. Its stationary state is
-    the Coulomb gas P ~ prod_{i<j} |x_i - x_j|^beta exp(-sum_i V_i(x_i)/g_i^2) on ordered levels (level i keeps its place
-    for beta >= 1), of widths g_i/sqrt(rate_i).
+    with K_i = -rate_i (x_i - center_i), a function `drift`, or -dV/dx of a function `potential`. Its stationary state
+    is the Coulomb gas P ~ prod_{i<j} |x_i - x_j|^beta exp(-sum_i V_i(x_i)/g_i^2) on ordered levels (level i keeps its
+    place for beta >= 1), of widths g_i/sqrt(rate_i).
 
     Parameters
     ----------
@@ -68,15 +69,20 @@ class Dyson(Process):
     closure : {"corrected", "independent"}
         How a model's eigenvectors enter, of `Dyson(sgd)`: "independent" is the paper's, wells that know nothing of
         each other; "corrected" keeps the mean rotation of the eigenvectors out of the target's basis.
-    scheme : {"auto", "matrix", "pairs", "fast"}
+    scheme : {"auto", "matrix", "pairs", "fast", "semi_implicit"}
         "matrix": exact transition of a matrix Ornstein-Uhlenbeck process, for any length of time; for beta = 1, 2, 4,
-        linear drift, equal rates, centres and noise. "pairs": splitting, see `dysonsim.kernels.dyson`. "fast": one system
-        of many levels, pairs for neighbours and a fast multipole sum for the rest, see `dysonsim.large`; any beta,
-        linear drift, equal rates, centres and noise, initial levels that differ, float64 on the CPU. "auto": the first
-        where it exists, but from 400 levels on the last where it can be had.
+        linear drift, equal rates, centres and noise. "pairs": splitting, see `dysonsim.kernels.dyson`. "fast": one
+        system of many levels, pairs for neighbours and a fast multipole sum for the rest, see `dysonsim.large`; any
+        beta, linear drift, equal rates, centres and noise, initial levels that differ, float64 on the CPU. "auto": the
+        first where it exists, but from 400 levels on the fast sum where it can be had.
+        "semi_implicit": levels keep a strict order at every step, at the price of a large bias unless dt is small.
     dt : float, optional
         Longest step of the splitting. Default: 0.1 of the shortest relaxation time (of a user's function at the initial
         levels); the bias of mean spacings falls as dt^2 and is below 0.1% there.
+
+    tolerance : float, optional
+        Of the splitting: divide steps where three levels come close, 4 g^2 beta h <= tolerance (x_{i+2} - x_i)^2, and
+        where a curved drift bends by more than this part of the noise. Chosen before noise is drawn: none is rejected.
 
     Raises
     ------
@@ -98,18 +104,27 @@ class Dyson(Process):
     closure: str = "corrected"
     scheme: str = "auto"
     dt: float | None = None
+    tolerance: float | None = None
 
     def __post_init__(self) -> None:
         _validate.choice("closure", self.closure, ("corrected", "independent"))
         _validate.choice("scheme", self.scheme, SCHEMES)
         if self.dt is not None:
             self._set(dt=_validate.real("dt", self.dt, above=0))
+        if self.tolerance is not None:
+            self._set(tolerance=_validate.real("tolerance", self.tolerance, above=0))
         if self.sgd is not None:
             self._check_of_model()
         else:
             self._check_general()
         if self.scheme == "matrix" and self._why_no_matrix():
             raise ValueError(f"scheme = 'matrix': no exact transition is known for {self._why_no_matrix()}")
+        if self.scheme == "semi_implicit":
+            self._check_strict_order()
+        if self.tolerance is not None and (self.exact or self.fast or self.scheme == "semi_implicit"):
+            raise ValueError(
+                f"tolerance = {self.tolerance:g}: steps are controlled in scheme = 'pairs' only; leave it out elsewhere"
+            )
         if self.scheme == "fast" and self._why_not_fast():
             raise ValueError(f"scheme = 'fast': cannot be had for {self._why_not_fast()}")
 
@@ -160,6 +175,17 @@ class Dyson(Process):
             noise=_validate.vector("noise", self.noise, n, above=0),
             initial=_levels("initial", self.initial, n),
         )
+
+    def _check_strict_order(self) -> None:
+        if self.sgd is not None:
+            raise ValueError("scheme = 'semi_implicit': cannot be had for the drift of a model, take 'pairs'")
+        rows = np.atleast_2d(np.sort(self.center) if self.initial is None else self.initial)
+        same = np.argwhere(np.diff(rows, axis=1) <= 0)
+        if len(same):
+            i, x = int(same[0, 1]), rows[tuple(same[0])]
+            raise ValueError(
+                f"initial: levels {i} and {i + 1} are both {x:g}, and scheme = 'semi_implicit' needs levels that differ"
+            )
 
     def _why_no_matrix(self) -> str:
         """What stands in the way of the exact transition; empty if nothing does."""
@@ -228,7 +254,7 @@ class Dyson(Process):
             level, at = (int(k) for k in np.argwhere(~np.isfinite(values))[0])
             name = "drift" if self.drift is not None else "potential"
             raise ValueError(
-                f"{name}: level {level} at x = {points[at]:g} gives {values[level, at]}, no finite number; if the levels "
+                f"{name}: level {level} at x = {points[at]:g} gives {values[level, at]}, no finite number; if levels "
                 "never get there, give dt, the step of the integrator, and the function is not asked beforehand"
             )
         return np.abs(np.gradient(values, points, axis=1)).max(axis=1)
@@ -245,12 +271,12 @@ class Dyson(Process):
 
     def kernel(self) -> Kernel:
         """The splitting into pairs, `dysonsim.kernels.dyson`."""
-        sizes: dict[str, Any] = {"n": self.n, "chi": dyson.draws(self.beta)}
+        sizes: dict[str, Any] = {"n": self.n}
         extra = np.empty(0)
         if self.sgd is not None:
             terms = self._terms
             sizes |= {"terms": dyson_terms.of_model, "closure": terms.build, **terms.sizes}
-            work = 2 * self.n + terms.scratch
+            work = 3 * self.n + terms.scratch + 1
         elif self.rate is not None:
             alike = bool(np.ptp(self.rate) == 0 and np.ptp(self.noise) == 0)
             sizes |= {"terms": dyson_terms.linear, "alike": alike}
@@ -259,18 +285,21 @@ class Dyson(Process):
             function = self.potential if self.drift is None else self.drift
             sizes |= {"terms": dyson_terms.by_function, "function": function, "potential": self.drift is None}
             work, extra = 2 * self.n, np.full(FAILED, -1.0)
+        code = semi_implicit if self.scheme == "semi_implicit" else dyson
+        if self.scheme != "semi_implicit":
+            sizes |= {"chi": dyson.draws(self.beta), "adaptive": self.tolerance is not None}
         return Kernel(
-            build=dyson.build, sizes=sizes, reals=self.constants(self.step), integers=np.zeros(1), weights=self.n,
-            extra=extra, scratch=dyson.scratch(self.n) + work,
+            build=code.build, sizes=sizes, reals=self.constants(self.step), integers=np.zeros(1), weights=self.n,
+            extra=extra, scratch=code.scratch(self.n, len(extra)) + work,
         )  # fmt: skip
 
     def constants(self, dt: float) -> np.ndarray:
         """The kernel's `reals` for steps of length dt."""
         if self.fast:
             return np.array([dt, self.rate[0], self.noise[0], self.center[0]])
-        head = [dt, self.beta, LIMIT]
+        head = [dt, self.beta, LIMIT, 0.0 if self.tolerance is None else self.tolerance]
         if self.sgd is not None:
-            return np.concatenate([head, [dt], self._terms.reals])
+            return np.concatenate([head, [0.0], self._terms.reals])
         if self.rate is not None:
             return np.concatenate([head, [self.beta], self.center, self.rate, self.noise**2])
         return np.concatenate([head, [self.beta], self.noise**2])
