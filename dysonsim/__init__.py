@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 from . import diagnostics, laws
 from .compare import Comparison, compare
+from .hierarchy import Hierarchy, hierarchy
 from .inference import Dynamics, estimate_dynamics
 from .likelihood import likelihood_ratio
 from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
@@ -29,6 +30,7 @@ __all__ = [
     "Dynamics",
     "Dyson",
     "GaussianRBM",
+    "Hierarchy",
     "Langevin",
     "LinearNetwork",
     "MixingError",
@@ -40,6 +42,7 @@ __all__ = [
     "compare",
     "diagnostics",
     "estimate_dynamics",
+    "hierarchy",
     "laws",
     "likelihood_ratio",
     "mean_and_error",

@@ -20,7 +20,8 @@ LAYERS = [
     {"spectra", "rounds", "schedule"},
     {"simulate"},
     {"samples", "statistics", "estimation", "likelihood", "comparison", "scaling", "compare"}
-    | {"inference", "inference_drift", "inference_estimates", "inference_gaps", "inference_input", "inference_result"},
+    | {"inference", "inference_drift", "inference_estimates", "inference_gaps", "inference_input", "inference_result"}
+    | {"hierarchy", "hierarchy_measure", "hierarchy_plot", "hierarchy_result"},
     {"plots", "report", "__main__", "__init__"},
 ]
 

@@ -1,0 +1,253 @@
+"""`Hierarchy`: what the levels of description of one training say about the same numbers; to print, plot and store."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._table import aligned, plain, with_error
+from .comparison import Comparison
+from .processes import Process
+from .spectra import Run, mean_and_error
+
+TITLES = {
+    "sgd": "SGD",
+    "langevin": "Langevin",
+    "dyson": "Dyson",
+    "independent": "Dyson, independent wells",
+    "gas": "Coulomb gas",
+}
+REFERENCE = "sgd"
+BEYOND = 3.3  # standard errors that are called a deviation: false alarms once in a thousand numbers
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Of a number from SGD's: relative in percent with its standard error, and the difference in standard errors.
+
+    With few replicas `sigmas` follows Student's t with about as many degrees of freedom, not the normal law.
+    """
+
+    percent: float
+    percent_error: float
+    sigmas: float
+
+    def __str__(self) -> str:
+        return f"{self.percent:+.2f}% ({self.sigmas:+.1f})"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One number of one well, at every level of description.
+
+    Attributes
+    ----------
+    name : str
+        "mean", "width" (standard deviation of a level), "width of the mean" and "spacing" (of levels that share a
+        well), all stationary, or "halfway" (mean at the recorded step at which SGD is nearest to half its way).
+    group : tuple of int
+        The levels of the well; the number is an average over them.
+    values : dict
+        (value, standard error over replicas) by level of description; the gas has no "halfway".
+    step : int or None
+        When, of "halfway".
+    expected : float or None
+        The model's fixed point of "mean"; else None.
+    """
+
+    name: str
+    group: tuple[int, ...]
+    values: dict[str, tuple[float, float]]
+    step: int | None = None
+    expected: float | None = None
+
+    def deviation(self, level: str) -> Deviation:
+        """From SGD; KeyError for a level of description that does not have this quantity."""
+        (value, error), (base, base_error) = self.values[level], self.values[REFERENCE]
+        difference, spread = value - base, math.hypot(error, base_error)
+        ratio_error = math.hypot(error, value / base * base_error) / abs(base) if base else math.nan
+        relative = difference / abs(base) if base else math.nan
+        return Deviation(100 * relative, 100 * ratio_error, difference / spread if spread > 0 else math.nan)
+
+    @property
+    def label(self) -> str:
+        """What it is, with step and fixed point."""
+        if self.step is not None:
+            return f"mean at step {self.step}"
+        return self.name if self.expected is None else f"mean (fixed point {self.expected:.6g})"
+
+
+@dataclass(frozen=True, eq=False)
+class Distribution:
+    """The "density" of a well's levels, or of its "spacings": comparisons of SGD with every other level."""
+
+    name: str
+    group: tuple[int, ...]
+    comparisons: dict[str, Comparison]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Hierarchy:
+    """Result of `hierarchy`.
+
+    Attributes
+    ----------
+    sgd : SGD
+        What all levels are derived from.
+    observable : "eigenvalues" or "singular_values"
+    runs : dict of Run
+        By level of description, "sgd" first.
+    steps, path_steps : (S,) and (T,) int arrays
+        Steps of the stationary records and of those on the way there, at all levels but the gas.
+    quantities : list of Quantity
+    distributions : list of Distribution
+    missing : dict
+        Levels that could not be had, with the reason.
+    """
+
+    sgd: Process
+    observable: str
+    runs: dict[str, Run]
+    steps: np.ndarray
+    path_steps: np.ndarray
+    quantities: list[Quantity]
+    distributions: list[Distribution]
+    missing: dict[str, str]
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Names of the levels of description, "sgd" first."""
+        return tuple(self.runs)
+
+    def quantity(self, name: str, group: tuple[int, ...]) -> Quantity:
+        """The one of this name and group; ValueError if there is none."""
+        for quantity in self.quantities:
+            if (quantity.name, quantity.group) == (name, tuple(group)):
+                return quantity
+        allowed = ", ".join(sorted({f"{q.name!r} of {q.group}" for q in self.quantities}))
+        raise ValueError(f"name = {name!r}, group = {group!r}: must be one of {allowed}")
+
+    def distribution(self, name: str, group: tuple[int, ...]) -> Distribution:
+        """The one of this name ("density", "spacings") and group; ValueError if there is none."""
+        for distribution in self.distributions:
+            if (distribution.name, distribution.group) == (name, tuple(group)):
+                return distribution
+        allowed = ", ".join(sorted({f"{d.name!r} of {d.group}" for d in self.distributions}))
+        raise ValueError(f"name = {name!r}, group = {group!r}: must be one of {allowed}")
+
+    def settled(self, level: str) -> np.ndarray:
+        """Stationary values (replicas, S, n) of `observable` at a level of description."""
+        return settled(self._run(level), self.observable, self.steps)
+
+    def path(self, level: str) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard error, each (T, n), at `path_steps`; ValueError for the gas, which has no time."""
+        run = self._run(level)
+        if timeless(run):
+            raise ValueError(f"level = {level!r}: {run.process} has no time")
+        return mean_and_error(on_path(run, self.observable, self.path_steps))
+
+    def _run(self, level: str) -> Run:
+        if level not in self.runs:
+            raise ValueError(f"level = {level!r}: must be one of {', '.join(map(repr, self.runs))}")
+        return self.runs[level]
+
+    def __repr__(self) -> str:
+        return f"<Hierarchy of {self.sgd}: {', '.join(self.levels)}>"
+
+    def __str__(self) -> str:
+        replicas = sorted({run.replicas for run in self.runs.values()})
+        shown = f"{replicas[0]}" if len(replicas) == 1 else f"{replicas[0]} to {replicas[-1]}"
+        head = (
+            f"{self.sgd}\n{self.observable.replace('_', ' ')} of {shown} networks a level, "
+            f"{len(self.steps)} records from step {self.steps[0]} to {self.steps[-1]}"
+        )
+        others = [name for name in self.levels if name != REFERENCE]
+        values = [["value ± error", "levels", *(TITLES.get(name, name) for name in self.levels)]]
+        away = [["deviation from SGD (standard errors)", "levels", *(TITLES.get(name, name) for name in others)]]
+        for q in self.quantities:
+            cells = [with_error(*q.values[name]) if name in q.values else "" for name in self.levels]
+            values.append([q.label, str(q.group), *cells])
+            cells = [str(q.deviation(name)) if name in q.values else "" for name in others]
+            away.append([q.label, str(q.group), *cells])
+        apart = [["distance from SGD: Kolmogorov-Smirnov D, p", "levels", *away[0][2:]]]
+        for d in self.distributions:
+            found = [f"{d.comparisons[name].statistic:.4f}, {d.comparisons[name].pvalue:.2g}" for name in others]
+            apart.append([d.name, str(d.group), *found])
+        lines = [head, aligned(values), aligned(away), aligned(apart), "\n".join(map(self._verdict, others))]
+        lines += [f"{TITLES[name]} is not available: {why}" for name, why in self.missing.items()]
+        return "\n\n".join(line for line in lines if line)
+
+    def _verdict(self, level: str) -> str:
+        """How many numbers deviate, and the largest relative deviation among them."""
+        found = [(q, q.deviation(level)) for q in self.quantities if level in q.values]
+        off = [(q, d) for q, d in found if not abs(d.sigmas) <= BEYOND]
+        text = f"{TITLES.get(level, level)}: {len(off)} of {len(found)} numbers more than {BEYOND:g} sigma from SGD"
+        if off:
+            worst, by = max(off, key=lambda pair: abs(pair[1].percent))
+            text += f", at most {by.percent:+.2f}% ({worst.label}, {worst.group})"
+        return text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, ready for JSON."""
+        others = [name for name in self.levels if name != REFERENCE]
+        timed = [name for name in self.levels if len(self.path_steps) and not timeless(self.runs[name])]
+        paths = {name: dict(zip(("mean", "error"), self.path(name), strict=True)) for name in timed}
+        return plain({
+            "sgd": repr(self.sgd),
+            "observable": self.observable,
+            "levels": {name: {"process": repr(r.process), "seed": r.seed, "replicas": r.replicas}
+                       for name, r in self.runs.items()},
+            "missing": self.missing,
+            "steps": self.steps,
+            "path_steps": self.path_steps,
+            "quantities": [
+                {"name": q.name, "group": q.group, "step": q.step, "expected": q.expected, "values": q.values,
+                 "deviations": {name: vars(q.deviation(name)) for name in others if name in q.values}}
+                for q in self.quantities
+            ],
+            "distributions": [
+                {"name": d.name, "group": d.group,
+                 "distances": {name: {"statistic": c.statistic, "pvalue": c.pvalue, "ad_pvalue": c.ad.pvalue}
+                               for name, c in d.comparisons.items()}}
+                for d in self.distributions
+            ],
+            "paths": paths,
+        })  # fmt: skip
+
+    def plot(self, group: tuple[int, ...] | None = None) -> Any:
+        """The way to the stationary state, a well's density, and the deviations of its numbers; returns the figure.
+
+        Parameters
+        ----------
+        group : tuple of int, optional
+            Well of the second panel; by default the last whose levels are two or more, or the last.
+        """
+        from .hierarchy_plot import draw
+
+        return draw(self, group)
+
+
+def timeless(run: Run) -> bool:
+    """Whether the records of a run are draws of a stationary law, not taken at times (a gas)."""
+    return run.process.weight_shape is None and not run.process.continuous
+
+
+def _taken(run: Run, observable: str) -> np.ndarray:
+    return run.singular_values if observable == "singular_values" else run.eigenvalues
+
+
+def on_path(run: Run, observable: str, steps: np.ndarray) -> np.ndarray:
+    """Recorded values (replicas, len(steps), n) at the given steps; ValueError where there is no record."""
+    return _taken(run, observable)[:, [run.record(step) for step in steps.tolist()]]
+
+
+def settled(run: Run, observable: str, steps: np.ndarray) -> np.ndarray:
+    """Values at the given steps, or of a gas its last len(steps) records."""
+    if not timeless(run):
+        return on_path(run, observable, steps)
+    if len(run.steps) < len(steps):
+        raise ValueError(f"{run.process} has {len(run.steps)} records: must have {len(steps)}, as many as the others")
+    return _taken(run, observable)[:, -len(steps) :]
