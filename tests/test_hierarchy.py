@@ -1,4 +1,4 @@
-"""`hierarchy`: matched records, numbers against their definition, calibrated errors, levels that agree and one made not to.
+"""`hierarchy`: matched records, numbers against their definition, calibrated errors, levels that agree and a control.
 
 Statistical tests have fixed seeds; a bound of 4.5 sigma on 30 numbers is passed by chance but for 2e-4 of the seeds.
 """
@@ -90,7 +90,7 @@ def test_a_langevin_of_another_batch_size_is_seen():
 
 
 def test_errors_are_calibrated():
-    """Deviations between two equal ensembles, records correlated in time: unit variance (Student's, 2 x 24 networks)."""
+    """Deviations between two equal ensembles, records correlated in time: variance 1 (Student's, 2 x 24 networks)."""
     rng = np.random.default_rng(1)
     found = {key: [] for key in STATIONARY}
 
@@ -214,9 +214,9 @@ def test_bad_input_is_named(error, changes, named):
 def test_questions_without_answer_are_named(whole):
     with pytest.raises(ValueError, match=r"name = 'width'.*'width' of \(0, 1\)"):
         whole.quantity("width", (0,))
-    with pytest.raises(ValueError, match="name = 'gaps'.*'spacings'"):
+    with pytest.raises(ValueError, match=r"name = 'gaps'.*'spacings'"):
         whole.distribution("gaps", PAIR)
-    with pytest.raises(ValueError, match="level = 'newton'.*'sgd'"):
+    with pytest.raises(ValueError, match=r"level = 'newton'.*'sgd'"):
         whole.settled("newton")
-    with pytest.raises(ValueError, match="level = 'gas'.*no time"):
+    with pytest.raises(ValueError, match=r"level = 'gas'.*no time"):
         whole.path("gas")
