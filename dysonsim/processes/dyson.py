@@ -25,7 +25,6 @@ FAST_STEP = 0.05  # default step there, in units of (mean gap)^2/noise^2 at the 
 VECTORS = 4  # of a lane value, measured best
 STEP = 0.1  # default step of the integrator, in units of the fastest relaxation time
 LIMIT = 1e30  # sum of squares of the levels from which a gas has run away
-RUN_AWAY = 1e9  # a user's function that fails this far out is not to blame
 FAILED = 2  # numbers of the state behind the levels, where a user's function leaves word
 
 
@@ -358,7 +357,7 @@ class Dyson(Process):
     def why_left(self, step: int, state: np.ndarray) -> str:
         if self.drift is not None or self.potential is not None:
             level = state[self.n]
-            if level >= 0 and abs(state[self.n + 1]) < RUN_AWAY:
+            if level >= 0 and not math.isfinite(self._drift_at(float(state[self.n + 1]), int(level))):
                 name = "drift" if self.drift is not None else "potential"
                 return f"{name} gives no finite number for level {int(level)} at x = {state[self.n + 1]:g}"
             return f"its levels run away: the drift must lead back, also in steps of dt = {self.step:g}"
