@@ -16,7 +16,7 @@ from .hierarchy import Hierarchy, hierarchy
 from .inference import Dynamics, estimate_dynamics
 from .likelihood import likelihood_ratio
 from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
-from .processes import SGD, CoulombGas, Dyson, Langevin, MixingError, Process
+from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
 from .repulsion import repulsion
 from .scaling import ScalingFit, scaling_fit
 from .simulate import DivergenceError, memory_needed, simulate
@@ -31,6 +31,8 @@ __all__ = [
     "Dyson",
     "GaussianRBM",
     "Hierarchy",
+    "JacobiProcess",
+    "LaguerreProcess",
     "Langevin",
     "LinearNetwork",
     "MixingError",

@@ -3,7 +3,20 @@
 from .base import NetworkProcess, Process
 from .dyson import Dyson
 from .gas import CoulombGas, GasDiagnostics, MixingError
+from .jacobi import JacobiProcess
+from .laguerre import LaguerreProcess
 from .langevin import Langevin
 from .sgd import SGD
 
-__all__ = ["SGD", "CoulombGas", "Dyson", "GasDiagnostics", "Langevin", "MixingError", "NetworkProcess", "Process"]
+__all__ = [
+    "SGD",
+    "CoulombGas",
+    "Dyson",
+    "GasDiagnostics",
+    "JacobiProcess",
+    "LaguerreProcess",
+    "Langevin",
+    "MixingError",
+    "NetworkProcess",
+    "Process",
+]

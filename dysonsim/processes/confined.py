@@ -1,0 +1,87 @@
+"""What the Laguerre and the Jacobi process share: levels between walls, in coordinates where the noise is additive."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import _validate
+from ..backend import Kernel
+from ..kernels import dyson, walls
+from .base import Process
+from .dyson import STEP, _levels
+
+__all__ = ["Confined"]
+
+LIMIT = 1e60  # sum of squares from which levels have run away
+
+
+class Confined(Process):
+    """Subclasses are frozen dataclasses with the attributes below."""
+
+    continuous: ClassVar[bool] = True
+    coordinate: ClassVar[str] = "singular_values"  # type: ignore[misc]
+    top: ClassVar[float]  # largest level that there can be
+    beta: float
+    noise: float
+    initial: Any
+    dt: float | None
+
+    def _check(self) -> None:
+        """Validate what both have."""
+        if self.n is None and self.initial is None:
+            raise ValueError("n is missing: give n, or initial levels")
+        n = _validate.integer(
+            "n", np.shape(self.initial)[-1] if self.n is None and np.ndim(self.initial) else self.n, 1
+        )
+        initial = _levels("initial", self.initial, n)
+        if initial is not None and (initial.min() < 0 or initial.max() > self.top):
+            worst = initial.min() if initial.min() < 0 else initial.max()
+            allowed = ">= 0" if self.top == math.inf else f"from 0 to {self.top:g}"
+            raise ValueError(f"initial: levels must be {allowed}, one is {worst:g}")
+        self._set(
+            n=n,
+            initial=initial,
+            beta=_validate.real("beta", self.beta, above=0),
+            noise=_validate.real("noise", self.noise, above=0),
+            dt=None if self.dt is None else _validate.real("dt", self.dt, above=0),
+        )
+
+    def _set(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def fastest(self) -> float:
+        """Rate on which the default step of the splitting is based; 0 if there is none."""
+        raise NotImplementedError
+
+    @property
+    def step(self) -> float:
+        """Longest step of the splitting: `dt`, or its default."""
+        if self.dt is not None:
+            return self.dt
+        return STEP / self.fastest if self.fastest > 0 else STEP
+
+    def step_count(self, duration: float) -> int:
+        """Steps not longer than `step`."""
+        return max(1, math.ceil(duration / self.step * (1 - 1e-12)))
+
+    def kernel(self) -> Kernel:
+        """The splitting, `dysonsim.kernels.walls`."""
+        sizes = {"n": self.n, "chi": dyson.draws(self.beta), "two": self.top < math.inf}
+        return Kernel(
+            walls.build, sizes, self.constants(self.step), np.zeros(1), weights=self.n, scratch=walls.scratch(self.n)
+        )
+
+    def start(self, replicas: int, seed: int) -> np.ndarray:
+        """The initial levels in the coordinates of the kernel."""
+        levels = np.zeros(self.n) if self.initial is None else self.initial
+        if levels.ndim == 2 and len(levels) != replicas:
+            raise ValueError(f"replicas = {replicas}: initial has levels for {len(levels)}")
+        return np.broadcast_to(self._to_state(levels), (replicas, self.n))
+
+    def _to_state(self, levels: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
