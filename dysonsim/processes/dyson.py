@@ -93,7 +93,7 @@ class Dyson(Process):
     continuous: ClassVar[bool] = True
 
     sgd: NetworkProcess | None = None
-    n: int | None = None  # type: ignore[assignment]
+    n: int = None  # type: ignore[assignment]  # known once the object is made
     beta: float = 1.0
     rate: Any = None
     center: Any = 0.0
