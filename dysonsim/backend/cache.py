@@ -52,8 +52,8 @@ def digest(*parts: str) -> str:
 def name_by_content(function, salt: str) -> str:
     """Give a function that is to be compiled a name that says what it does; returns the hash in it.
 
-    The hash covers its code, the values that it closes over, and the hashes of the compiled functions among them. `salt`
-    stands for what these values cannot tell: the target's own functions.
+    The hash covers its code, the values that it closes over, and the hashes of the compiled functions among them.
+    `salt` stands for what these values cannot tell: the target's own functions.
     """
     cells = [] if function.__closure__ is None else [cell.cell_contents for cell in function.__closure__]
     code = function.__code__

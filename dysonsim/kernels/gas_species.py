@@ -1,9 +1,9 @@
 """Moves of a Coulomb gas whose levels have wells of their own, beside the trajectories that keep their order.
 
 A label may hop over its neighbours (a symmetric proposal as wide as its well), and neighbours may exchange their wells;
-both are Metropolis moves for P(x) of all labellings. Afterwards levels and tags are brought back into order. Which label
-hops must not depend on where it is: in turn by position, lowest first, would not leave P invariant (measured: 1% of a
-width). Here every chain draws it.
+both are Metropolis moves for P(x) of all labellings. Afterwards levels and tags are brought back into order. Which
+label hops must not depend on where it is: in turn by position, lowest first, would not leave P invariant (measured: 1%
+of a width). Here every chain draws it.
 """
 
 from __future__ import annotations
