@@ -48,6 +48,14 @@ def test_trajectory(tmp_path):
     assert (tmp_path / "trajectory.png").stat().st_size > 10_000
 
 
+def test_four_levels(capsys):
+    levels = main("four_levels", replicas=200)
+    assert levels.levels == ("sgd", "langevin", "dyson", "independent", "gas")
+    assert abs(levels.quantity("spacing", (0, 1)).deviation("langevin").sigmas) < 4.5
+    assert levels.quantity("spacing", (0, 1)).deviation("gas").sigmas > 3  # two species are no gas
+    assert "Coulomb gas" in capsys.readouterr().out
+
+
 def test_my_own_model():
     assert main("my_own_model", replicas=20_000).pvalue > 1e-3
 

@@ -32,6 +32,7 @@ from dysonsim.report.parts import (
 
 module = sys.modules["dysonsim.report.reproduce"]
 FIGURES = {"spectrum", "surmise", "scaling", "mean_levels", "teacher", "relaxation", "densities", "overview"}
+FIGURES |= {"levels", "motion", "linear_levels"}
 SEED = 3
 
 
@@ -146,6 +147,39 @@ def test_code_of_the_linear_networks_gives_their_numbers(report):
     np.testing.assert_allclose(
         ds.laws.TwoLevel.fit(names["xi"]).scale, stored["parameters"]["scale"], rtol=1e-9
     )
+
+
+@pytest.mark.filterwarnings("ignore:batches are not Gaussian enough")
+def test_code_of_the_levels_of_description_gives_their_numbers(report):
+    data = report.results["parts"]["levels"]["data"]
+    levels = run_code(report, "levels", "levels")["levels"]
+    group = ds.GaussianRBM.scalar_field(10, 2.0, 3.0).degenerate_groups()[-1]  # the pair of the smallest kappa
+    unit = (data["ratio"][0] * (9 - data["pairs"][0]["kappa"])) ** 0.5
+    for name in levels.levels:
+        expected = np.array(levels.quantity("spacing", group).values[name]) / unit
+        np.testing.assert_allclose(data["pairs"][0]["spacing"][name][0], expected, rtol=1e-9)
+    names = run_code(report, "motion", "motion")
+    data = report.results["parts"]["motion"]["data"]
+    np.testing.assert_allclose(names["levels"].path("langevin")[0], data["paths"]["langevin"]["mean"], rtol=1e-9)
+    later = names["later"].eigenvalues.mean(axis=0)
+    np.testing.assert_allclose(later, data["later"]["paths"]["dyson"]["mean"], rtol=1e-9)
+    np.testing.assert_allclose(later[0], np.array(data["paths"]["sgd"]["mean"])[data["later"]["first"]], rtol=1e-9)
+    levels = run_code(report, "linear_levels", "linear_levels")["levels"]
+    network = report.results["parts"]["linear_levels"]["data"]["networks"]["strong"]
+    exact = levels.sgd.model.singular_value_spacings(0.02, 16)[0]
+    expected = np.array(levels.quantity("spacing", (0, 1)).values["gas"]) / exact
+    np.testing.assert_allclose(network["spacing"]["gas"][1], expected, rtol=1e-9)
+
+
+def test_levels_of_description_at_toy_size(report):
+    """24 networks already tell the gas and, on the way, Dyson from SGD; Langevin is with it (4.5 sigma)."""
+    rows = {row["quantity"]: row for row in report.results["summary"]}
+    for rate in TINY.level_rates:
+        quantity = "RBM, 10³ (λ/κ − 1) of {}, mean of the pairs, α = {:g}: that of SGD"
+        assert rows[quantity.format("Coulomb gas", rate)]["deviation"] < -5
+        assert abs(rows[quantity.format("Langevin", rate)]["deviation"]) < 4.5
+    assert rows["RBM, largest |Δx̄ᵢ(t)| of Dyson from SGD, from W₀"]["deviation"] > 5
+    assert rows["RBM, largest |Δx̄ᵢ(t)| of Dyson from SGD, from its levels at t = 50"]["measured"] < 0.5
 
 
 def test_figures_can_be_drawn_again_from_the_file(report, tmp_path, monkeypatch):

@@ -4,7 +4,11 @@ Every function takes the results (the dict that `dysonsim.report.reproduce` retu
 and returns a matplotlib Figure: ``dysonsim.plots.surmise(results).savefig("surmise.pdf")``.
 """
 
+from dysonsim.plots.levels import levels, linear_levels, motion
 from dysonsim.plots.linear import densities, relaxation, teacher
 from dysonsim.plots.rbm import mean_levels, overview, scaling, spectrum, surmise
 
-__all__ = ["densities", "mean_levels", "overview", "relaxation", "scaling", "spectrum", "surmise", "teacher"]
+__all__ = [
+    "densities", "levels", "linear_levels", "mean_levels", "motion", "overview", "relaxation", "scaling", "spectrum",
+    "surmise", "teacher",
+]  # fmt: skip

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
+from dysonsim.hierarchy import Hierarchy, hierarchy
 from dysonsim.models import GaussianRBM, LinearNetwork, Model, TeacherStudent
 from dysonsim.processes import SGD
-from dysonsim.report.sizes import BATCH_SIZE, NETWORK_RATE, Size
+from dysonsim.report.sizes import BATCH_SIZE, NETWORK_RATE, NETWORK_RATES, Size
 from dysonsim.simulate import simulate
 
 if TYPE_CHECKING:
@@ -93,6 +94,40 @@ class Point(Generic[M]):
         return {"model": about.pop("text"), **about, "stationary_records": self.settled_text()}
 
 
+@dataclass(frozen=True)
+class Levels(Generic[M]):
+    """A point's SGD and the levels of description derived from it, recorded at the same steps.
+
+    Those of a point whose training is drawn have the records on the way, too.
+    """
+
+    point: Point[M]
+    replicas: int
+    observable: str
+    resamples: int
+
+    @cached_property
+    def result(self) -> Hierarchy:
+        point, run = self.point, self.point.run
+        sgd = SGD(point.model, point.learning_rate, point.batch_size)
+        return hierarchy(
+            sgd, self.replicas, closure="both", records=run.steps[point.settled], path=run.steps[: self._way],
+            observable=self.observable, given={"sgd": run}, seed=point.seed, resamples=self.resamples,
+        )  # fmt: skip
+
+    @property
+    def _way(self) -> int:
+        return int(self.point.settled.start) if (self.point.settled.step or 1) > 1 else 0
+
+    def code(self) -> str:
+        """Python that makes the same, as `levels`; run, model and process are named as in `Point.code`."""
+        return self.point.code() + (
+            f"levels = ds.hierarchy(sgd, replicas={self.replicas}, closure='both', observable='{self.observable}',\n"
+            f"                      records=run.steps[{self.point.settled_text()}], path=run.steps[:{self._way}],\n"
+            f"                      given={{'sgd': run}}, seed={self.point.seed}, resamples={self.resamples})\n"
+        )
+
+
 class Ensembles:
     """All points of a report, by kind. `seed` of the report -> one seed per point."""
 
@@ -107,6 +142,19 @@ class Ensembles:
         }
         self.densities = {
             name: self._network(name, number=300 + k, path=False) for k, name in enumerate(OUTPUT_LAYERS)
+        }
+        self.rbm_levels = [self._levels(self.rbm[rate, BATCH_SIZE]) for rate in size.level_rates]
+        self.teacher_levels = [self._levels(self.teacher[rate, BATCH_SIZE]) for rate in size.level_rates]
+        self.network_levels = {
+            name: [
+                self._levels(
+                    self.densities[name]
+                    if rate == NETWORK_RATE
+                    else self._network(name, number=400 + 10 * k + j, path=False, rate=rate)
+                )
+                for j, rate in enumerate(NETWORK_RATES)
+            ]
+            for k, name in enumerate(OUTPUT_LAYERS)
         }
 
     @property
@@ -135,7 +183,16 @@ class Ensembles:
         times = (size.linear_burn_in, size.linear_duration, size.linear_interval)
         return self._point(model, TEACHER_TEXT, rate, batch, size.teacher_replicas, times, number)
 
-    def _network(self, name: str, number: int, path: bool) -> Point[LinearNetwork]:
+    def _levels(self, point: Point[M]) -> Levels[M]:
+        size = self.size
+        if isinstance(point.model, GaussianRBM):
+            shown = -(-size.resamples // 4)  # these p-values are shown, not judged
+            return Levels(point, size.level_replicas, "eigenvalues", shown)
+        return Levels(point, size.linear_level_replicas, "singular_values", size.resamples)
+
+    def _network(
+        self, name: str, number: int, path: bool, rate: float = NETWORK_RATE
+    ) -> Point[LinearNetwork]:
         size = self.size
         layer = OUTPUT_LAYERS[name]
         model = LinearNetwork(TEACHER * np.eye(2), np.diag(layer), gradient_noise=GRADIENT_NOISE)
@@ -145,7 +202,7 @@ class Ensembles:
         else:
             times = (size.linear_burn_in, size.linear_duration, size.linear_interval)
             replicas = size.density_replicas
-        return self._point(model, text, NETWORK_RATE, BATCH_SIZE, replicas, times, number)
+        return self._point(model, text, rate, BATCH_SIZE, replicas, times, number)
 
     def _point(
         self,

@@ -15,7 +15,18 @@ from typing import Any
 
 from dysonsim import _validate
 from dysonsim._table import aligned, plain
-from dysonsim.report import densities, provenance, relaxation, scaling, spectrum, surmise, teacher
+from dysonsim.report import (
+    densities,
+    levels,
+    linear_levels,
+    motion,
+    provenance,
+    relaxation,
+    scaling,
+    spectrum,
+    surmise,
+    teacher,
+)
 from dysonsim.report.ensembles import MAX_SEED, Ensembles
 from dysonsim.report.html import render
 from dysonsim.report.parts import Figure, Part, redraw, row_cells
@@ -28,6 +39,9 @@ PARTS: dict[str, tuple[str, Callable[[Ensembles], Part]]] = {
     "teacher": ("Linear scaling rule, teacher–student", teacher.teacher),
     "relaxation": ("One hidden layer: relaxation", relaxation.relaxation),
     "densities": ("One hidden layer: stationary densities", densities.densities),
+    "levels": ("Four levels of one story, Gaussian RBM", levels.levels),
+    "motion": ("The way there: eigenvalues in time", motion.motion),
+    "linear_levels": ("Four levels of one story, linear networks", linear_levels.linear_levels),
 }
 OVERVIEW = "overview"
 

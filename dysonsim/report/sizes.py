@@ -7,6 +7,7 @@ from dataclasses import dataclass
 BATCH_SIZE = 16  # of the scan in the learning rate
 LEARNING_RATE = 0.1  # of the scan in the batch size
 NETWORK_RATE = 0.02  # of the networks with one hidden layer: alpha z^2 = 0.18 for the largest z
+NETWORK_RATES = (0.01, NETWORK_RATE, 0.05)  # of theirs at which the levels of description are compared
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Size:
         Of the linear networks, whose slowest rate is 1.
     teacher_replicas, path_replicas, density_replicas : int
         Networks of teacher-student, of the mean path and of the stationary densities.
+    level_rates : tuple of float
+        Learning rates, three or more of those at |B| = 16 and `spectrum_rate` among them, at which the levels of
+        description are held against each other.
+    level_replicas, linear_level_replicas : int
+        Networks or gases of every level but SGD, of the RBM and of the linear networks.
     resamples : int
         Draws for every p-value, 50 times as many where these do not resolve it.
     """
@@ -53,6 +59,9 @@ class Size:
     teacher_replicas: int
     path_replicas: int
     density_replicas: int
+    level_rates: tuple[float, ...]
+    level_replicas: int
+    linear_level_replicas: int
     resamples: int
 
     def points(self) -> list[tuple[float, int]]:
@@ -84,6 +93,9 @@ FULL = Size(
     teacher_replicas=4096,
     path_replicas=500,
     density_replicas=8192,
+    level_rates=(0.02, 0.04, 0.1),
+    level_replicas=1024,
+    linear_level_replicas=4096,
     resamples=1999,
 )
 
@@ -104,6 +116,9 @@ QUICK = Size(
     teacher_replicas=1024,
     path_replicas=500,
     density_replicas=2048,
+    level_rates=(0.02, 0.04, 0.1),
+    level_replicas=128,
+    linear_level_replicas=1024,
     resamples=1999,
 )
 
@@ -124,6 +139,9 @@ TINY = Size(
     teacher_replicas=48,
     path_replicas=32,
     density_replicas=256,
+    level_rates=(0.06, 0.08, 0.1),
+    level_replicas=24,
+    linear_level_replicas=64,
     resamples=99,
 )
 
