@@ -48,6 +48,13 @@ def test_trajectory(tmp_path):
     assert (tmp_path / "trajectory.png").stat().st_size > 10_000
 
 
+def test_euler_is_wrong(tmp_path):
+    results = main("euler_is_wrong", replicas=2000, path=str(tmp_path / "euler.png"))
+    assert (results["Euler with sorting"][:, 2] > 0.5).all()
+    assert (abs(results["pairs"][:, 0]) < 4.5 * results["pairs"][:, 1]).all()
+    assert (tmp_path / "euler.png").stat().st_size > 10_000
+
+
 def test_four_levels(capsys):
     levels = main("four_levels", replicas=200)
     assert levels.levels == ("sgd", "langevin", "dyson", "independent", "gas")

@@ -19,7 +19,10 @@ tau = sinh(rate h)/rate, which `terms` supplies). E sum x_i^2 at any n: every su
 
 Nothing overshoots: no sub-step has a singularity. Weak order 2 at fixed gaps: to second order in h the generator of a
 step is a sum over products of two generators; those within a pair of neighbours are exact (its noise comes first),
-all others come in both orders alike. Gaps smaller than sqrt(4 G h) are not resolved.
+all others come in both orders alike. Gaps smaller than sqrt(4 G h) are not resolved, and in a stationary state their
+share, of order h^((1 + beta)/2), limits the order: the variance of gaps of three levels is 4% to 5% off at h = 0.4
+relaxation times and 0.7% to 1% at 0.1, an order of 1.1 (beta = 1), 1.2 (2), 1.4 (4) there that rises towards small h.
+Mean gaps are right within 0.15% at all of these.
 
 With a tolerance a step is divided, for each replica by itself, into parts that are short where three levels meet, where
 pairs are no longer alone, 4 G h <= tolerance (x_{i+2} - x_i)^2, and where the drift bends over its part of the motion.

@@ -78,8 +78,8 @@ class Dyson(Process):
         "semi_implicit": levels keep a strict order at every step, at the price of a large bias unless dt is small.
     dt : float, optional
         Longest step of the splitting. Default: 0.1 of the shortest relaxation time (of a user's function at the initial
-        levels); the bias of mean spacings falls as dt^2 and is below 0.1% there.
-
+        levels); there the bias of mean spacings is below 0.1%, that of the variance of spacings 1% (three levels) to 3%
+        (six), see `dysonsim.kernels.dyson` for the weak order.
     tolerance : float, optional
         Of the splitting: divide steps where three levels come close, 4 g^2 beta h <= tolerance (x_{i+2} - x_i)^2, and
         where a curved drift bends by more than this part of the noise. Chosen before noise is drawn: none is rejected.
