@@ -11,7 +11,6 @@ import operator
 from collections.abc import Callable, Collection
 from typing import Any
 
-import numba
 import numpy as np
 
 LARGEST = 2**63 - 1  # kernels hold integers in 64 bits
@@ -115,6 +114,8 @@ def vector(name: str, value: Any, size: int, above: float = -math.inf, at_least:
 
 def level_function(name: str, value: Any) -> Any:
     """A function of one level, f(x) or f(x, i): compiled by Numba, or one that can be."""
+    import numba  # only those who give functions wait for it
+
     function = getattr(value, "py_func", value)
     code = getattr(function, "__code__", None)
     if code is None or code.co_argcount not in (1, 2):

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from . import _validate
-from .backend import levels as lanes_of_levels
 from .kernels import direct_sum, fast_sum
 
 __all__ = ["SortedSums", "repulsion"]
@@ -104,17 +103,20 @@ class SortedSums:
     """
 
     def __init__(self, n: int, method: str, tolerance: float, threads: int) -> None:
+        from .backend import levels  # brings Numba along, which `import dysonsim` does without
+
+        self.lanes = levels
         self.n, self.threads = n, threads
         self.fast = n >= CROSSOVER if method == "auto" else method == "fast"
         multiple = fast_sum.LEAF if self.fast else direct_sum.CHUNK
         self.padded = np.full(-(-n // multiple) * multiple, direct_sum.FAR)
         self.out = np.empty_like(self.padded)
         if not self.fast:
-            self.direct = lanes_of_levels.compiled(direct_sum.build)
+            self.direct = self.lanes.compiled(direct_sum.build)
             return
         points, self.ratio = expansion(tolerance)
-        self.up = lanes_of_levels.compiled(fast_sum.build_up, points=points)
-        self.down = lanes_of_levels.compiled(fast_sum.build_down, points=points)
+        self.up = self.lanes.compiled(fast_sum.build_up, points=points)
+        self.down = self.lanes.compiled(fast_sum.build_down, points=points)
         self.first, self.table = fast_sum.tree(n), fast_sum.tables(points)
         self.heights, boxes = len(self.first) - 1, int(self.first[-1])
         self.centre, self.half, self.charge = np.empty(boxes), np.empty(boxes), np.empty(boxes * points)
@@ -137,7 +139,7 @@ class SortedSums:
             def task(first: int, last: int) -> None:
                 self.direct(self.padded, len(self.padded), first, last, close, self.out)
 
-            lanes_of_levels.in_parallel(task, chunks, self.threads if self.n > ALONE else 1)
+            self.lanes.in_parallel(task, chunks, self.threads if self.n > ALONE else 1)
         out = self.out[: self.n]
         return np.ldexp(out, -exponent, out=out)
 
@@ -160,11 +162,11 @@ class SortedSums:
                 self.padded, first, self.table, *boxes, self.ratio, close, *leaves, near, heights, scratch, self.out
             )
 
-        lanes_of_levels.in_parallel(rise, int(counts[cut]), self.threads)
+        self.lanes.in_parallel(rise, int(counts[cut]), self.threads)
         scratch = np.empty(self.scratch)
         for g in range(cut + 1, self.heights):
             self.up(self.padded, self.n, first, self.table, *boxes, g, 0, int(counts[g]), scratch)
-        lanes_of_levels.in_parallel(fall, int(counts[cut]), self.threads)
+        self.lanes.in_parallel(fall, int(counts[cut]), self.threads)
 
 
 def expansion(tolerance: float) -> tuple[int, float]:

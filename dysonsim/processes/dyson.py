@@ -13,7 +13,6 @@ import numpy as np
 from .. import _validate
 from ..backend import Kernel, Program
 from ..kernels import dyson, dyson_terms, semi_implicit
-from ..large import LargeDyson, open_large
 from .base import NetworkProcess, Process, initial_weights
 from .matrix_motion import hermitian
 
@@ -325,6 +324,7 @@ class Dyson(Process):
 
     def _fast_program(self, threads: int) -> Program:
         """Systems one after the other, whose levels all threads share."""
+        from ..large import LargeDyson, open_large  # brings Numba along, which `import dysonsim` does without
 
         def open_ensemble(start: np.ndarray, first_replica: int, seed: int) -> LargeDyson:
             return open_large(start, first_replica, seed, self.beta, threads)
