@@ -39,6 +39,8 @@ PROCESSES: dict[str, ds.Process] = SGD | {
     "dyson potential": ds.Dyson(n=2, beta=1, potential=cubic, dt=0.02),
     "dyson rbm": ds.Dyson(SGD["rbm"], initial=[3.0, 5.0, 6.0]),
     "dyson rbm alone": ds.Dyson(SGD["rbm"], initial=[3.0, 5.0, 6.0], closure="independent"),
+    "laguerre": ds.LaguerreProcess(m=3.5, n=3, beta=1.5),
+    "jacobi": ds.JacobiProcess(a=0.3, b=0.0, n=3, beta=1.5),
     "gas": ds.CoulombGas.laguerre(3, 3.2, 0.7),
     "gas hmc": ds.CoulombGas(centers=[0.0, 1.0, 3.0], widths=[1.0, 2.0, 1.0], beta=2.0),
     "gas metropolis": ds.CoulombGas.jacobi(3, 0.3, -0.4, 2.0, method="metropolis"),

@@ -15,7 +15,7 @@ from .dyson import STEP, _levels
 
 __all__ = ["Confined"]
 
-LIMIT = 1e60  # sum of squares from which levels have run away
+LIMIT = 1e30  # sum of squares from which levels have run away
 
 
 class Confined(Process):
