@@ -126,22 +126,20 @@ def bias_curves(beta: int, replicas: int, steps: dict[str, tuple]) -> list[dict]
     return rows
 
 
-def largest_step(rows: list[dict], statistic: str, target: float) -> tuple[float, bool]:
-    """Largest dt up to which |bias| <= target, log-log between the measured steps; False: beyond what was measured.
+def largest_step(rows: list[dict], statistic: str, target: float) -> tuple[float, str]:
+    """Largest dt up to which |bias| <= target, log-log between the measured steps.
 
-    If the shortest step already misses, it is returned as an upper bound; if the longest still meets, as a lower one.
+    Also a sign: "<" where the shortest step misses the target already, so that dt is below it; ">" where all meet it.
     """
     dt = [row["dt"] for row in rows]
-    size = [max(abs(row["bias"][statistic]), 1e-7) for row in rows]
-    if size[0] > target:
-        return dt[0], False
-    for i in range(1, len(dt)):
-        if size[i] > target:
-            # Below its error a bias is noise: no interpolation from less than a tenth of the target.
-            low = max(size[i - 1], target / 10)
-            part = np.log(target / low) / np.log(size[i] / low)
-            return float(dt[i - 1] * (dt[i] / dt[i - 1]) ** part), True
-    return dt[-1], False
+    size = [max(abs(row["bias"][statistic]), target / 10) for row in rows]  # what is smaller may be noise
+    first = next((i for i, one in enumerate(size) if one > target), len(size))
+    if first == 0:
+        return dt[0], "<"
+    if first == len(size):
+        return dt[-1], ">"
+    part = np.log(target / size[first - 1]) / np.log(size[first] / size[first - 1])
+    return float(dt[first - 1] * (dt[first] / dt[first - 1]) ** part), ""
 
 
 def step_error(rows: list[dict], statistic: str, target: float) -> list[float]:
@@ -176,7 +174,7 @@ def equal_bias(beta: int, curve: list[dict], rounds: int) -> list[dict]:
             costs.append(
                 {
                     "beta": beta, "statistic": statistic, "target": target, "scheme": scheme,
-                    "dt": found[scheme][0], "within": found[scheme][1],
+                    "dt": found[scheme][0], "dt is": found[scheme][1],
                     "quartiles of dt": step_error(by[scheme], statistic, target),
                     "ns a step": float(np.median(spent[scheme])) / len(start) * 1e9,
                     "ns a relaxation time": float(np.median(cost[scheme])), **ratios,
@@ -224,10 +222,11 @@ def cost_table(costs: list[dict]) -> str:
         if row["scheme"] == bias.PAIRS:
             lines.append(f"{row['statistic']} within {100 * row['target']:g}%, beta = {row['beta']}")
         low, high = row["quartiles of dt"]
-        mark, spread = ("" if row["within"] else "*"), f"{low:.2g} to {high:.2g}"
-        numbers = f"{row['dt']:>10.2g}{mark:<2}{spread:<20}{row['ns a relaxation time']:>10.0f}{row['ratio']:>8.1f}"
+        spread = f"{low:.2g} to {high:.2g}"
+        step = f"{row['dt is']}{row['dt']:.2g}"
+        numbers = f"{step:>10}  {spread:<20}{row['ns a relaxation time']:>10.0f}{row['ratio']:>8.1f}"
         lines.append(f"    {row['scheme']:<30}{numbers}  {verdict(row, '>=')}".rstrip())
-    return "\n".join([*lines, "* the measured steps do not bracket the target: a bound"])
+    return "\n".join([*lines, "< or >: the measured steps do not reach the target, dt is a bound and so is the ratio"])
 
 
 def plot(curves: list[dict], file: Path) -> None:

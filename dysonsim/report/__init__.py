@@ -1,6 +1,7 @@
-"""`reproduce`: the SGD side of arXiv:2412.20496 and the scaling study of arXiv:2407.16427, simulated and reported.
+"""`reproduce`: arXiv:2412.20496 and the scaling study of arXiv:2407.16427, simulated and reported.
 
-One file a part: `spectrum`, `surmise`, `scaling`, `teacher`, `relaxation`, `densities`. A part is a function of the
+One file a part: `spectrum`, `surmise`, `scaling`, `teacher`, `relaxation`, `densities` of SGD; `levels`, `motion`,
+`linear_levels` of SGD against Langevin, Dyson Brownian motion and the Coulomb gas. A part is a function of the
 `Ensembles` (which simulate every parameter point once) that returns a `Part`: numbers, captions, tables and rows of
 the summary. `dysonsim.plots` draws the figures from those numbers alone.
 """
