@@ -185,10 +185,11 @@ class Ensembles:
 
     def _levels(self, point: Point[M]) -> Levels[M]:
         size = self.size
+        shown = -(-size.resamples // 4)  # of p-values that are shown, not judged
         if isinstance(point.model, GaussianRBM):
-            shown = -(-size.resamples // 4)  # these p-values are shown, not judged
             return Levels(point, size.level_replicas, "eigenvalues", shown)
-        return Levels(point, size.linear_level_replicas, "singular_values", size.resamples)
+        resamples = size.resamples if point.learning_rate == NETWORK_RATE else shown
+        return Levels(point, size.linear_level_replicas, "singular_values", resamples)
 
     def _network(
         self, name: str, number: int, path: bool, rate: float = NETWORK_RATE
@@ -201,7 +202,7 @@ class Ensembles:
             times, replicas = (0.1, 10.0, 0.1), size.path_replicas
         else:
             times = (size.linear_burn_in, size.linear_duration, size.linear_interval)
-            replicas = size.density_replicas
+            replicas = size.density_replicas if rate == NETWORK_RATE else size.linear_level_replicas
         return self._point(model, text, rate, BATCH_SIZE, replicas, times, number)
 
     def _point(

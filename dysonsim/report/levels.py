@@ -66,8 +66,8 @@ def levels(ensembles: Ensembles) -> Part:
     wells = len(studies[0].result.distributions)
     table = Table(
         f"Levels of description of the Gaussian RBM at |B| = {BATCH_SIZE}. ⟨S⟩ over SGD's and λ/κ − 1: means of the "
-        f"four pairs. D and p: largest Kolmogorov–Smirnov distance from SGD, and smallest p-value × {wells}, of the "
-        "density of the levels and of the spacings of all wells.",
+        f"four pairs. D and p: largest Kolmogorov–Smirnov distance from SGD, and smallest p-value × {wells} (at least "
+        f"{wells}/{studies[0].resamples + 1}), of the density of the levels and of the spacings of all wells.",
         ["α", "level", "⟨S⟩/⟨S⟩ of SGD", "10³ (λ/κ − 1)", "largest D", f"{wells} × smallest p"],
         cells,
     )

@@ -71,7 +71,7 @@ def linear_levels(ensembles: Ensembles) -> Part:
     table = Table(
         f"Levels of description of the linear networks at |B| = {BATCH_SIZE}: mean spacing of the two singular values "
         "and standard deviation of their mean (× 10³), and Kolmogorov–Smirnov distance of the one-point density from "
-        "SGD's with its p-value.",
+        "SGD's with its p-value (at least 1/(draws + 1)).",
         ["network", "α", "level", "10³ ⟨S⟩", "⟨S⟩/⟨S⟩ of SGD", "10³ σ of the mean", "D", "p"],
         cells,
     )
