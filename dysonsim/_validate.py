@@ -112,6 +112,24 @@ def vector(name: str, value: Any, size: int, above: float = -math.inf, at_least:
     return array
 
 
+def levels(name: str, value: Any, n: int) -> np.ndarray | None:
+    """Levels (n,) or (replicas, n), sorted and read-only; None stays None."""
+    if value is None:
+        return None
+    rows = matrix(name, np.atleast_2d(value), (None, n))
+    ascending = np.sort(rows, axis=1)
+    ascending = ascending[0] if np.ndim(value) < 2 else ascending
+    ascending.setflags(write=False)
+    return ascending
+
+
+def for_replicas(initial: np.ndarray, replicas: int) -> np.ndarray:
+    """Levels (n,), the same for all, or (replicas, n), as (replicas, n)."""
+    if initial.ndim == 2 and len(initial) != replicas:
+        raise ValueError(f"replicas = {replicas}: initial has levels for {len(initial)}")
+    return np.broadcast_to(initial, (replicas, initial.shape[-1]))
+
+
 def level_function(name: str, value: Any) -> Any:
     """A function of one level, f(x) or f(x, i): compiled by Numba, or one that can be."""
     import numba  # only those who give functions wait for it

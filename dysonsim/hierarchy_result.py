@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -89,6 +90,9 @@ class Distribution:
     comparisons: dict[str, Comparison]
 
 
+N = TypeVar("N", Quantity, Distribution)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Hierarchy:
     """Result of `hierarchy`.
@@ -124,19 +128,11 @@ class Hierarchy:
 
     def quantity(self, name: str, group: tuple[int, ...]) -> Quantity:
         """The one of this name and group; ValueError if there is none."""
-        for quantity in self.quantities:
-            if (quantity.name, quantity.group) == (name, tuple(group)):
-                return quantity
-        allowed = ", ".join(sorted({f"{q.name!r} of {q.group}" for q in self.quantities}))
-        raise ValueError(f"name = {name!r}, group = {group!r}: must be one of {allowed}")
+        return _named(self.quantities, name, group)
 
     def distribution(self, name: str, group: tuple[int, ...]) -> Distribution:
         """The one of this name ("density", "spacings") and group; ValueError if there is none."""
-        for distribution in self.distributions:
-            if (distribution.name, distribution.group) == (name, tuple(group)):
-                return distribution
-        allowed = ", ".join(sorted({f"{d.name!r} of {d.group}" for d in self.distributions}))
-        raise ValueError(f"name = {name!r}, group = {group!r}: must be one of {allowed}")
+        return _named(self.distributions, name, group)
 
     def settled(self, level: str) -> np.ndarray:
         """Stationary values (replicas, S, n) of `observable` at a level of description."""
@@ -228,6 +224,14 @@ class Hierarchy:
         from .hierarchy_plot import draw
 
         return draw(self, group)
+
+
+def _named(found: Sequence[N], name: str, group: tuple[int, ...]) -> N:
+    for one in found:
+        if (one.name, one.group) == (name, tuple(group)):
+            return one
+    allowed = ", ".join(sorted({f"{one.name!r} of {one.group}" for one in found}))
+    raise ValueError(f"name = {name!r}, group = {group!r}: must be one of {allowed}")
 
 
 def timeless(run: Run) -> bool:

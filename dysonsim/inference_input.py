@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import _validate
-from .samples import MINIMUM_REPLICAS, Levels, _indices, is_run
+from .samples import MINIMUM_REPLICAS, Levels, indices, is_run
 
 
 def trajectories(
@@ -36,7 +36,7 @@ def trajectories(
         raise ValueError(f"times has shape {time.shape}: must be ({x.shape[1]},), one for each record of data")
     count = x.shape[1]
     chosen = _neighbours(group, x.shape[2])
-    kept = _indices("records", records, count)
+    kept = indices("records", records, count)
     x, time = x[:, kept][:, :, list(chosen)], time[kept]
     if time.size < 3:
         raise ValueError(f"records = {records!r} leaves {time.size} of {count} records: must be 3 or more")
@@ -77,7 +77,7 @@ def _only_group(run: Any) -> Any:
 
 
 def _neighbours(group: Any, n: int) -> tuple[int, ...]:
-    chosen = tuple(int(i) for i in _indices("group", group, n))
+    chosen = tuple(int(i) for i in indices("group", group, n))
     if chosen != tuple(range(chosen[0], chosen[0] + len(chosen))) or chosen[0] < 0:
         raise ValueError(f"group = {group!r}: must be neighbouring level indices from 0 to {n - 1}, ascending")
     return chosen

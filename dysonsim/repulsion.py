@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import Any
 
 import numpy as np
 
 from . import _validate
+from .backend import usable_cores
 from .kernels import direct_sum, fast_sum
 
 __all__ = ["SortedSums", "repulsion"]
@@ -70,7 +70,7 @@ def repulsion(levels: Any, *, method: str = "auto", tolerance: float = 1e-12, th
     rows = np.atleast_2d(np.asarray(given, dtype=np.float64))
     method = _validate.choice("method", method, METHODS)
     tolerance = _tolerance(tolerance)
-    threads = _cores() if threads is None else _validate.integer("threads", threads, 1)
+    threads = usable_cores() if threads is None else _validate.integer("threads", threads, 1)
     if not np.isfinite(rows).all():
         at = tuple(int(i) for i in np.argwhere(~np.isfinite(rows))[0])
         raise ValueError(f"levels[{_place(given, at)}] = {rows[at]}: every level must be finite")
@@ -184,7 +184,3 @@ def _tolerance(value: Any) -> float:
 
 def _place(given: np.ndarray, at: tuple[int, ...]) -> str:
     return str(at[-1]) if given.ndim == 1 else f"{at[0]}, {at[1]}"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -68,7 +68,7 @@ def replicated(
     if callable(observable):
         return _checked(name, observable(data))
     values = np.asarray(data.singular_values if observable == "singular_values" else data.eigenvalues)
-    values = values[:, _indices("record", record, values.shape[1])][:, :, _indices("levels", levels, values.shape[2])]
+    values = values[:, indices("record", record, values.shape[1])][:, :, indices("levels", levels, values.shape[2])]
     if observable == "spacings":
         if values.shape[2] < 2:
             raise ValueError(f"levels = {levels!r}: spacings need at least two levels")
@@ -76,7 +76,7 @@ def replicated(
     return _checked(name, values.reshape(values.shape[0], -1))
 
 
-def _indices(name: str, choice: Levels, size: int) -> np.ndarray:
+def indices(name: str, choice: Levels, size: int) -> np.ndarray:
     """The chosen positions as a non-empty array of integers."""
     allowed = f"an integer from {-size} to {size - 1}, a slice or a sequence of such integers"
     if choice is None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from . import _validate
-from .backend import DEVICES, STILL_WELL, Ensemble, Kernel
+from .backend import DEVICES, STILL_WELL, Ensemble, Kernel, usable_cores
 from .processes import Process
 from .rounds import advance_in_rounds
 from .schedule import MAX_STEPS, Schedule, recorded_steps, timed
@@ -118,7 +118,7 @@ def simulate(
         raise ValueError(f"keep_weights = True: {type(process).__name__} has levels only, no weights")
     if progress is not None and not isinstance(progress, bool):
         raise TypeError(f"progress = {progress!r}: must be True, False or None")
-    threads = _usable_cores() if threads is None else _validate.integer("threads", threads, 1)
+    threads = usable_cores() if threads is None else _validate.integer("threads", threads, 1)
     if resume is not None:
         _check_resume(resume, process, replicas, seed, dtype, keep_weights)
     plan = _plan(process, steps, times, record_every, record_steps, resume)
@@ -208,10 +208,6 @@ def _available_memory() -> int:
     except OSError:
         pass
     return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) if hasattr(os, "sysconf") else 2**63
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _version() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -116,6 +117,11 @@ class Driver(Protocol):
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
         """Compile, or load from the cache."""
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def driver(device: str) -> Driver:

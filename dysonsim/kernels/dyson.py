@@ -123,7 +123,7 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
     strain, kept_size = coefficients.strain, n + coefficients.extra
     select, any_lane = lanes.select, lanes.any
     helpers = functions.build(lanes)
-    least, largest = helpers.least, helpers.largest
+    least, largest, sum_of_squares = helpers.least, helpers.largest, helpers.sum_of_squares
     zero, half, one, two = number(0), number(0.5), number(1), number(2)
     shortest, tiny, rest = number(SHORTEST), number(1e-30), number(1e-6)
 
@@ -215,10 +215,6 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
                 sub += 1
         else:
             move(x, reals[DT], 0, scratch, reals, s, replica, key0, key1)
-        squares = full(zero)
-        for i in range(n):
-            v = load(x, i)
-            squares = v * v + squares
-        return squares < reals[LIMIT]
+        return sum_of_squares(x, n) < reals[LIMIT]
 
     return step

@@ -17,6 +17,36 @@ from types import SimpleNamespace
 
 from . import functions
 
+VARIANCE, ROOT = range(2)  # arrays of n numbers in the working space of constant noise
+
+
+def by_variance(lanes, n: int, alike: bool) -> SimpleNamespace:
+    """`kick`, `pair` and `share` of constant noise and G_ij = beta g_i^2, beta the first of the constants.
+
+    `prepare` leaves in work at VARIANCE n + i g_i^2 times the clock, at ROOT n + i the size of the kick; alike: of one
+    level for all.
+    """
+    jit, load, half = lanes.jit, lanes.load, lanes.number(0.5)
+
+    @jit
+    def kick(i, v, z, constants, work):
+        return v + z * load(work, ROOT * n + (0 if alike else i))
+
+    @jit
+    def pair(i, j, a, b, constants, work):
+        if alike:
+            return load(work, VARIANCE * n) * constants[0]
+        return (load(work, VARIANCE * n + i) + load(work, VARIANCE * n + j)) * (constants[0] * half)
+
+    @jit
+    def share(i, j, constants, work):
+        if alike:
+            return half
+        mine = load(work, VARIANCE * n + i)
+        return mine / (mine + load(work, VARIANCE * n + j))
+
+    return SimpleNamespace(kick=kick, pair=pair, share=share)
+
 
 def linear(lanes, n: int, alike: bool) -> SimpleNamespace:
     """K_i = -rate_i (x_i - centre_i), constant noise g_i, G_ij = beta g_i^2: exact flow and clock.
@@ -29,7 +59,7 @@ def linear(lanes, n: int, alike: bool) -> SimpleNamespace:
     exp = functions.build(lanes).exp
     half, one, two, sixth, small = number(0.5), number(1), number(2), number(1 / 6), number(1e-3)
     centre, rate, noise = 1, 1 + n, 1 + 2 * n
-    decay, variance, root = 0, n, 2 * n  # in work: exp(-rate h/2), g^2 times the clock, the size of the kick
+    variance, root, decay = VARIANCE * n, ROOT * n, 2 * n  # in work, the last: exp(-rate h/2)
     different = 1 if alike else n
 
     @jit
@@ -52,29 +82,11 @@ def linear(lanes, n: int, alike: bool) -> SimpleNamespace:
             store(x, i, (load(x, i) - c) * load(work, decay + (0 if alike else i)) + c)
 
     @jit
-    def kick(i, v, z, constants, work):
-        return v + z * load(work, root + (0 if alike else i))
-
-    @jit
-    def pair(i, j, a, b, constants, work):
-        if alike:
-            return load(work, variance) * constants[0]
-        return (load(work, variance + i) + load(work, variance + j)) * (constants[0] * half)
-
-    @jit
-    def share(i, j, constants, work):
-        if alike:
-            return half
-        mine = load(work, variance + i)
-        return mine / (mine + load(work, variance + j))
-
-    @jit
     def strain(x, h, constants, work):
         return full(number(0))  # the flow is exact
 
-    return SimpleNamespace(
-        prepare=prepare, flow=flow, kick=kick, pair=pair, share=share, strain=strain, work=3 * n, extra=0
-    )
+    common = by_variance(lanes, n, alike)
+    return SimpleNamespace(prepare=prepare, flow=flow, strain=strain, work=3 * n, extra=0, **vars(common))
 
 
 def by_function(lanes, n: int, function, potential: bool) -> SimpleNamespace:
@@ -92,7 +104,7 @@ def by_function(lanes, n: int, function, potential: bool) -> SimpleNamespace:
     half, one, two, minus_one = number(0.5), number(1), number(2), number(-1)
     width = number(1e-5 if number.__name__ == "float64" else 1e-2)
     huge = number(1e30)
-    variance, root = 0, n
+    variance, root = VARIANCE * n, ROOT * n
 
     if potential:
 
@@ -124,19 +136,6 @@ def by_function(lanes, n: int, function, potential: bool) -> SimpleNamespace:
             store(x, n + 1, select(first, v, load(x, n + 1)))
 
     @jit
-    def kick(i, v, z, constants, work):
-        return v + z * load(work, root + i)
-
-    @jit
-    def pair(i, j, a, b, constants, work):
-        return (load(work, variance + i) + load(work, variance + j)) * (constants[0] * half)
-
-    @jit
-    def share(i, j, constants, work):
-        mine = load(work, variance + i)
-        return mine / (mine + load(work, variance + j))
-
-    @jit
     def strain(x, h, constants, work):
         most = full(number(0))
         for i in range(n):
@@ -146,17 +145,15 @@ def by_function(lanes, n: int, function, potential: bool) -> SimpleNamespace:
             most = largest(most, bend / load(work, root + i))
         return most
 
-    return SimpleNamespace(
-        prepare=prepare, flow=flow, kick=kick, pair=pair, share=share, strain=strain, work=2 * n, extra=2
-    )
+    common = by_variance(lanes, n, alike=False)
+    return SimpleNamespace(prepare=prepare, flow=flow, strain=strain, work=2 * n, extra=2, **vars(common))
 
 
 def of_model(lanes, n: int, closure, **sizes) -> SimpleNamespace:
     """Coefficients that depend on the levels: `closure(lanes, n, **sizes)` gives `drift`, `noise`, ... of a model.
 
-    constants: one that is not used, then those of the closure. Drift (with the Ito correction -g g') by the midpoint
-    rule, noise along dx/ds = g(x) by the classical Runge-Kutta rule: with the symmetric splitting of a step, weak
-    order 2.
+    constants: those of the closure. Drift (with the Ito correction -g g') by the midpoint rule, noise along
+    dx/ds = g(x) by the classical Runge-Kutta rule: with the symmetric splitting of a step, weak order 2.
     """
     jit, number, load, store, sqrt, part = (
         lanes.jit, lanes.number, lanes.load, lanes.store, lanes.sqrt, lanes.part
@@ -175,34 +172,40 @@ def of_model(lanes, n: int, closure, **sizes) -> SimpleNamespace:
     @jit
     def rates(out, x, constants, work):
         """Drift with the Ito correction."""
-        drift(out, x, constants[1:], part(work, 2 * n, model_work))
+        drift(out, x, constants, part(work, 2 * n, model_work))
         for i in range(n):
             v = load(x, i)
-            correction = noise(i, v, constants[1:]) * noise_slope(i, v, constants[1:])
+            correction = noise(i, v, constants) * noise_slope(i, v, constants)
             store(out, i, load(out, i) - correction)
 
     @jit
-    def flow(x, h, constants, work):
-        middle, out = part(work, 0, n), part(work, n, n)
-        rates(out, x, constants, work)
+    def midpoint(x, h, constants, work):
+        """The rates at x, left in the last n numbers of work, and half a step h on, in the second n."""
+        middle, out, first = part(work, 0, n), part(work, n, n), part(work, length + 1, n)
+        rates(first, x, constants, work)
         for i in range(n):
-            store(middle, i, largest(load(x, i) + load(out, i) * (h * half), full(zero)))
+            store(middle, i, largest(load(x, i) + load(first, i) * (h * half), full(zero)))
         rates(out, middle, constants, work)
+
+    @jit
+    def flow(x, h, constants, work):
+        midpoint(x, h, constants, work)
+        out = part(work, n, n)
         for i in range(n):
             store(x, i, largest(load(x, i) + load(out, i) * h, full(zero)))
 
     @jit
     def kick(i, v, z, constants, work):
         s = z * sqrt(load(work, length) * two)
-        k1 = noise(i, v, constants[1:])
-        k2 = noise(i, v + k1 * s * half, constants[1:])
-        k3 = noise(i, v + k2 * s * half, constants[1:])
-        k4 = noise(i, v + k3 * s, constants[1:])
+        k1 = noise(i, v, constants)
+        k2 = noise(i, v + k1 * s * half, constants)
+        k3 = noise(i, v + k2 * s * half, constants)
+        k4 = noise(i, v + k3 * s, constants)
         return v + s * (k1 + (k2 + k3) * two + k4) * sixth
 
     @jit
     def pair(i, j, a, b, constants, work):
-        return strength(i, j, a, b, constants[1:]) * load(work, length)
+        return strength(i, j, a, b, constants) * load(work, length)
 
     @jit
     def share(i, j, constants, work):
@@ -210,16 +213,12 @@ def of_model(lanes, n: int, closure, **sizes) -> SimpleNamespace:
 
     @jit
     def strain(x, h, constants, work):
-        middle, out = part(work, 0, n), part(work, n, n)
-        rates(out, x, constants, work)
-        for i in range(n):
-            store(middle, i, largest(load(x, i) + load(out, i) * (h * half), full(zero)))
-            store(work, length + 1 + i, load(out, i))
-        rates(out, middle, constants, work)
+        midpoint(x, h, constants, work)
+        out, first = part(work, n, n), part(work, length + 1, n)
         most = full(zero)
         for i in range(n):
-            bend = absolute(load(out, i) - load(work, length + 1 + i)) * h
-            size = noise(i, load(x, i), constants[1:]) * sqrt(load(work, length) * two)
+            bend = absolute(load(out, i) - load(first, i)) * h
+            size = noise(i, load(x, i), constants) * sqrt(load(work, length) * two)
             most = largest(most, bend / largest(size, full(tiny)))
         return most
 

@@ -1,4 +1,4 @@
-"""Elementary functions of lane values in the float type of the run: logarithm, exponential, smaller and larger."""
+"""Elementary functions of lane values in the float type of the run: logarithm, exponential, comparisons, sums."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ RANGE = {"float64": (-708.0, 709.0), "float32": (-87.0, 88.0)}
 
 
 def build(lanes) -> SimpleNamespace:
-    """`log`, `exp`, `least`, `largest`, `absolute` on one target; a few units in the last place."""
+    """`log`, `exp`, `least`, `largest`, `absolute`, `sum_of_squares` on one target; a few units in the last place."""
     jit, number, select, full = lanes.jit, lanes.number, lanes.select, lanes.full
-    split, power_of_two = lanes.split, lanes.power_of_two
+    split, power_of_two, load = lanes.split, lanes.power_of_two, lanes.load
     name = number.__name__
     magic, lowest, highest = number(ROUND[name]), number(RANGE[name][0]), number(RANGE[name][1])
     L0, L1, L2, L3, L4, L5, L6 = (number(c) for c in LOG)
@@ -78,4 +78,15 @@ def build(lanes) -> SimpleNamespace:
     def absolute(v):
         return select(v < zero, full(zero) - v, v)
 
-    return SimpleNamespace(log=log, exp=exp, least=least, largest=largest, absolute=absolute)
+    @jit
+    def sum_of_squares(a, n):
+        """Of the first n lane values of a."""
+        total = full(zero)
+        for i in range(n):
+            v = load(a, i)
+            total = v * v + total
+        return total
+
+    return SimpleNamespace(
+        log=log, exp=exp, least=least, largest=largest, absolute=absolute, sum_of_squares=sum_of_squares
+    )

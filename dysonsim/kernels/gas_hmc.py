@@ -53,6 +53,7 @@ def build(lanes, well: str, walls: str, function=None):
     full, part, select, real = lanes.full, lanes.part, lanes.select, lanes.real
     elementary = functions.build(lanes)
     log, exp, absolute = elementary.log, elementary.exp, elementary.absolute
+    sum_of_squares = elementary.sum_of_squares
     generator = rng.build(lanes)
     normals, words, uniform = generator.normals, generator.words, generator.uniform
     wells, note = gas_wells.build(lanes, well, walls, function), gas_trace.build(lanes).note
@@ -235,11 +236,7 @@ def build(lanes, well: str, walls: str, function=None):
 
     @jit
     def kinetic(p, n):
-        total = full(zero)
-        for i in range(n):
-            v = load(p, i)
-            total = total + v * v
-        return total * half
+        return sum_of_squares(p, n) * half
 
     @jit
     def step(state, scratch, reals, integers, s, replica, key0, key1):

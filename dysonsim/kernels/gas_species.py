@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from . import functions, gas_wells, rng
+from .order import network
 
 u32 = np.uint32
 FACTORS = 8  # ratios of differences whose product is taken before its logarithm
@@ -96,25 +97,12 @@ def build(lanes, well: str, walls: str, value) -> SimpleNamespace:
                     trade(tags, t * n, i, i + 1, accepted)
 
     @jit
-    def order(x, tags, n):
-        """Levels ascending, or descending from an upper wall, with their tags: exchanges as in `order.py`."""
-        top = 1
-        while 2 * top < n:
-            top *= 2
-        p = top if n > 1 else 0
-        while p > 0:
-            q, r, d = top, 0, p
-            while True:
-                for i in range(n - d):
-                    if i & p == r:
-                        low, high = load(x, i), load(x, i + d)
-                        swap = low < high if descending else high < low
-                        trade(x, 0, i, i + d, swap)
-                        for t in range(tags_each):
-                            trade(tags, t * n, i, i + d, swap)
-                if q == p:
-                    break
-                d, q, r = q - p, q // 2, p
-            p //= 2
+    def arrange(x, tags, i, j, n):
+        """Two levels into their order, ascending, or descending from an upper wall, with their tags."""
+        low, high = load(x, i), load(x, j)
+        swap = low < high if descending else high < low
+        trade(x, 0, i, j, swap)
+        for t in range(tags_each):
+            trade(tags, t * n, i, j, swap)
 
-    return SimpleNamespace(hop=hop, exchange=exchange, order=order)
+    return SimpleNamespace(hop=hop, exchange=exchange, order=network(lanes, arrange))

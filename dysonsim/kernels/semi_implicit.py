@@ -30,6 +30,7 @@ def build(lanes, n: int, terms, **sizes):
     normals, cholesky = rng.build(lanes).normals, algebra.build(lanes).cholesky
     helpers = functions.build(lanes)
     absolute, least, largest = helpers.absolute, helpers.least, helpers.largest
+    sum_of_squares = helpers.sum_of_squares
     coefficients = terms(lanes, n, **sizes)
     prepare, flow, kick, pair = coefficients.prepare, coefficients.flow, coefficients.kick, coefficients.pair
     work_size = coefficients.work
@@ -116,11 +117,7 @@ def build(lanes, n: int, terms, **sizes):
         else:
             solve(x, b, r, hessian, constants, work)
         flow(x, reals[DT] * half, constants, work)
-        squares = full(zero)
-        for i in range(n):
-            v = load(x, i)
-            squares = v * v + squares
-        well = squares < reals[LIMIT]
+        well = sum_of_squares(x, n) < reals[LIMIT]
         for i in range(n - 1):
             well = well & (load(x, i) < load(x, i + 1))
         return well

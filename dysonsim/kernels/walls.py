@@ -116,7 +116,8 @@ def build(lanes, n: int, chi: str, two: bool):
     load, store, full, part, sqrt, select = (
         lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt, lanes.select
     )  # fmt: skip
-    absolute = functions.build(lanes).absolute
+    helpers = functions.build(lanes)
+    absolute, sum_of_squares = helpers.absolute, helpers.sum_of_squares
     normals, chi_squared = rng.build(lanes).normals, gamma.build(lanes)
     tools = pairs(lanes, chi)
     order, openings = tools.order, tools.openings
@@ -233,10 +234,6 @@ def build(lanes, n: int, chi: str, two: bool):
                 repel(y, i, j, opening)
         flow(y, reals, work)
         arrange(y)
-        squares = full(zero)
-        for i in range(n):
-            v = load(y, i)
-            squares = v * v + squares
-        return squares < reals[LIMIT]
+        return sum_of_squares(y, n) < reals[LIMIT]
 
     return step

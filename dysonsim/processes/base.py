@@ -87,6 +87,12 @@ class Process(ABC):
         return None
 
 
+    def _set(self, **fields: Any) -> None:
+        """Put checked values into a frozen dataclass."""
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+
 class NetworkProcess(Process):
     """A process whose state is the weights of a network: subclasses have the attributes below."""
 
@@ -146,9 +152,18 @@ class NetworkProcess(Process):
 
         if not isinstance(self.model, Model):
             raise TypeError(f"model = {self.model!r}: must be a dysonsim model, such as GaussianRBM or TeacherStudent")
-        object.__setattr__(self, "learning_rate", _validate.real("learning_rate", self.learning_rate, above=0))
-        object.__setattr__(self, "batch_size", self.model.check_batch_size(self.batch_size))
-        object.__setattr__(self, "init_scale", _validate.real("init_scale", self.init_scale, at_least=0))
+        self._set(
+            learning_rate=_validate.real("learning_rate", self.learning_rate, above=0),
+            batch_size=self.model.check_batch_size(self.batch_size),
+            init_scale=_validate.real("init_scale", self.init_scale, at_least=0),
+        )
+
+
+def network_process(sgd: Any) -> NetworkProcess:
+    """What a level of description is derived from; TypeError if it is no process of a network."""
+    if not isinstance(sgd, NetworkProcess):
+        raise TypeError(f"sgd = {sgd!r}: must be a process of a network such as dysonsim.SGD(model, ...)")
+    return sgd
 
 
 def initial_weights(replicas: int, count: int, seed: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from .. import _validate
 from ..backend import Kernel
 from ..kernels import dyson, walls
 from .base import Process
-from .dyson import STEP, _levels
+from .dyson import STEP
 
 __all__ = ["Confined"]
 
@@ -36,7 +36,7 @@ class Confined(Process):
         n = _validate.integer(
             "n", np.shape(self.initial)[-1] if self.n is None and np.ndim(self.initial) else self.n, 1
         )
-        initial = _levels("initial", self.initial, n)
+        initial = _validate.levels("initial", self.initial, n)
         if initial is not None and (initial.min() < 0 or initial.max() > self.top):
             worst = initial.min() if initial.min() < 0 else initial.max()
             allowed = ">= 0" if self.top == math.inf else f"from 0 to {self.top:g}"
@@ -48,10 +48,6 @@ class Confined(Process):
             noise=_validate.real("noise", self.noise, above=0),
             dt=None if self.dt is None else _validate.real("dt", self.dt, above=0),
         )
-
-    def _set(self, **fields: Any) -> None:
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
 
     @property
     def fastest(self) -> float:
@@ -79,9 +75,7 @@ class Confined(Process):
     def start(self, replicas: int, seed: int) -> np.ndarray:
         """The initial levels in the coordinates of the kernel."""
         levels = np.zeros(self.n) if self.initial is None else self.initial
-        if levels.ndim == 2 and len(levels) != replicas:
-            raise ValueError(f"replicas = {replicas}: initial has levels for {len(levels)}")
-        return np.broadcast_to(self._to_state(levels), (replicas, self.n))
+        return _validate.for_replicas(self._to_state(levels), replicas)
 
     def _to_state(self, levels: np.ndarray) -> np.ndarray:
         raise NotImplementedError

@@ -13,7 +13,7 @@ import numpy as np
 from .. import _validate
 from ..backend import Kernel, Program
 from ..kernels import dyson, dyson_terms, semi_implicit
-from .base import NetworkProcess, Process, initial_weights
+from .base import NetworkProcess, Process, initial_weights, network_process
 from .matrix_motion import hermitian
 
 __all__ = ["Dyson"]
@@ -127,13 +127,8 @@ class Dyson(Process):
         if self.scheme == "fast" and self._why_not_fast():
             raise ValueError(f"scheme = 'fast': cannot be had for {self._why_not_fast()}")
 
-    def _set(self, **fields: Any) -> None:
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
-
     def _check_of_model(self) -> None:
-        if not isinstance(self.sgd, NetworkProcess):
-            raise TypeError(f"sgd = {self.sgd!r}: must be a process of a network such as dysonsim.SGD(model, ...)")
+        sgd = network_process(self.sgd)
         given = {"n": self.n, "rate": self.rate, "drift": self.drift, "potential": self.potential}
         for name, value in given.items():
             if value is not None:
@@ -143,8 +138,8 @@ class Dyson(Process):
                 raise ValueError(f"{name} = {getattr(self, name)!r}: must be left out where sgd is given")
         if self.scheme == "matrix":
             raise ValueError("scheme = 'matrix': no exact transition is known for the drift of a model")
-        n = self.sgd.n
-        self._set(n=n, initial=_levels("initial", self.initial, n))
+        n = sgd.n
+        self._set(n=n, initial=_validate.levels("initial", self.initial, n))
         if self.initial is not None and (self.initial < 0).any():
             raise ValueError(f"initial: eigenvalues of W^T W must be >= 0, the smallest is {self.initial.min():g}")
         self._set(coordinate=self._terms.coordinate)
@@ -172,7 +167,7 @@ class Dyson(Process):
             rate=rate,
             center=_validate.vector("center", self.center, n),
             noise=_validate.vector("noise", self.noise, n, above=0),
-            initial=_levels("initial", self.initial, n),
+            initial=_validate.levels("initial", self.initial, n),
         )
 
     def _check_strict_order(self) -> None:
@@ -302,7 +297,7 @@ class Dyson(Process):
             return np.array([dt, self.rate[0], self.noise[0], self.center[0]])
         head = [dt, self.beta, LIMIT, 0.0 if self.tolerance is None else self.tolerance]
         if self.sgd is not None:
-            return np.concatenate([head, [0.0], self._terms.reals])
+            return np.concatenate([head, self._terms.reals])
         if self.rate is not None:
             return np.concatenate([head, [self.beta], self.center, self.rate, self.noise**2])
         return np.concatenate([head, [self.beta], self.noise**2])
@@ -345,11 +340,7 @@ class Dyson(Process):
         return np.concatenate([levels, np.broadcast_to(kernel.extra, (replicas, len(kernel.extra)))], axis=1)
 
     def _initial_rows(self, replicas: int) -> np.ndarray:
-        if self.initial is None:
-            return np.broadcast_to(np.sort(self.center), (replicas, self.n))
-        if self.initial.ndim == 2 and len(self.initial) != replicas:
-            raise ValueError(f"replicas = {replicas}: initial has levels for {len(self.initial)}")
-        return np.broadcast_to(self.initial, (replicas, self.n))
+        return _validate.for_replicas(np.sort(self.center) if self.initial is None else self.initial, replicas)
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
         return state[:, : self.n]
@@ -364,14 +355,3 @@ class Dyson(Process):
         if self.sgd is not None:
             return self.sgd.why_left(step, state)
         return "its levels are no longer finite numbers"
-
-
-def _levels(name: str, value: Any, n: int) -> np.ndarray | None:
-    """Levels (n,) or (replicas, n), sorted and read-only."""
-    if value is None:
-        return None
-    rows = _validate.matrix(name, np.atleast_2d(value), (None, n))
-    levels = np.sort(rows, axis=1)
-    levels = levels[0] if np.ndim(value) < 2 else levels
-    levels.setflags(write=False)
-    return levels

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from .. import _validate
 from ..backend import Kernel
 from ..kernels import gas_hmc, gas_metropolis, gas_trace, tridiagonal
-from .base import NetworkProcess, Process, initial_weights
+from .base import NetworkProcess, Process, initial_weights, network_process
 from .gas_diagnostics import GasDiagnostics, MixingError, diagnose_chains, independent_draws
 from .gas_mode import Coordinates, Mode, find_mode
 from .gas_pilot import Tuning, run_pilot
@@ -63,8 +63,6 @@ class CoulombGas(Process):
     TypeError, ValueError
         For a parameter that is not allowed, a potential that does not confine or is no number; the message says which.
     """
-
-    marks_after_step: ClassVar[bool] = True
 
     sgd: NetworkProcess | None = None
     beta: float = 1.0
@@ -129,13 +127,8 @@ class CoulombGas(Process):
         if self.method == "exact" and self._why_not_exact():
             raise ValueError(f"method = 'exact': no independent draws are known for {self._why_not_exact()}")
 
-    def _set(self, **fields: Any) -> None:
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
-
     def _take_from_model(self) -> None:
-        if not isinstance(self.sgd, NetworkProcess):
-            raise TypeError(f"sgd = {self.sgd!r}: must be a process of a network such as dysonsim.SGD(model, ...)")
+        sgd = network_process(self.sgd)
         names = ("centers", "widths", "potential", "n", "walls")
         for name in names:
             if getattr(self, name) is not None:
@@ -144,13 +137,13 @@ class CoulombGas(Process):
                 )
         if self.beta != 1:
             raise ValueError(f"beta = {self.beta:g}: must be left out where sgd is given; real weights have beta = 1")
-        widths = self.sgd.model.stationary_widths(self.sgd.learning_rate, self.sgd.batch_size)
+        widths = sgd.model.stationary_widths(sgd.learning_rate, sgd.batch_size)
         if (widths <= 0).any():
             level = int(np.argmin(widths))
             raise ValueError(
-                f"sgd: level {level} of {self.sgd.model} does not fluctuate, so there is no gas of all levels"
+                f"sgd: level {level} of {sgd.model} does not fluctuate, so there is no gas of all levels"
             )
-        self._set(centers=self.sgd.model.fixed_point(), widths=widths)
+        self._set(centers=sgd.model.fixed_point(), widths=widths)
 
     def __repr__(self) -> str:
         how = "" if self.method == "auto" else f", method={self.method!r}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import os
 import platform
+
+from dysonsim.backend import usable_cores
 
 
 def versions() -> dict[str, str]:
@@ -26,8 +27,7 @@ def versions() -> dict[str, str]:
 
 def machine() -> dict[str, str | int]:
     """Processor, cores that this process may use, operating system."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return {"processor": _processor(), "cores": cores, "system": f"{platform.system()} {platform.machine()}"}
+    return {"processor": _processor(), "cores": usable_cores(), "system": f"{platform.system()} {platform.machine()}"}
 
 
 def now() -> str:
