@@ -12,7 +12,6 @@ Ten levels, linear drift, float64. Two tables:
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import numpy as np
 
 from benchmarks import motion_bias as bias
 from benchmarks import motion_kernels, motion_peers
-from benchmarks.report import BUSY, RESULTS, machine
+from benchmarks.report import RESULTS, announce, quartiles, store
 
 THREADS, REPLICAS = 2, 100_000
 LIBRARY = "dysonsim, pair step"
@@ -45,10 +44,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     out = options.out or RESULTS / ("motion-quick.json" if options.quick else "motion.json")
     rounds, count, few = (3, 2, 4_000) if options.quick else (9, 10, REPLICAS)
-    about = machine() | {"also": motion_peers.versions()}
-    print("\n".join(f"{name}: {value}" for name, value in about.items()), "\n")
-    if about["load before"] > BUSY:
-        print(f"BUSY machine (load {about['load before']:.1f}): the numbers below are noise.\n")
+    about = announce() | {"also": motion_peers.versions()}
+    print(f"also: {about['also']}\n")
     steps = step_cost(20_000 if options.quick else REPLICAS, rounds, count)
     print(step_table(steps["rows"]), "\n\n" + parts_table(steps["parts"], steps["alone"]), flush=True)
     curves, costs = [], []
@@ -57,9 +54,8 @@ def main(arguments: list[str] | None = None) -> None:
         curves += curve
         costs += equal_bias(beta, curve, rounds)
     print("\n" + curve_table(curves) + "\n\n" + cost_table(costs))
-    out.parent.mkdir(parents=True, exist_ok=True)
     report = {"machine": about, "replicas": few, "step": steps, "bias": curves, "cost at equal bias": costs}
-    out.write_text(json.dumps(report, indent=1) + "\n")
+    store(report, out)
     plot(curves, out.with_suffix(".png"))
     print(f"\nwritten: {out}, {out.with_suffix('.png')}")
 
@@ -106,11 +102,6 @@ def taking_turns(everyone: dict, rounds: int, counts: dict[str, int], clock=time
             contestant.advance(counts[name])
             times[name][r] = (clock() - began) / counts[name]
     return times
-
-
-def quartiles(ratios: np.ndarray) -> dict:
-    low, ratio, high = np.quantile(ratios, [0.25, 0.5, 0.75])
-    return {"ratio": float(ratio), "quartiles": [float(low), float(high)]}
 
 
 def bias_curves(beta: int, replicas: int, steps: dict[str, tuple]) -> list[dict]:

@@ -33,10 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     out = options.out or RESULTS / ("speed-quick.json" if options.quick else "speed.json")
     rounds, seconds = (3, 0.15) if options.quick else (7, 0.6)
 
-    about = machine()
-    print("\n".join(f"{name}: {value}" for name, value in about.items()), "\n")
-    if about["load before"] > BUSY:
-        print(f"BUSY machine (load {about['load before']:.1f}): the numbers below are noise.\n")
+    about = announce()
     if peers.torch is None:
         print("PyTorch is not installed: SKIPPED its peers, and with them the bars.\n")
     rows = [row for case in cases.CASES for dtype in cases.DTYPES for row in compare(case, dtype, rounds, seconds)]
@@ -44,11 +41,31 @@ def main(arguments: list[str] | None = None) -> None:
     start = start_up(3 if options.quick else 7)
     print("\n" + "\n".join(f"{what}: {value}" for what, value in start.items()))
 
-    out.parent.mkdir(parents=True, exist_ok=True)
     report = {"machine": about, "rounds": rounds, "seconds a round": seconds, "speed": rows, "start": start}
-    out.write_text(json.dumps(report, indent=1) + "\n")
+    store(report, out)
     plot(rows, out.with_suffix(".png"))
     print(f"\nwritten: {out}, {out.with_suffix('.png')}")
+
+
+def announce() -> dict[str, object]:
+    """Print where the numbers are taken, and whether they can be trusted; returns what was printed."""
+    about = machine()
+    print("\n".join(f"{name}: {value}" for name, value in about.items()), "\n")
+    if about["load before"] > BUSY:
+        print(f"BUSY machine (load {about['load before']:.1f}): the numbers below are noise.\n")
+    return about
+
+
+def store(report: dict[str, object], out: Path) -> None:
+    """Write a report as JSON, into a folder that need not be there yet."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def quartiles(ratios: np.ndarray) -> dict[str, object]:
+    """Median over the rounds, and quartiles."""
+    low, ratio, high = np.quantile(ratios, [0.25, 0.5, 0.75])
+    return {"ratio": float(ratio), "quartiles": [float(low), float(high)]}
 
 
 def machine() -> dict[str, object]:
@@ -84,13 +101,14 @@ def compare(case: str, dtype: str, rounds: int, seconds: float) -> list[dict]:
     barred = min(batched, key=lambda name: np.median(times[name]), default=None)
     rows = []
     for name, microseconds in times.items():
-        low, ratio, high = np.quantile(microseconds / times[cases.LIBRARY], [0.25, 0.5, 0.75])
+        found = quartiles(microseconds / times[cases.LIBRARY])
         bar = cases.BARS.get((case, dtype)) if name == barred else None
         rows.append(
             {
                 "case": case, "dtype": dtype, "by": name, "us per update": float(np.median(microseconds)),
-                "ratio": float(ratio), "quartiles": [float(low), float(high)], "bar": bar,
-                "reached": None if bar is None else bool(ratio >= bar), "us of each round": microseconds.tolist(),
+                **found, "bar": bar,
+                "reached": None if bar is None else bool(found["ratio"] >= bar),
+                "us of each round": microseconds.tolist(),
             }
         )  # fmt: skip
     return rows

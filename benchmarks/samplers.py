@@ -12,7 +12,6 @@ within a round.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
 import dysonsim as ds
-from benchmarks.report import BUSY, RESULTS, machine
+from benchmarks.report import RESULTS, announce, quartiles, store
 from dysonsim.diagnostics import autocorrelation_time
 
 THREADS, LEVELS, BETA = 2, 10, 2.0
@@ -273,13 +272,14 @@ def compare(case: str, everyone: dict[str, Contestant], rounds: int) -> list[dic
             times[name][r] = contestant.microseconds()
     rows = []
     for name, microseconds in times.items():
-        low, ratio, high = np.quantile(microseconds / times[LIBRARY], [0.25, 0.5, 0.75])
+        found = quartiles(microseconds / times[LIBRARY])
         against, bar = BARS[case]
         rows.append(
             {
-                "case": case, "by": name, "us per draw": float(np.median(microseconds)), "ratio": float(ratio),
-                "quartiles": [float(low), float(high)], "bar": bar if name == against else None,
-                "reached": bool(ratio >= bar) if name == against else None, "us of each round": microseconds.tolist(),
+                "case": case, "by": name, "us per draw": float(np.median(microseconds)), **found,
+                "bar": bar if name == against else None,
+                "reached": bool(found["ratio"] >= bar) if name == against else None,
+                "us of each round": microseconds.tolist(),
             }
         )  # fmt: skip
     return rows
@@ -303,16 +303,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="JSON file to write (results/samplers.json)")
     options = parser.parse_args(arguments)
     out = options.out or RESULTS / ("samplers-quick.json" if options.quick else "samplers.json")
-    about = machine()
-    if about["load before"] > BUSY:
-        print(
-            f"BUSY machine (load {about['load before']:.1f}): times are too long, ratios hold within their quartiles.\n"
-        )
+    about = announce()
     rounds = 3 if options.quick else 9
     rows = [row for case, everyone in cases(options.quick).items() for row in compare(case, everyone, rounds)]
     print(table(rows))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"machine": about, "rounds": rounds, "samplers": rows}, indent=1) + "\n")
+    store({"machine": about, "rounds": rounds, "samplers": rows}, out)
     print(f"\nwritten: {out}")
 
 

@@ -7,8 +7,6 @@ quartiles are shown. Peers that are not installed are skipped in sight of the re
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from scipy.special import betaincinv
 
+from benchmarks.report import RESULTS, announce, quartiles, store
 from dysonsim.large import open_large
 from dysonsim.repulsion import SortedSums, repulsion
 
 THREADS = 2
-RESULTS = Path(__file__).parent / "results"
 LIBRARY = "dysonsim"
 BARS = {"NumPy": 50.0, "JAX": 100.0, "PyTorch": 100.0}
 NS_PER_PAIR, FAST_MS, FAST_ERROR, EXPONENT, STEP_MS = 0.06, 30.0, 1e-11, 1.1, 100.0
@@ -33,16 +31,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="JSON file to write (results/sums.json)")
     options = parser.parse_args(arguments)
     rounds = 3 if options.quick else 9
-    report: dict[str, object] = {"load before": os.getloadavg()[0], "threads": THREADS, "rounds": rounds}
-    if os.getloadavg()[0] > 0.5:
-        print(f"BUSY machine (load {os.getloadavg()[0]:.1f}): absolute times are too long.\n")
+    report: dict[str, object] = {"machine": announce(), "rounds": rounds}
     report["direct"] = show(direct_sum(10_000, rounds))
     report["fast"] = show(fast_sum([10**3, 10**4, 10**5, 10**6] + ([] if options.quick else [4 * 10**6]), rounds))
     report["crossover"] = show(crossover(rounds))
     report["step"] = show(dyson_step(10**5 if options.quick else 10**6, rounds))
     out = options.out or RESULTS / ("sums-quick.json" if options.quick else "sums.json")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(report, indent=1) + "\n")
+    store(report, out)
     print(f"written: {out}")
 
 
@@ -139,14 +134,14 @@ def direct_sum(n: int, rounds: int) -> list[dict]:
     times = in_turns(everyone, rounds)
     rows = []
     for name, (seconds, _) in times.items():
-        low, ratio, high = np.quantile(seconds / times[LIBRARY][0], [0.25, 0.5, 0.75])
+        found = quartiles(seconds / times[LIBRARY][0])
         pair = float(np.median(seconds)) / n**2 * 1e9
         bar = BARS.get(name)
-        reached = bool(pair <= NS_PER_PAIR) if name == LIBRARY else None if bar is None else bool(ratio >= bar)
+        reached = bool(pair <= NS_PER_PAIR) if name == LIBRARY else None if bar is None else bool(found["ratio"] >= bar)
         rows.append({
             "direct sum": name, "levels": n, "ns per ordered pair": pair, "shortest": float(seconds.min()) / n**2 * 1e9,
             "processor": alone if name == LIBRARY else None,
-            "ratio": float(ratio), "quartiles": [float(low), float(high)],
+            **found,
             "bar": f"<= {NS_PER_PAIR} ns" if name == LIBRARY else bar and f">= {bar:g}", "reached": reached,
         })  # fmt: skip
     return rows
@@ -204,10 +199,9 @@ def crossover(rounds: int) -> list[dict]:
                     sums(x)
 
             times = in_turns({m: (lambda s=s: run(s)) for m, s in both.items()}, 3 * rounds)
-            low, ratio, high = np.quantile((times["direct"] / times["fast"])[0], [0.25, 0.5, 0.75])
             rows.append({
-                "crossover": f"direct/fast, {threads} threads", "levels": n, "ratio": float(ratio),
-                "quartiles": [float(low), float(high)],
+                "crossover": f"direct/fast, {threads} threads", "levels": n,
+                **quartiles((times["direct"] / times["fast"])[0]),
             })  # fmt: skip
     return rows
 
