@@ -188,11 +188,15 @@ def test_progress_bar_can_be_forced_and_silenced(capfd):
 def test_ctrl_c_ends_a_run_at_once_and_leaves_no_threads():
     ds.simulate(RBM, replicas=200, steps=2)  # compiled before the clock starts
     threads = threading.active_count()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C
     timer = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
     timer.start()
     began = time.perf_counter()
-    with pytest.raises(KeyboardInterrupt):
-        ds.simulate(RBM, replicas=200, steps=10**8)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            ds.simulate(RBM, replicas=200, steps=10**8)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert time.perf_counter() - began < 10
     timer.join()
     assert threading.active_count() == threads
