@@ -15,6 +15,7 @@ __all__ = ["SortedSums", "repulsion"]
 
 METHODS = ("auto", "direct", "fast")
 CROSSOVER = 700  # levels from which the fast sum is the faster one
+PIECE = 2**15  # levels of which a thread scales so many at a time, in its cache
 ALONE = 2000  # levels up to which a direct sum takes no longer than handing it to threads
 LOOSEST, TIGHTEST = 1e-4, 1e-12
 TASK_LEAVES = 6  # binary digits: a task is 2^6 leaves, 3000 levels
@@ -129,8 +130,17 @@ class SortedSums:
         # Scaled by a power of two, which is exact, to a range between 1 and 2.
         exponent = math.frexp(0.5 * x[-1] - 0.5 * x[0])[1]
         inner = self.padded[: self.n]
-        np.ldexp(x, -exponent, out=inner)
-        close = bool((inner[1:] - inner[:-1]).min() < direct_sum.CLOSEST)
+        closest = []
+
+        def scale(begin: int, end: int) -> None:
+            _times_power_of_two(x[begin:end], -exponent, out=inner[begin:end])
+            if end - begin > 1:
+                closest.append((inner[begin + 1 : end] - inner[begin : end - 1]).min())
+            if begin > 0:  # the neighbour may not be scaled yet
+                closest.append(math.ldexp(x[begin], -exponent) - math.ldexp(x[begin - 1], -exponent))
+
+        self.lanes.in_parallel(scale, self.n, self.threads if self.n > PIECE else 1, pieces=1 + self.n // PIECE)
+        close = bool(min(closest) < direct_sum.CLOSEST)
         if self.fast:
             self._fast(close)
         else:
@@ -141,7 +151,7 @@ class SortedSums:
 
             self.lanes.in_parallel(task, chunks, self.threads if self.n > ALONE else 1)
         out = self.out[: self.n]
-        return np.ldexp(out, -exponent, out=out)
+        return _times_power_of_two(out, -exponent, out=out)
 
     def _fast(self, close: bool) -> None:
         first, counts = self.first, np.diff(self.first)
@@ -167,6 +177,13 @@ class SortedSums:
         for g in range(cut + 1, self.heights):
             self.up(self.padded, self.n, first, self.table, *boxes, g, 0, int(counts[g]), scratch)
         self.lanes.in_parallel(fall, int(counts[cut]), self.threads)
+
+
+def _times_power_of_two(x: np.ndarray, exponent: int, out: np.ndarray) -> np.ndarray:
+    """x 2^exponent, exactly: a product where the factor is a normal number, eight times as fast as `ldexp`."""
+    if abs(exponent) < 1022:
+        return np.multiply(x, math.ldexp(1.0, exponent), out=out)
+    return np.ldexp(x, exponent, out=out)
 
 
 def expansion(tolerance: float) -> tuple[int, float]:

@@ -6,6 +6,7 @@ and threads that share one system.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -115,11 +116,27 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 def in_parallel(task: Callable[[int, int], None], count: int, threads: int, pieces: int = 4) -> None:
     """Do ``task(first, last)`` for ranges that make up 0 ... count, on `threads` threads, `pieces` ranges a thread.
 
-    What a task writes must not depend on the ranges; then the result is the same on any number of threads.
+    What a task writes must not depend on the ranges; then the result is the same on any number of threads. The calling
+    thread does its share: if it waited instead, a scheduler would often wake two helpers on the core that it left.
     """
     if threads == 1 or count <= 1:
         task(0, count)
         return
     edges = np.unique(np.linspace(0, count, min(count, threads * pieces) + 1).astype(int)).tolist()
-    for _ in _pool(threads).map(task, edges[:-1], edges[1:]):
-        pass
+    waiting = deque(zip(edges[:-1], edges[1:], strict=True))
+
+    def work() -> None:
+        while True:
+            try:
+                first, last = waiting.popleft()
+            except IndexError:
+                return
+            task(first, last)
+
+    helpers = [_pool(threads - 1).submit(work) for _ in range(threads - 1)]
+    try:
+        work()
+    finally:
+        waiting.clear()
+        for helper in helpers:
+            helper.result()

@@ -19,28 +19,35 @@ FAR = 2.0**60  # where padding lies, and the distance that stands for a level's 
 
 
 def build_chunks(lanes) -> SimpleNamespace:
-    """`others(x, j, t, close)`: the sum of 1/(t - x[j + q]) over q < 16; `own`: the same without infinite terms."""
+    """`others(x, first, last, t, u, close)`: the sums of 1/(t - x_j) and 1/(u - x_j) over chunks `first` to `last` - 1.
+
+    `own(x, j, t, close)`: the sum of 1/(t - x[j + q]) over q < 16, without infinite terms.
+    """
     jit, at, select, full = lanes.jit, lanes.at, lanes.select, lanes.full
 
     @jit
-    def others(x, j, t, close):
+    def others(x, first, last, t, u, close):
+        f, g = full(0.0), full(0.0)
         if close:
-            total = full(0.0)
-            for q in range(CHUNK):
-                total = total + 1.0 / (t - at(x, j + q))
-            return total
-        # Two chains, so that one runs while the other waits.
-        a, b = t - at(x, j), t - at(x, j + 1)
-        n, d = a + b, a * b
-        a, b = t - at(x, j + 8), t - at(x, j + 9)
-        m, e = a + b, a * b
-        for q in range(2, 8):
-            a, b = t - at(x, j + q), t - at(x, j + 8 + q)
-            n = n * a + d
-            m = m * b + e
-            d = d * a
-            e = e * b
-        return (n * e + m * d) / (d * e)
+            for j in range(CHUNK * first, CHUNK * last):
+                f = f + 1.0 / (t - at(x, j))
+                g = g + 1.0 / (u - at(x, j))
+            return f, g
+        # Two targets at a time: one chain runs while the other waits, and they share the loads.
+        for j in range(CHUNK * first, CHUNK * last, CHUNK):
+            a, b = t - at(x, j), t - at(x, j + 1)
+            n, d = a + b, a * b
+            a, b = u - at(x, j), u - at(x, j + 1)
+            m, e = a + b, a * b
+            for q in range(2, CHUNK):
+                a, b = t - at(x, j + q), u - at(x, j + q)
+                n = n * a + d
+                m = m * b + e
+                d = d * a
+                e = e * b
+            f = f + n / d
+            g = g + m / e
+        return f, g
 
     @jit
     def distance(t, s):
@@ -78,14 +85,9 @@ def build(lanes):
     def direct(x, sources, first, last, close, out):
         for c in range(first, last):
             t, u = load(x, 2 * c), load(x, 2 * c + 1)
-            f, g = own(x, CHUNK * c, t, close), own(x, CHUNK * c, u, close)
-            for s in range(0, c):
-                f = f + others(x, CHUNK * s, t, close)
-                g = g + others(x, CHUNK * s, u, close)
-            for s in range(c + 1, sources // CHUNK):
-                f = f + others(x, CHUNK * s, t, close)
-                g = g + others(x, CHUNK * s, u, close)
-            store(out, 2 * c, f)
-            store(out, 2 * c + 1, g)
+            f, g = others(x, 0, c, t, u, close)
+            a, b = others(x, c + 1, sources // CHUNK, t, u, close)
+            store(out, 2 * c, f + a + own(x, CHUNK * c, t, close))
+            store(out, 2 * c + 1, g + b + own(x, CHUNK * c, u, close))
 
     return direct

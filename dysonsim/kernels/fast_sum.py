@@ -221,10 +221,13 @@ def build_down(lanes, points):
             g = evaluate(scratch, 2 * points, (u - c) * inverse) + own(x, direct_sum.CHUNK * chunk, u, close)
             for i in range(found):
                 source = number_at(near, i)
-                for s in range(CHUNKS * source, CHUNKS * source + CHUNKS):
-                    if s != chunk:
-                        f = f + others(x, direct_sum.CHUNK * s, t, close)
-                        g = g + others(x, direct_sum.CHUNK * s, u, close)
+                first, last = CHUNKS * source, CHUNKS * source + CHUNKS
+                if source == k:
+                    a, b = others(x, first, chunk, t, u, close)
+                    f, g = f + a, g + b
+                    first = chunk + 1
+                a, b = others(x, first, last, t, u, close)
+                f, g = f + a, g + b
             store(out, 2 * chunk, f)
             store(out, 2 * chunk + 1, g)
 
