@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -123,7 +124,7 @@ def in_parallel(task: Callable[[int, int], None], count: int, threads: int, piec
         task(0, count)
         return
     edges = np.unique(np.linspace(0, count, min(count, threads * pieces) + 1).astype(int)).tolist()
-    waiting = deque(zip(edges[:-1], edges[1:], strict=True))
+    waiting = deque(pairwise(edges))
 
     def work() -> None:
         while True:
