@@ -25,6 +25,7 @@ from . import algebra, rng
 # Constants in `reals`, before the teacher (p n), ZtZ (p p) and Zt (p q); and in `integers`.
 RATE, INVERSE_BATCH, GRADIENT_NOISE, LABEL_NOISE, LIMIT, TEACHER = range(6)
 BATCH, PERIOD = range(2)  # PERIOD: batches of a fixed data set, 0 for fresh samples at every step
+SMALL = 600  # numbers of a network up to which two vectors a lane value are as fast or faster: measured, n <= 8
 CHUNK = 4  # samples drawn together: 4 n normals are whole blocks of the generator
 
 
@@ -32,6 +33,11 @@ def scratch(inputs: int, width: int, outputs: int) -> int:
     """Numbers of working space that one network needs."""
     n, p, q = inputs, width, outputs
     return 2 * n * n + q * n + 2 * p * n + 4 * drawn_blocks(n, q) + CHUNK * q + 4 * noise_blocks(n, p)
+
+
+def vectors(inputs: int, width: int, outputs: int) -> int:
+    """Vectors in a lane value (`backend.Kernel`): two where all numbers of a network are few."""
+    return 2 if width * inputs + scratch(inputs, width, outputs) <= SMALL else 1
 
 
 def drawn_blocks(n: int, q: int) -> int:
