@@ -38,7 +38,7 @@ class CpuDriver:
     name = "cpu"
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
-        width = 1 if kernel.whole else WIDTH[dtype] * kernel.vectors
+        width = 1 if kernel.whole else int(WIDTH[dtype] * kernel.vectors)
         run = compiled(kernel.build, tuple(sorted(kernel.sizes.items())), dtype, width)
         # Compile or load now: a call that does no step.
         HostEnsemble.open(run, kernel, dtype, width, np.zeros((1, kernel.state)), 0, 0).advance(0, 0)
@@ -49,7 +49,7 @@ class CpuDriver:
         if kernel.whole:
             return Program(open_ensemble, width, unit=1, while_running=one_blas_thread)
         block = width * kernel.state * np.dtype(dtype).itemsize
-        fewest = max(1, 8 // kernel.vectors)
+        fewest = max(1, int(8 / kernel.vectors))
         return Program(open_ensemble, width, unit=min(MOST_BLOCKS, max(fewest, CACHED // block)))
 
 

@@ -72,9 +72,10 @@ class Kernel:
         Start values of the rest of the state (persistent chains, say).
     scratch : int
         How many further numbers a step needs to work with, per network.
-    vectors : int
+    vectors : float
         On a CPU, how many times the usual number of networks share a lane value: a power of two. More than one pays for
-        kernels that wait for each number to make the next, as long as their numbers stay in the cache.
+        kernels that wait for each number to make the next, as long as their numbers stay in the cache; 1/2 for
+        matrices that do not.
     whole : bool
         A step advances one network in plain arrays, with BLAS, instead of a block of lanes: on a CPU, for large ones.
     """
@@ -86,7 +87,7 @@ class Kernel:
     weights: int
     extra: np.ndarray = field(default_factory=lambda: np.empty(0))
     scratch: int = 1
-    vectors: int = 1
+    vectors: float = 1
     whole: bool = False
 
     @property

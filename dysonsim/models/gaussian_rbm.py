@@ -17,6 +17,7 @@ from .base import Model
 from .closures import DysonTerms, check_closure
 from .rbm_closure import rbm_terms
 
+TALL = 24  # visible units from which matrices do not stay in the cache: fewer networks at a time, larger tiles
 LARGE = 64  # units from which step by step, one network at a time, with BLAS is faster than at once and side by side
 
 
@@ -130,12 +131,13 @@ class GaussianRBM(Model):
         constants = [learning_rate * self.sigma**2, self.sigma, 1 / self.mu, 1 / batch_size, n]
         return Kernel(
             build=rbm.build,
-            sizes={"n_visible": n, "n_hidden": p, "sampling": sampling},
+            sizes={"n_visible": n, "n_hidden": p, "sampling": sampling, "tall": n >= TALL},
             reals=np.concatenate([constants, np.linalg.inv(self.target).ravel()]),
             integers=np.array([batch_size, 1 if fresh else int(self.gibbs_steps)]),
             weights=p * n,
             extra=np.broadcast_to(1.0, batch_size * n),
             scratch=rbm.scratch(n, p),
+            vectors=1 if n < TALL else 0.5,
         )
 
     def large_kernel(self, learning_rate: float, batch_size: int) -> Kernel | None:
@@ -146,7 +148,7 @@ class GaussianRBM(Model):
             return None
         sizes = {"n_visible": n, "n_hidden": p}
         scratch = rbm_large.scratch(n, p, batch_size)
-        return dataclasses.replace(kernel, build=rbm_large.build, sizes=sizes, scratch=scratch, whole=True)
+        return dataclasses.replace(kernel, build=rbm_large.build, sizes=sizes, scratch=scratch, vectors=1, whole=True)
 
     def langevin_kernel(self, learning_rate: float, batch_size: int, correlated: bool | None = None) -> Kernel:
         """The update with a Gaussian C, `dysonsim.kernels.rbm_langevin`; C starts as the chains' does, phi = 1."""
@@ -158,12 +160,13 @@ class GaussianRBM(Model):
         constants = [learning_rate * self.sigma**2, self.sigma, 1 / self.mu, 1 / math.sqrt(batch_size), n]
         return Kernel(
             build=rbm_langevin.build,
-            sizes={"n_visible": n, "n_hidden": p, "correlated": correlated},
+            sizes={"n_visible": n, "n_hidden": p, "correlated": correlated, "tall": n >= TALL},
             reals=np.concatenate([constants, np.linalg.inv(self.target).ravel()]),
             integers=np.array([0 if fresh else int(self.gibbs_steps)]),
             weights=p * n,
             extra=np.broadcast_to(1.0, n * n if correlated else 0),
             scratch=rbm_langevin.scratch(n, p, correlated),
+            vectors=1 if n < TALL else 0.5,
         )
 
     def gaussian_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
