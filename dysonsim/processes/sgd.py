@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..backend import Kernel, Program, driver
+from ..backend import Kernel
 from ..models import Model
 from .base import NetworkProcess
 
@@ -44,7 +44,7 @@ class SGD(NetworkProcess):
         """What the kernel layer runs."""
         return self.model.kernel(self.learning_rate, self.batch_size)
 
-    def prepare(self, device: str, dtype: str, threads: int) -> Program:
+    def kernel_on(self, device: str) -> Kernel:
         """Many networks side by side; on the CPU large ones one at a time, with BLAS."""
         large = self.model.large_kernel(self.learning_rate, self.batch_size) if device == "cpu" else None
-        return driver(device).prepare(large or self.kernel(), dtype)
+        return large or self.kernel()
