@@ -32,9 +32,9 @@ DTYPES = ("float64", "float32")
 WARM_UP = 1000  # steps before those that are counted and timed: past the start, and the warm-up of the chains
 SINGLE = "single "  # of a float32 lane value in a float64 run
 PROCESSES: dict[str, Callable[[], Process]] = {
-    "RBM 10×10, |B| = 16, k = 3": lambda: cases.CASES[cases.RBM],
-    "teacher–student 2×2, |B| = 16": lambda: cases.CASES[cases.TEACHER],
-    "hidden layer 2×2, |B| = 16": lambda: cases.CASES[cases.HIDDEN],
+    "RBM 10×10, |B| = 16, k = 3": cases.rbm,
+    "teacher–student 2×2, |B| = 16": lambda: cases.TEACHER_SGD,
+    "hidden layer 2×2, |B| = 16": lambda: cases.HIDDEN_SGD,
     "Dyson step, 10 levels, β = 1": lambda: ds.Dyson(n=10, beta=1.0, scheme="pairs", dt=0.1),
     "Dyson step, 10 levels, β = 2": lambda: ds.Dyson(n=10, beta=2.0, scheme="pairs", dt=0.1),
     "HMC iteration, 10 levels, β = 2": lambda: ds.CoulombGas.hermite(10, 2.0, method="hmc"),

@@ -104,12 +104,9 @@ def test_kernels_compute_what_is_counted(name, normals):
 
 
 def test_work_of_an_rbm_grows_linearly_with_the_batch():
-    from dataclasses import replace
-
-    sgd = cases.CASES[cases.RBM]
     counts = []
     for batch in (16, 32, 48):
-        kernel = replace(sgd, batch_size=batch).kernel()
+        kernel = cases.rbm(batch=batch).kernel()
         start = np.full((WIDTH, kernel.state), 0.1)
         counts.append(counting.count(kernel, "float64", start, 0)[0])
     for what in ("multiply-add", "addition", "normal", "load", "store"):
