@@ -131,12 +131,14 @@ def timed(ensemble: peers.Peer, steps: int) -> float:
 
 
 def steps_for(ensemble: peers.Peer, seconds: float) -> int:
-    """Steps that take about so long, what a call costs besides included; warms up on the way."""
+    """Steps that take about so long, without what a call costs besides; warms up on the way."""
     timed(ensemble, 1)
     steps = 1
-    while (taken := timed(ensemble, steps)) < seconds / 2:
-        steps = max(steps + 1, round(steps * min(8.0, seconds / taken)))
-    return max(1, round(steps * seconds / taken)) if taken > 1.5 * seconds else steps
+    while True:
+        few, many = timed(ensemble, steps), timed(ensemble, 4 * steps)
+        if many > 2 * seconds or (many > seconds / 2 and many > 2 * few):
+            return max(1, round(seconds * 3 * steps / max(many - few, many / 4)))
+        steps *= 4
 
 
 HEAD = f"{'':40}{'us/update':>10}{'ratio':>8}  {'quartiles':<16}bar"
@@ -183,7 +185,7 @@ def plot_times(rows: list[dict], axes) -> None:
     axes.margins(x=0.12)
     axes.set_ylim(at, -1)
     axes.grid(axis="x", alpha=0.4)
-    axes.set_xlabel("microseconds per update of one network; factor: times dysonsim's")
+    axes.set_xlabel("µs per update of one network; factor: over dysonsim")
 
 
 def plot_ratios(rows: list[dict], axes) -> None:
@@ -202,7 +204,7 @@ def plot_ratios(rows: list[dict], axes) -> None:
     axes.set_ylim(len(names), -0.5)
     axes.set_xscale("log")
     axes.grid(axis="x", which="both", alpha=0.3)
-    axes.set_xlabel("time of the faster batched PyTorch over dysonsim's")
+    axes.set_xlabel("batched PyTorch (the faster) over dysonsim")
     axes.legend(fontsize=8)
 
 
