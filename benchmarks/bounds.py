@@ -109,8 +109,8 @@ def together(counts: dict[str, float], *names: str) -> int:
 
 
 HEADS = (
-    "kernel", "multiply-adds + additions", "normals", "words", "log, exp", "÷, √", "bytes", "ns", "bound, ns",
-    "by", "fraction", "sum, ns",
+    "kernel", "multiply-adds + additions", "normals + words", "log, exp", "÷, √", "bytes", "ns", "bound, ns",
+    "fraction", "sum, ns",
 )  # fmt: skip
 
 
@@ -125,17 +125,24 @@ def cells(pair: list[dict]) -> list[str]:
     return [
         pair[0]["kernel"],
         f"{together(counts, 'multiply-add')} + {together(counts, 'addition')}",
-        f"{together(counts, 'normal')}",
-        f"{together(counts, 'word', 'chi-squared word')}",
+        f"{together(counts, 'normal')} + {together(counts, 'word', 'chi-squared word')}",
         f"{together(counts, 'logarithm', 'exponential')}",
         f"{together(counts, 'division', 'root')}",
         both(lambda row: f"{row['bytes']:.0f}"),
         both(lambda row: f"{row['ns']:.3g}"),
-        both(lambda row: f"{row['bound']:.3g}"),
-        both(lambda row: row["bound by"] + "s" * (not row["bound by"].endswith("s"))),
+        bounds_of(pair),
         both(lambda row: f"{row['fraction']:.2f}"),
         both(lambda row: f"{row['sum']:.3g}"),
     ]
+
+
+def bounds_of(pair: list[dict]) -> str:
+    """Bounds and what they are by, which is said once where it is the same."""
+    shown = [f"{row['bound']:.3g}" for row in pair]
+    by = [f" ({row['bound by'].removesuffix('s')}s)" for row in pair]
+    if len(set(by)) == 1:
+        return " / ".join(shown) + by[0]
+    return " / ".join(bound + why for bound, why in zip(shown, by, strict=True))
 
 
 def rate_cells(report: dict) -> list[list[str]]:

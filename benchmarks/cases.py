@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,6 +12,7 @@ import numpy as np
 import dysonsim as ds
 from benchmarks import peers
 from benchmarks.peers import Peer, on_threads
+from dysonsim.rounds import advance_in_rounds
 from dysonsim.simulate import _split
 
 NETWORKS = 1024
@@ -113,13 +114,19 @@ def library_steps(sgd: ds.SGD, networks: int, dtype: str, seed: int, threads: in
     workers = threads if program.parallel else 1
     ranges = _split(networks, program.width, program.unit, workers)
     ensembles = [program.open(start[a:b], a, seed) for a, b in ranges]
-    pool = ThreadPoolExecutor(workers)
+    while_running = getattr(program, "while_running", nullcontext)
     done = 0
+
+    def move(index: int, first: int, count: int) -> None:
+        ensembles[index].advance(first, count)
+
+    def nothing(*_: object) -> None:
+        pass
 
     def advance(steps: int) -> None:
         nonlocal done
-        for future in [pool.submit(ensemble.advance, done, steps) for ensemble in ensembles]:
-            future.result()
+        with while_running():
+            advance_in_rounds(len(ensembles), done, done + steps, [], move, nothing, nothing, workers, False)
         done += steps
 
     def weights() -> np.ndarray:

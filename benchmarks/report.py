@@ -14,6 +14,7 @@ import os
 import platform
 import time
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -87,13 +88,13 @@ def machine() -> dict[str, object]:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     versions = {name: metadata.version(name) for name in ("numba", "numpy", "scipy")}
-    torch = "absent" if peers.torch is None else peers.torch.__version__
+    versions |= {name: metadata.version(name) if find_spec(name) else "absent" for name in ("torch", "jax")}
     return {
         "processor": names[0] if names else platform.processor(),
         "cores": os.cpu_count(),
         "load before": os.getloadavg()[0],
         "threads": cases.THREADS,
-        "versions": {"python": platform.python_version(), "dysonsim": ds.__version__, **versions, "torch": torch},
+        "versions": {"python": platform.python_version(), "dysonsim": ds.__version__, **versions},
         "kernel sources": source_hash()[:12],
     }
 
