@@ -14,7 +14,7 @@ counted, per network and step, as the text has it:
 - "numbers": places of state and scratch that are touched; "read" and "written": as many of them, each once.
 - "load", "store": all of them; a compiler keeps some in registers.
 
-Integers, and numbers that all networks share, are not counted.
+Integers, numbers that all networks share, and multiplications by a constant 1 are not counted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from dysonsim.backend import Kernel
+from dysonsim.backend import Kernel, vector
 from dysonsim.backend.drivers import LOOP_OVER_BLOCKS, LOOP_OVER_STEPS, HostEnsemble, loop_names
 from dysonsim.backend.plain import lanes as plain_lanes
 
@@ -82,6 +82,11 @@ class Lane:
 
     def apply(self, operation, a, b) -> Lane:
         value = operation(bare(a), bare(b))
+        if operation is operator.mul:
+            for factor, other in ((a, b), (b, a)):
+                if not isinstance(factor, Lane) and factor == 1:  # a compiler leaves it out
+                    taken, other.product = other.product, False
+                    return Lane(self.tally, value, taken)
         if operation in (operator.add, operator.sub):
             for operand in (a, b):
                 if isinstance(operand, Lane) and operand.product:
@@ -185,7 +190,8 @@ def lanes(dtype: str, width: int, tally: Tally) -> SimpleNamespace:
         tally.touch(a, i, width, stored=True)
         plain.store(a, i, bare(v))
 
-    own = {name: counting(function) for name, function in vars(plain).items() if callable(function)}
+    own = {name: value for name, value in vars(vector.lanes(dtype, width)).items() if not callable(value)}
+    own |= {name: counting(function) for name, function in vars(plain).items() if callable(function)}
     own |= {"sqrt": counting(plain.sqrt, "root"), "sqrt_single": counting(plain.sqrt_single, "root")}
     own |= {"select": counting(plain.select, "choice"), "each": lambda function: counting(plain.each(function))}
     own |= {"jit": jit, "number": plain.number, "part": plain.part, "load": load, "store": store}
@@ -203,9 +209,11 @@ def count(kernel: Kernel, dtype: str, start: np.ndarray, first: int, steps: int 
     names = loop_names(functions, kernel.build(functions, **kernel.sizes), width)
     exec(LOOP_OVER_STEPS + LOOP_OVER_BLOCKS, names)
 
-    def run(*arguments) -> None:
+    def run(blocks, scratch, reals, *arguments) -> None:
+        # A 1 among the constants of a run is none to a compiler.
+        reals = np.where(reals == 1, np.nextafter(reals, reals + 1), reals)
         with np.errstate(all="ignore"):  # 32-bit integers wrap on purpose, proposals may lead anywhere
-            names["advance"](*arguments)
+            names["advance"](blocks, scratch, reals, *arguments)
 
     ensemble = HostEnsemble.open(run, kernel, dtype, width, start, 0, 1)
     ensemble.advance(first, steps)
