@@ -45,6 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
             found = compare(name, dtype, rounds, seconds)
             print(table(found), flush=True)
             rows += found
+    print("\n" + verdict(rows))
     start = starting.start_up(3 if options.quick else 7)
     print("\n" + starting.table(start))
 
@@ -157,6 +158,13 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def verdict(rows: list[dict]) -> str:
+    """How many bars were reached, and which were not."""
+    barred = [row for row in rows if row["bar"] is not None]
+    missed = [f"{row['case']}, {row['dtype']}" for row in barred if not row["reached"]]
+    return f"bars reached: {len(barred) - len(missed)} of {len(barred)}" + "".join(f"\n    missed: {m}" for m in missed)
+
+
 def plot(rows: list[dict], file: Path) -> None:
     """Left: time of one update beside everyone; right: further sizes, ratios to batched PyTorch and their bars."""
     from matplotlib.figure import Figure
@@ -183,7 +191,7 @@ def plot_times(rows: list[dict], axes) -> None:
         at += 1
     axes.set_yticks(heights, labels, fontsize=8)
     axes.set_xscale("log")
-    axes.margins(x=0.12)
+    axes.margins(x=0.17)
     axes.set_ylim(at, -1)
     axes.grid(axis="x", alpha=0.4)
     axes.set_xlabel("µs per update of one network; factor: over dysonsim")
@@ -206,7 +214,7 @@ def plot_ratios(rows: list[dict], axes) -> None:
     axes.set_xscale("log")
     axes.grid(axis="x", which="both", alpha=0.3)
     axes.set_xlabel("batched PyTorch (the faster) over dysonsim")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
 
 
 if __name__ == "__main__":
