@@ -29,12 +29,14 @@ LIBRARY, TORCH, CUDA = cases.LIBRARY, cases.BATCHED, "dysonsim, CUDA"
 GAIN_BAR, GROWTH_BAR = 1.85, 1.05  # of a second thread; exponents of networks and steps
 MEMORY_BAR = 4.0  # MiB that more steps may add: what the allocator leaves over differs by this much
 MEMORY = """
-import resource, sys
+import sys
+from pathlib import Path
 import dysonsim as ds
 model = ds.GaussianRBM.scalar_field(n_visible=10, mass=2.0, mu=3.0, gibbs_steps=3)
 steps = int(sys.argv[1])
 ds.simulate(ds.SGD(model, 0.1, 16), replicas=64, steps=steps, record_every=steps // 10, seed=1)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+status = Path("/proc/self/status").read_text()
+print(int(status.split("VmHWM:")[1].split()[0]) / 1024)
 """
 Points = list[tuple[int, ds.SGD, int]]  # what is changed, the process, networks
 FIT = {"networks": 1024, "steps": 1000, "N": 10, "|B|": 16}  # exponents are of what is at least so large
@@ -80,40 +82,35 @@ def has_cuda() -> bool:
 
 
 def curve(panel: str, points: Points, rounds: int, seconds: float) -> list[dict]:
-    """us per update of one network, one row a point and contestant."""
-    rows = []
-    for x, sgd, networks in points:
-        everyone = contestants(sgd, networks)
-        steps = {key: steps_for(peer, seconds) for key, peer in everyone.items()}
-        rows += taken(panel, x, networks, everyone, steps, rounds)
-    return rows
+    """us per update of one network, one row a point and contestant; steps that take about so long."""
+    everyone = {(x, *key): peer for x, sgd, networks in points for key, peer in contestants(sgd, networks).items()}
+    return taken(panel, everyone, {key: steps_for(peer, seconds) for key, peer in everyone.items()}, rounds)
 
 
 def step_curve(quick: bool, rounds: int) -> list[dict]:
     """The same of whole calls of `simulate` that differ in their steps."""
-    rows = []
-    networks = 64
-    for steps in (100, 1000, 10_000) if quick else (100, 1000, 10_000, 50_000):
-        everyone = {
-            (LIBRARY, dtype): cases.library(cases.rbm(), networks, dtype, 1, cases.THREADS) for dtype in cases.DTYPES
-        }
-        for peer in everyone.values():
-            peer.advance(10)
-        rows += taken("steps", steps, networks, everyone, dict.fromkeys(everyone, steps), rounds)
-    return rows
+    everyone = {
+        (steps, LIBRARY, dtype): cases.library(cases.rbm(), 64, dtype, 1, cases.THREADS)
+        for steps in ((100, 1000, 10_000) if quick else (100, 1000, 10_000, 50_000))
+        for dtype in cases.DTYPES
+    }
+    for peer in everyone.values():
+        peer.advance(10)
+    return taken("steps", everyone, {key: key[0] for key in everyone}, rounds)
 
 
-def taken(panel: str, x: int, networks: int, everyone: dict, steps: dict, rounds: int) -> list[dict]:
+def taken(panel: str, everyone: dict, steps: dict, rounds: int) -> list[dict]:
+    """All points take turns, so that what else the machine does bends no line."""
     times = {key: np.empty(rounds) for key in everyone}
     for r in range(rounds):
         for key, peer in everyone.items():
-            times[key][r] = timed(peer, steps[key]) / steps[key] / networks * 1e6
+            times[key][r] = timed(peer, steps[key]) / steps[key] / peer.networks * 1e6
     return [
         {
-            "panel": panel, "x": x, "by": by, "dtype": dtype, "networks": networks, "steps": steps[by, dtype],
-            "us per update": float(np.median(us)), "us of each round": us.tolist(),
+            "panel": panel, "x": x, "by": by, "dtype": dtype, "networks": everyone[x, by, dtype].networks,
+            "steps": steps[x, by, dtype], "us per update": float(np.median(us)), "us of each round": us.tolist(),
         }
-        for (by, dtype), us in times.items()
+        for (x, by, dtype), us in times.items()
     ]  # fmt: skip
 
 
@@ -164,7 +161,10 @@ def gains(rounds: int, seconds: float) -> list[dict]:
 
 
 def memory(quick: bool) -> dict:
-    """MiB of new processes that do few steps and many."""
+    """MiB of new processes that do few steps and many; of the kernel's own account of this program alone.
+
+    (`getrusage` would count what its parent held when it was forked.)
+    """
     few, many, repeats = (1000, 10_000, 1) if quick else (1000, 100_000, 3)
     mib = {steps: statistics.median(memory_of(steps) for _ in range(repeats)) for steps in (few, many)}
     more = mib[many] - mib[few]
