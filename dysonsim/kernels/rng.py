@@ -40,7 +40,10 @@ COS = tuple(f32(c) for c in (2.443315711809948e-5, -1.388731625493765e-3, 4.1666
 
 
 def build(lanes) -> SimpleNamespace:
-    """The generator on one target: `words`, `uniform`, `log` (float32), `box_muller`, `normals`, `even_chi_squared`."""
+    """The generator on one target.
+
+    `words`, `uniform`, `normals`, `even_chi_squared`, and what these are made of, in float32: `log`, `single_normals`.
+    """
     jit = lanes.jit
     word, bits, from_bits = lanes.word, lanes.bits, lanes.from_bits
     multiply_wide, shift_signed, signed_to_single = lanes.multiply_wide, lanes.shift_signed, lanes.signed_to_single
@@ -98,11 +101,17 @@ def build(lanes) -> SimpleNamespace:
         return sine, cosine
 
     @jit
-    def box_muller(a, b):
-        """Two independent standard normals from two random words."""
+    def single_normals(a, b):
+        """Two independent standard normals from two random words, in float32."""
         radius = sqrt_single(log(uniform(a)) * f32(-2))
         sine, cosine = sin_cos(b)
-        return real(radius * cosine), real(radius * sine)
+        return radius * cosine, radius * sine
+
+    @jit
+    def box_muller(a, b):
+        """The same in the float type of the run."""
+        y, z = single_normals(a, b)
+        return real(y), real(z)
 
     @jit
     def normals(z, blocks, first, stream, step, replica, key0, key1):
@@ -133,6 +142,6 @@ def build(lanes) -> SimpleNamespace:
         return real(total * f32(-2))
 
     return SimpleNamespace(
-        words=words, uniform=uniform, log=log, box_muller=box_muller, normals=normals,
+        words=words, uniform=uniform, log=log, single_normals=single_normals, box_muller=box_muller, normals=normals,
         even_chi_squared=even_chi_squared,
     )  # fmt: skip
