@@ -111,6 +111,11 @@ class NetworkProcess(Process):
     def weight_shape(self) -> tuple[int, int]:  # type: ignore[override]
         return self.model.weight_shape
 
+    def prepare(self, device: str, dtype: str, threads: int) -> Program:
+        program = super().prepare(device, dtype, threads)
+        singular_values(np.zeros((1, *self.weight_shape)))  # compiled or loaded here, not by each of the threads
+        return program
+
     def start(self, replicas: int, seed: int) -> np.ndarray:
         kernel = self.kernel()
         start = np.empty((replicas, kernel.state))
