@@ -41,7 +41,7 @@ def singular_values(weights: np.ndarray) -> np.ndarray:
         a, b, c, d = w[..., 0, 0], w[..., 0, 1], w[..., 1, 0], w[..., 1, 1]
         sum_, difference = np.hypot(a + d, b - c), np.hypot(a - d, b + c)
         return np.stack([np.abs(sum_ - difference) / 2, (sum_ + difference) / 2], axis=-1)
-    if 0 < w.size and p * n <= MOST_ENTRIES:
+    if w.size > 0 and p * n <= MOST_ENTRIES:
         found = in_lanes(w.reshape(-1, p, n)).reshape(*w.shape[:-2], min(p, n))
     else:
         found = np.linalg.svd(w, compute_uv=False)[..., ::-1]

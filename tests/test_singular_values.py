@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -13,17 +14,24 @@ from dysonsim import levels
 from dysonsim.kernels import singular
 
 EPS = np.finfo(float).eps
+CLOSE = 6  # eps times the largest singular value: twice what was seen in thousands of matrices of up to 25 columns
 SHAPES = [(1, 1), (1, 4), (4, 1), (2, 3), (3, 2), (3, 3), (4, 4), (5, 9), (9, 5), (10, 10), (17, 17), (40, 3), (50, 50)]
 
 
-def error(found: np.ndarray, exact: np.ndarray) -> float:
+def error(found: np.ndarray, expected: np.ndarray) -> float:
     """Largest error in units of eps times the largest singular value."""
-    return float((abs(found - exact).max(axis=-1) / exact.max(axis=-1)).max() / EPS)
+    return float((abs(found - expected).max(axis=-1) / expected.max(axis=-1)).max() / EPS)
 
 
 def lapack(w: np.ndarray) -> np.ndarray:
-    """With singular vectors, LAPACK takes an algorithm that is accurate in clusters as well."""
-    return np.linalg.svd(w, full_matrices=False)[1][..., ::-1]
+    """Good to 4 eps of the largest in matrices of normals, to some tens or hundreds in clusters."""
+    return np.linalg.svd(w, compute_uv=False)[..., ::-1]
+
+
+def exact(w: np.ndarray) -> np.ndarray:
+    """By arithmetic with 40 digits."""
+    with mpmath.workdps(40):
+        return np.array([sorted(map(float, mpmath.svd_r(mpmath.matrix(one.tolist()), compute_uv=False))) for one in w])
 
 
 def rotated(values: np.ndarray, p: int, rng: np.random.Generator) -> np.ndarray:
@@ -62,9 +70,10 @@ def test_against_lapack(shape, scale):
     assert (np.diff(found) >= 0).all()
     assert (found[:, : max(0, n - p)] == 0).all()
     assert (found[0] == 0).all()
-    exact = lapack(w if scale > 1e-305 else w * 2.0**1000) / (1.0 if scale > 1e-305 else 2.0**1000)
-    tolerance = 12 * EPS * exact[1:, -1:] + (5e-324 if scale < 1e-305 else 0.0)
-    assert (abs(found[1:, max(0, n - p) :] - exact[1:]) <= tolerance).all()
+    lift = 1.0 if scale > 1e-305 else 2.0**1000
+    expected = lapack(w * lift) / lift
+    tolerance = 12 * EPS * expected[1:, -1:] + (5e-324 if scale < 1e-305 else 0.0)
+    assert (abs(found[1:, max(0, n - p) :] - expected[1:]) <= tolerance).all()
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 7, 10, 30])
@@ -72,8 +81,11 @@ def test_degenerate_matrices(n):
     rng = np.random.default_rng(n)
     for name, values in degenerate(n, rng).items():
         for p in (n, n + 3):
-            found = levels.in_lanes(rotated(values, p, rng))
-            assert error(found, np.sort(values, axis=1)) < 15, (name, p)
+            w = rotated(values, p, rng)
+            found = levels.in_lanes(w)
+            assert error(found, np.sort(values, axis=1)) < 15, (name, p)  # the matrices themselves are rounded
+            if n <= 10:
+                assert error(found[:2], exact(w[:2])) < CLOSE, (name, p)
 
 
 def test_structured_matrices():
@@ -95,7 +107,9 @@ def test_structured_matrices():
         "whole numbers": rng.integers(-2, 3, (40, 8, 8)).astype(float),
     }
     for name, w in cases.items():
-        assert error(ds.singular_values(w), lapack(w)) < 15, name
+        assert error(ds.singular_values(w[:4]), exact(w[:4])) < CLOSE, name
+        if name == "permutation":
+            np.testing.assert_array_equal(ds.singular_values(w), np.ones((40, 8)))
 
 
 def test_a_bidiagonal_matrix_keeps_small_values_to_their_digits():
@@ -136,29 +150,31 @@ def test_the_same_bits_in_any_company(shape):
 
 
 def test_what_the_comparisons_catch():
-    """One more rounding than allowed in one value, one lane that is another's: each is found."""
-    w = mixture(10, 10)
-    found, exact = ds.singular_values(w), lapack(w)
-    assert error(found[exact[:, -1] > 0], exact[exact[:, -1] > 0]) < 15
-    assert error((found + 16 * EPS * exact[:, -1:])[exact[:, -1] > 0], exact[exact[:, -1] > 0]) > 15
-    wrong = found.copy()
-    wrong[3] = np.nextafter(wrong[3], np.inf)
-    assert (wrong != found).any()
+    """A few roundings too much in one value, a lane off by the last bit: each is found."""
+    w = np.random.default_rng(8).normal(size=(6, 10, 10))
+    found, expected = ds.singular_values(w), exact(w)
+    assert error(found, expected) < CLOSE
+    found[4, 2] += 2 * CLOSE * EPS * expected[4, -1]
+    assert error(found, expected) > CLOSE
+    again = ds.singular_values(w)
+    again[3] = np.nextafter(again[3], np.inf)
+    with pytest.raises(AssertionError):
+        np.testing.assert_array_equal(again, ds.singular_values(w))
 
 
 @pytest.mark.parametrize("sweeps", [0, 1, 2, 3])
 def test_lanes_that_do_not_converge_go_to_lapack(sweeps):
     """With fewer sweeps than most need the result is LAPACK's for those, and no worse for the others."""
     w = mixture(10, 10)
-    found, exact, usual = levels.in_lanes(w, sweeps), np.linalg.svd(w, compute_uv=False)[:, ::-1], levels.in_lanes(w)
-    by_lapack, by_lanes = (found == exact).all(axis=1), (found == usual).all(axis=1)
+    found, usual = levels.in_lanes(w, sweeps), levels.in_lanes(w)
+    by_lapack, by_lanes = (found == lapack(w)).all(axis=1), (found == usual).all(axis=1)
     assert (by_lapack | by_lanes).all()
     assert by_lapack.sum() > 50
     if sweeps == 0:
         assert by_lapack.all()
 
 
-def test_hardly_any_lane_needs_lapack(monkeypatch):
+def test_no_lane_needs_lapack(monkeypatch):
     calls = []
     svd = np.linalg.svd
     monkeypatch.setattr(np.linalg, "svd", lambda w, **options: (calls.append(len(w)), svd(w, **options))[1])

@@ -24,7 +24,7 @@ from __future__ import annotations
 from . import functions, order
 
 WIDTH = 8  # lanes
-SWEEPS = 40  # for each singular value, and then a lane is given up; four are usual
+SWEEPS = 100  # for each singular value, and then a lane is given up; four are usual, fifty have been seen
 FAINT = 1e-280  # a column of which this is the squared length counts as zero, next to a largest entry of about 1
 LEAST_Q, LEAST_E = 1e-160, 1e-200  # stand for zero: the algorithm divides by sums of both
 ROUNDING, NOTHING = 2.0**-51, 1e-34  # changes of a squared singular value that do not count: relative, absolute
@@ -120,6 +120,7 @@ def build_shift(lanes):
     Returns the shift and the two squared singular values of the last two rows alone.
     """
     jit, select, sqrt, full = lanes.jit, lanes.select, lanes.sqrt, lanes.full
+    zero = 0.0
 
     @jit
     def corner(q1, q2, q3, e1, e2):
@@ -132,7 +133,7 @@ def build_shift(lanes):
         next_ = q3 + e2
         gap = select(next_ < upper, next_, upper) - sqrt(beyond) - lower
         pull = beyond * beside
-        usable = pull < select(0.0 < gap, gap * gap * norm, full(0.0))
+        usable = pull < select(zero < gap, gap * gap * norm, full(zero))
         shift = lower - 2.0 * (pull / select(usable, norm * gap, full(1.0)))
         quarter = 0.25 * lower
         shift = select(usable, shift, quarter)
@@ -152,6 +153,7 @@ def build_dqds(lanes):
     elementary = functions.build(lanes)
     least, largest = elementary.least, elementary.largest
     corner = build_shift(lanes)
+    half = 0.5
 
     # A store of what a mask selects compiles to masked stores, which some processors do very slowly, and masks made of
     # two comparisons are slow to carry over a branch. Hence sums with zeros, and one comparison a mask.
@@ -169,7 +171,7 @@ def build_dqds(lanes):
         while high > 0 and not any_lane(high - 0.5 < m):
             high -= 1
         low = max(1, min(low - 1, high))
-        while low < high and not any_lane((0.5 < m) & (m < low + 0.5)):
+        while low < high and not any_lane((half < m) & (m < low + 0.5)):
             low += 1
         return low, high
 
@@ -210,7 +212,7 @@ def build_dqds(lanes):
                 store(ne, k, largest(beside * t, full(LEAST_E)))
                 d = select(on, d * t - s, d)
 
-            lowest = select(0.5 < m, lowest, full(1e300))
+            lowest = select(half < m, lowest, full(1e300))
             failed = lowest < 0.0
             if any_lane(failed):
                 keep(nq, q, failed, high)
@@ -258,10 +260,11 @@ def build_dqds(lanes):
             if finished:
                 low, high = range_of(m, low, high)
 
-            # Only the last d negative: with it the shift is right to rounding. Otherwise a quarter, at last no shift.
-            late = (tries < 0.5) & (-1e-300 < before) & (0.0 < s + d)
-            repaired = select(late, (s + d) * (1.0 - 2.0 * ROUNDING), 0.25 * s)
-            repaired = select(tries < 1.5, repaired, zero)
+            # If only one d is negative, s + d is right to rounding. If that fails too: a quarter, at last no shift.
+            nearer = s + lowest
+            quarter = 0.25 * s
+            repaired = select(tries < 2.5, select(quarter < nearer, nearer * (1.0 - 2.0 * ROUNDING), quarter), quarter)
+            repaired = select(tries < 3.5, repaired, zero)
             wanted = select(bound < wanted, 0.25 * bound, wanted)
             s = select(failed, repaired, wanted)
             tries = select(failed, tries + 1.0, zero)
@@ -283,17 +286,18 @@ def build(lanes):
     elementary = functions.build(lanes)
     largest, absolute = elementary.largest, elementary.absolute
     bidiagonal, dqds, sort = build_bidiagonal(lanes), build_dqds(lanes), order.build(lanes)
+    zero = 0.0
 
     @jit
     def scaled(a, size):
-        """Bring the largest entry near 1, exactly; returns the powers of two that undo it, and whether all is finite."""
+        """Bring the largest entry near 1, exactly; returns the powers of two that undo it; whether all is finite."""
         top, check = full(0.0), full(0.0)
         for i in range(size):
             x = load(a, i)
             check = x * 0.0 + check
             top = largest(top, absolute(x))
         lift = select(top < SMALL, full(LIFT), full(1.0))
-        _, exponent = split(select(0.0 < top, top * lift, full(1.0)))
+        _, exponent = split(select(zero < top, top * lift, full(1.0)))
         exponent = select(exponent < LARGEST_EXPONENT, exponent, full(LARGEST_EXPONENT))
         scale = power_of_two(full(0.0) - exponent)
         for i in range(size):
