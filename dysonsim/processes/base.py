@@ -129,7 +129,8 @@ class NetworkProcess(Process):
         return state[:, : p * n].reshape(-1, p, n).astype(np.float64)
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
-        return singular_values(self.weights(state))
+        p, n = self.weight_shape
+        return singular_values(state[:, : p * n].reshape(-1, p, n))
 
     def is_defined(self, spectra: np.ndarray) -> np.ndarray:
         return self.model.is_defined(spectra)
