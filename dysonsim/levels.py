@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from .kernels import singular
+
 __all__ = ["singular_values"]
+
+# Entries of a matrix up to which eight in lanes (backend/levels.py) take less time than eight calls of LAPACK: they
+# leave the second-level cache. The choice is by shape alone, so that the result does not depend on the company.
+MOST_ENTRIES = 10_000
 
 
 def singular_values(weights: np.ndarray) -> np.ndarray:
@@ -17,16 +23,52 @@ def singular_values(weights: np.ndarray) -> np.ndarray:
     Returns
     -------
     (..., n) array of float64
-        Ascending; where n > p the first n - p are zero.
+        Ascending; where n > p the first n - p are zero. Good to a few roundings of the largest. The result for one
+        matrix is the same, bit for bit, whatever others there are.
+
+    Raises
+    ------
+    ValueError
+        For complex numbers, or what has less than two dimensions.
+    numpy.linalg.LinAlgError
+        For a matrix with entries that are no numbers. (Infinite ones give singular values that are no numbers.)
     """
     if np.iscomplexobj(weights) or np.ndim(weights) < 2:
         raise ValueError(f"weights have shape {np.shape(weights)}: must be real matrices, shape (..., p, n)")
     w = np.asarray(weights, dtype=np.float64)
     p, n = w.shape[-2:]
-    if (p, n) == (2, 2):  # closed form: two orders of magnitude faster than LAPACK on many small matrices
+    if (p, n) == (2, 2):
         a, b, c, d = w[..., 0, 0], w[..., 0, 1], w[..., 1, 0], w[..., 1, 1]
         sum_, difference = np.hypot(a + d, b - c), np.hypot(a - d, b + c)
         return np.stack([np.abs(sum_ - difference) / 2, (sum_ + difference) / 2], axis=-1)
+    if w.size > 0 and p * n <= MOST_ENTRIES:
+        found = in_lanes(w.reshape(-1, p, n)).reshape(*w.shape[:-2], min(p, n))
+    else:
+        found = np.linalg.svd(w, compute_uv=False)[..., ::-1]
+    if n <= p:
+        return found
     values = np.zeros((*w.shape[:-2], n))
-    values[..., max(0, n - p) :] = np.linalg.svd(w, compute_uv=False)[..., ::-1]
+    values[..., n - p :] = found
     return values
+
+
+def in_lanes(w: np.ndarray, sweeps: int = singular.SWEEPS) -> np.ndarray:
+    """Ascending singular values (count, min(p, n)) of matrices w (count, p, n), by `kernels/singular.py`.
+
+    LAPACK does those for which `sweeps` sweeps for each singular value are not enough, or that are not finite.
+    """
+    from .backend import levels  # brings Numba along, which `import dysonsim` does without
+
+    run = levels.compiled(singular.build)
+    count, rows, columns = w.shape
+    p, n = max(rows, columns), min(rows, columns)
+    down, across = (columns, 1) if rows >= columns else (1, columns)
+    out, good = np.empty((count, n)), np.empty(count)
+    size = singular.working_numbers(p, n)
+    work = np.empty(size + singular.WIDTH)
+    work = work[-(work.ctypes.data // work.itemsize) % singular.WIDTH :][:size]  # lane values in a cache line each
+    run(np.ascontiguousarray(w).reshape(-1), out.reshape(-1), good, count, p, n, down, across, sweeps, work)
+    if not good.all():
+        left = np.flatnonzero(good == 0)
+        out[left] = np.linalg.svd(w[left], compute_uv=False)[:, ::-1]
+    return out

@@ -146,12 +146,13 @@ def simulate(
 
     def snapshot(index: int, record: int) -> None:
         a, b = ranges[index]
-        state = ensembles[index].state().astype(np.float64)
-        usable = np.asarray(np.abs(state).max(axis=1) < USABLE)  # others have run away: the next check will find them
-        state = np.where(usable[:, None], state, 0.0)
+        state = ensembles[index].state().astype(np.float64, copy=False)
+        if not (state.max() < USABLE and state.min() > -USABLE):  # some have run away: the next check will find them
+            state = np.where((np.abs(state).max(axis=1) < USABLE)[:, None], state, 0.0)
         spectra[a:b, record] = process.spectra(state)
         defined = process.is_defined(spectra[a:b, record])
-        outside.extend((record, a + int(r)) for r in np.flatnonzero(~defined))
+        if not defined.all():
+            outside.extend((record, a + int(r)) for r in np.flatnonzero(~defined))
         if weights is not None:
             weights[a:b, record] = process.weights(state)
 

@@ -12,9 +12,9 @@ import dysonsim
 PACKAGE = Path(dysonsim.__file__).parent
 # Lowest first; a module may import from lower layers and its own. What is not listed stands above all that is.
 LAYERS = [
-    {"_validate", "_table", "laws", "backend", "levels", "diagnostics"},
+    {"_validate", "_table", "laws", "backend", "diagnostics"},
     {"kernels"},
-    {"repulsion", "large"},
+    {"repulsion", "large", "levels"},
     {"models"},
     {"processes"},
     {"spectra", "rounds", "schedule"},

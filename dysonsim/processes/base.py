@@ -115,6 +115,11 @@ class NetworkProcess(Process):
     def weight_shape(self) -> tuple[int, int]:  # type: ignore[override]
         return self.model.weight_shape
 
+    def prepare(self, device: str, dtype: str, threads: int) -> Program:
+        program = super().prepare(device, dtype, threads)
+        singular_values(np.zeros((1, *self.weight_shape)))  # compiled or loaded here, not by each of the threads
+        return program
+
     def start(self, replicas: int, seed: int) -> np.ndarray:
         kernel = self.kernel()
         start = np.empty((replicas, kernel.state))
@@ -128,7 +133,8 @@ class NetworkProcess(Process):
         return state[:, : p * n].reshape(-1, p, n).astype(np.float64)
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
-        return singular_values(self.weights(state))
+        p, n = self.weight_shape
+        return singular_values(state[:, : p * n].reshape(-1, p, n))
 
     def is_defined(self, spectra: np.ndarray) -> np.ndarray:
         return self.model.is_defined(spectra)
