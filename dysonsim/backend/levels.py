@@ -6,6 +6,7 @@ and threads that share one system.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
@@ -23,8 +24,8 @@ from .threads import share
 
 WIDTH = 8  # two AVX2 registers or one AVX-512 register: two chains of multiply-adds fill either kind of core
 TEXT = """
-def call(*arguments):
-    return body(*arguments)
+def call({arguments}):
+    return body({arguments})
 """
 
 
@@ -103,8 +104,11 @@ def lanes() -> SimpleNamespace:
 @cache
 def compiled(build: Callable, **sizes: int) -> Callable:
     """The compiled function ``build(lanes, **sizes)``, from the cache on disk where it is there. It holds no lock."""
-    names = {"__name__": __name__, "body": build(lanes(), **sizes)}
-    cached = execute(TEXT, names, build, [repr(sorted(sizes.items()))])
+    body = build(lanes(), **sizes).py_func
+    # Put into `call` before it is compiled: LLVM works on the whole once, not twice.
+    names = {"__name__": __name__, "body": njit(inline="always", error_model="numpy")(body)}
+    text = TEXT.format(arguments=", ".join(inspect.signature(body).parameters))
+    cached = execute(text, names, build, [repr(sorted(sizes.items()))])
     return njit(nogil=True, error_model="numpy", cache=cached)(names["call"])
 
 

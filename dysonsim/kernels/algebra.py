@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 def build(lanes, tall: bool = False) -> SimpleNamespace:
     """Matrix functions on one target. Outputs come first and do not overlap inputs, other than where named once."""
-    jit = lanes.jit
+    jit, once = lanes.jit, lanes.once
     load, store, full, sqrt, number = lanes.load, lanes.store, lanes.full, lanes.sqrt, lanes.number
     select = lanes.select
     zero, one = number(0), number(1)
@@ -24,79 +24,76 @@ def build(lanes, tall: bool = False) -> SimpleNamespace:
     def product(put, start=nothing, lower=False, ragged=False):
         """A function that does ``put(o, i, j, start(o, i, j, more) + sum_m a_im b_jm, more)`` for all i and j.
 
-        It is called as ``run(o, a, ai, am, b, bj, bm, rows, columns, inner, more)``, where a_im = a[i ai + m am] and
+        It is called as ``f(o, a, ai, am, b, bj, bm, rows, columns, inner, more)``, where a_im = a[i ai + m am] and
         b_jm = b[j bj + m bm]. lower: for j <= i, and some more; ragged: a_im = 0 for m > i. `start` is asked for a
         whole tile before any of it is put.
         """
 
         @jit
-        def two_rows(o, i0, a, ai, am, b, bj, bm, rows, columns, inner, more):
-            i1 = min(i0 + 1, rows - 1)
-            a0, a1 = i0 * ai, i1 * ai
-            terms = min(i1 + 1, inner) if ragged else inner
-            for j0 in range(0, min(i1 + 1, columns) if lower else columns, 2):
-                j1 = min(j0 + 1, columns - 1)
-                b0, b1 = j0 * bj, j1 * bj
-                s00, s01 = start(o, i0, j0, more), start(o, i0, j1, more)
-                s10, s11 = start(o, i1, j0, more), start(o, i1, j1, more)
-                for m in range(terms):
-                    x0, x1 = load(a, a0 + m * am), load(a, a1 + m * am)
-                    y0, y1 = load(b, b0 + m * bm), load(b, b1 + m * bm)
-                    s00 = x0 * y0 + s00
-                    s01 = x0 * y1 + s01
-                    s10 = x1 * y0 + s10
-                    s11 = x1 * y1 + s11
-                put(o, i0, j0, s00, more)
-                put(o, i0, j1, s01, more)
-                put(o, i1, j0, s10, more)
-                put(o, i1, j1, s11, more)
+        def in_twos(o, a, ai, am, b, bj, bm, rows, columns, inner, more, first=0):
+            for i0 in range(first, rows, 2):
+                i1 = min(i0 + 1, rows - 1)
+                a0, a1 = i0 * ai, i1 * ai
+                terms = min(i1 + 1, inner) if ragged else inner
+                for j0 in range(0, min(i1 + 1, columns) if lower else columns, 2):
+                    j1 = min(j0 + 1, columns - 1)
+                    b0, b1 = j0 * bj, j1 * bj
+                    s00, s01 = start(o, i0, j0, more), start(o, i0, j1, more)
+                    s10, s11 = start(o, i1, j0, more), start(o, i1, j1, more)
+                    for m in range(terms):
+                        x0, x1 = load(a, a0 + m * am), load(a, a1 + m * am)
+                        y0, y1 = load(b, b0 + m * bm), load(b, b1 + m * bm)
+                        s00 = x0 * y0 + s00
+                        s01 = x0 * y1 + s01
+                        s10 = x1 * y0 + s10
+                        s11 = x1 * y1 + s11
+                    put(o, i0, j0, s00, more)
+                    put(o, i0, j1, s01, more)
+                    put(o, i1, j0, s10, more)
+                    put(o, i1, j1, s11, more)
+
+        if not tall:
+            return in_twos
 
         @jit
-        def four_rows(o, i0, a, ai, am, b, bj, bm, columns, inner, more):
-            i1, i2, i3 = i0 + 1, i0 + 2, i0 + 3
-            a0, a1, a2, a3 = i0 * ai, i1 * ai, i2 * ai, i3 * ai
-            terms = min(i3 + 1, inner) if ragged else inner
-            for j0 in range(0, min(i3 + 1, columns) if lower else columns, 2):
-                j1 = min(j0 + 1, columns - 1)
-                b0, b1 = j0 * bj, j1 * bj
-                s00, s01 = start(o, i0, j0, more), start(o, i0, j1, more)
-                s10, s11 = start(o, i1, j0, more), start(o, i1, j1, more)
-                s20, s21 = start(o, i2, j0, more), start(o, i2, j1, more)
-                s30, s31 = start(o, i3, j0, more), start(o, i3, j1, more)
-                for m in range(terms):
-                    y0, y1 = load(b, b0 + m * bm), load(b, b1 + m * bm)
-                    x = load(a, a0 + m * am)
-                    s00 = x * y0 + s00
-                    s01 = x * y1 + s01
-                    x = load(a, a1 + m * am)
-                    s10 = x * y0 + s10
-                    s11 = x * y1 + s11
-                    x = load(a, a2 + m * am)
-                    s20 = x * y0 + s20
-                    s21 = x * y1 + s21
-                    x = load(a, a3 + m * am)
-                    s30 = x * y0 + s30
-                    s31 = x * y1 + s31
-                put(o, i0, j0, s00, more)
-                put(o, i0, j1, s01, more)
-                put(o, i1, j0, s10, more)
-                put(o, i1, j1, s11, more)
-                put(o, i2, j0, s20, more)
-                put(o, i2, j1, s21, more)
-                put(o, i3, j0, s30, more)
-                put(o, i3, j1, s31, more)
+        def in_fours(o, a, ai, am, b, bj, bm, rows, columns, inner, more):
+            done = rows - rows % 4
+            for i0 in range(0, done, 4):
+                i1, i2, i3 = i0 + 1, i0 + 2, i0 + 3
+                a0, a1, a2, a3 = i0 * ai, i1 * ai, i2 * ai, i3 * ai
+                terms = min(i3 + 1, inner) if ragged else inner
+                for j0 in range(0, min(i3 + 1, columns) if lower else columns, 2):
+                    j1 = min(j0 + 1, columns - 1)
+                    b0, b1 = j0 * bj, j1 * bj
+                    s00, s01 = start(o, i0, j0, more), start(o, i0, j1, more)
+                    s10, s11 = start(o, i1, j0, more), start(o, i1, j1, more)
+                    s20, s21 = start(o, i2, j0, more), start(o, i2, j1, more)
+                    s30, s31 = start(o, i3, j0, more), start(o, i3, j1, more)
+                    for m in range(terms):
+                        y0, y1 = load(b, b0 + m * bm), load(b, b1 + m * bm)
+                        x = load(a, a0 + m * am)
+                        s00 = x * y0 + s00
+                        s01 = x * y1 + s01
+                        x = load(a, a1 + m * am)
+                        s10 = x * y0 + s10
+                        s11 = x * y1 + s11
+                        x = load(a, a2 + m * am)
+                        s20 = x * y0 + s20
+                        s21 = x * y1 + s21
+                        x = load(a, a3 + m * am)
+                        s30 = x * y0 + s30
+                        s31 = x * y1 + s31
+                    put(o, i0, j0, s00, more)
+                    put(o, i0, j1, s01, more)
+                    put(o, i1, j0, s10, more)
+                    put(o, i1, j1, s11, more)
+                    put(o, i2, j0, s20, more)
+                    put(o, i2, j1, s21, more)
+                    put(o, i3, j0, s30, more)
+                    put(o, i3, j1, s31, more)
+            in_twos(o, a, ai, am, b, bj, bm, rows, columns, inner, more, done)
 
-        @jit
-        def run(o, a, ai, am, b, bj, bm, rows, columns, inner, more):
-            done = 0
-            if tall:
-                done = rows - rows % 4
-                for i in range(0, done, 4):
-                    four_rows(o, i, a, ai, am, b, bj, bm, columns, inner, more)
-            for i in range(done, rows, 2):
-                two_rows(o, i, a, ai, am, b, bj, bm, rows, columns, inner, more)
-
-        return run
+        return in_fours
 
     @jit
     def mirror(o, i, j, s, more):
@@ -121,7 +118,7 @@ def build(lanes, tall: bool = False) -> SimpleNamespace:
     general, triangular = product(scaled), product(scaled, ragged=True)
     stepped = product(step_of)
 
-    @jit
+    @once
     def gram(o, a, rows, n, scale):
         """o = scale a^T a for a of shape (rows, n)."""
         symmetric(o, a, 1, n, a, 1, n, n, n, rows, (n, scale))
@@ -153,7 +150,7 @@ def build(lanes, tall: bool = False) -> SimpleNamespace:
         for i in range(n * n):
             store(o, i, load(o, i) + load(a, i))
 
-    @jit
+    @once
     def powers(a, power, series, work, k, n):
         """a^k and 1 + a + ... + a^(2k-1) of a symmetric a, by doubling; the three arrays after `a` are overwritten."""
         bit = 0
@@ -201,7 +198,7 @@ def build(lanes, tall: bool = False) -> SimpleNamespace:
                 store(c, j * n + i, full(zero))
         return smallest
 
-    @jit
+    @once
     def add_product(o, scale, s, rows, n, work):
         """o += scale o s for o of shape (rows, n) and symmetric s; work: rows n numbers."""
         stepped(work, o, n, 1, s, n, 1, rows, n, n, (o, n, scale))
