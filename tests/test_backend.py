@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import dysonsim as ds
-from dysonsim.backend import driver
+from dysonsim.backend import Kernel, driver
+from dysonsim.backend.cuda_plan import PLACES, Card, chunk, plan
 from dysonsim.backend.plain import PlainDriver
 
 MODELS = {
@@ -60,6 +61,18 @@ def simulated(process, device="cpu", dtype="float64", replicas=9):
     return ds.simulate(process, replicas, 3, seed=1, record_every=2, device=device, dtype=dtype)
 
 
+PLACED = ("rbm", "network", "dyson", "gas hmc")  # in the simulator, with each place of their numbers
+
+
+def steps(process, device, dtype="float64"):
+    """State after five steps of nine replicas, which go on in the middle."""
+    kernel = process.kernel()
+    ensemble = device.prepare(kernel, dtype).open(process.start(9, 7), 5, 2**50 + 3)
+    ensemble.advance(0, 2)
+    ensemble.advance(2, 3)
+    return ensemble.state()
+
+
 @pytest.mark.parametrize("name", PROCESSES)
 def test_plain_python_gives_the_numbers_of_the_cpu(name):
     """The float32 polynomials of the normals may fuse multiply-adds on one target and not on the other: 1e-6."""
@@ -84,6 +97,11 @@ SIMULATED = """
         run = simulated(PROCESSES[name], "cuda", dtype)
         assert run.device == "cuda"
         np.save(sys.argv[1] + "/" + name + dtype, run.spectra)
+    from dysonsim.backend.cuda import CudaDriver, TEXT
+    from test_backend import PLACED, steps
+    for name in PLACED:
+        for place in TEXT:
+            np.save(f"{sys.argv[1]}/{name}-{place}", steps(PROCESSES[name], CudaDriver(place)))
     try:
         ds.simulate(ds.SGD(ds.TeacherStudent(2 * np.eye(2), 0.1), 3.0, 1), 9, 50, device="cuda")
     except ds.DivergenceError as error:
@@ -107,13 +125,27 @@ def test_cuda_simulator_gives_the_numbers_of_the_cpu(tmp_path):
         cuda = np.load(tmp_path / f"{name}{dtype}.npy")
         cpu = simulated(PROCESSES[name], dtype=dtype).spectra
         np.testing.assert_allclose(cuda, cpu, rtol=0, atol=TOLERANCE[dtype])
+    for name in PLACED:
+        cpu = steps(PROCESSES[name], driver("cpu"))
+        for place in PLACES:
+            np.testing.assert_allclose(np.load(tmp_path / f"{name}-{place}.npy"), cpu, rtol=0, atol=1e-5)
     with pytest.raises(ds.DivergenceError) as caught:
         ds.simulate(ds.SGD(ds.TeacherStudent(2 * np.eye(2), 0.1), 3.0, 1), 9, 50)
     assert done.stdout.split() == [str(caught.value.replica), str(caught.value.step)]
 
 
-PTX = """
-    import sys
+SMALL = {  # what people run by the million; none of it may spill registers
+    "linear 2x2": ds.SGD(ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1), 0.1, 16),
+    "rbm 4": ds.SGD(ds.GaussianRBM.scalar_field(4, 2.0, 3.0, gibbs_steps=3), 0.1, 16),
+    "rbm 10": ds.SGD(ds.GaussianRBM.scalar_field(10, 2.0, 3.0, gibbs_steps=3), 0.1, 16),
+    "dyson 10": ds.Dyson(n=10, beta=1, scheme="pairs"),
+    "hmc 10": ds.CoulombGas(centers=np.arange(10.0), widths=np.ones(10), beta=2.0),
+    "metropolis 10": ds.CoulombGas.hermite(10, 2.0, method="metropolis"),
+}
+
+COMPILER = """
+    import os, re, shutil, subprocess, sys
+    from pathlib import Path
     try:
         import numba_cuda
         from numba import cuda, types
@@ -124,30 +156,105 @@ PTX = """
         cuda.compile(probe, types.void(types.float64[:]), cc=(9, 0), device=False, abi="numba")
     except Exception as error:
         print("numba-cuda and NVVM cannot be had:", " ".join(str(error).split())[:200]); sys.exit(77)
-    from test_backend import PROCESSES
-    from dysonsim.backend.cuda import kernel_function
-    for name, process in PROCESSES.items():
+    from test_backend import PROCESSES, SMALL
+    from dysonsim.backend.cuda import kernel_function, signature
+    from dysonsim.backend.cuda_plan import Card, plan
+
+    CARDS = {(8, 0): Card(108, 163 * 1024, 164 * 1024, 40 * 2**20), (9, 0): Card()}  # A100; H100 and H200
+
+    def compiled(process, dtype, capability):
         kernel = process.kernel()
-        for dtype in ("float64", "float32"):
-            real = getattr(types, dtype)
-            function = kernel_function(kernel.build, tuple(kernel.sizes.items()), dtype, 64)
-            state, vector, long, word = real[:, ::1], real[::1], types.int64, types.uint32
-            arguments = state, state, vector, long[::1], long, long, long, word, word, word[:, ::1]
-            for capability in ((8, 0), (9, 0)):
-                Device.compute_capability = capability
-                ptx, _ = cuda.compile(function, types.void(*arguments), cc=capability, device=False, abi="numba")
-                assert f".target sm_{capability[0]}{capability[1]}" in ptx and ".entry" in ptx, ptx[:500]
-                print(name, dtype, capability, len(ptx))
+        chosen = plan(kernel, dtype, CARDS[capability])
+        sizes = tuple(kernel.sizes.items())
+        function = kernel_function(kernel.build, sizes, dtype, chosen, kernel.state, kernel.scratch)
+        Device.compute_capability = capability
+        ptx, _ = cuda.compile(function, signature(dtype), cc=capability, device=False, abi="numba")
+        assert f".target sm_{capability[0]}{capability[1]}" in ptx and ".entry" in ptx, ptx[:500]
+        return ptx, chosen
 """
+
+PTX = COMPILER + """
+    for name, process in PROCESSES.items():
+        for dtype in ("float64", "float32"):
+            for capability in ((8, 0), (9, 0)):
+                print(name, dtype, capability, len(compiled(process, dtype, capability)[0]))
+"""
+
+PTXAS = COMPILER + """
+    import nvidia
+    ours = [place / "cu13/bin/ptxas" for place in map(Path, nvidia.__path__)]  # comes with the extra dysonsim[cuda]
+    found = [str(path) for path in ours if path.exists()] or [shutil.which("ptxas")]
+    if not found[0]:
+        print("ptxas cannot be had: pip install dysonsim[cuda]"); sys.exit(77)
+    file = Path(sys.argv[1]) / "kernel.ptx"
+    for name, process in SMALL.items():
+        for dtype in ("float64", "float32"):
+            before = None
+            for capability, arch in (((8, 0), "sm_80"), ((9, 0), "sm_90")):
+                if plan(process.kernel(), dtype, CARDS[capability]) != before:  # else newer cards take the same code
+                    ptx, before = compiled(process, dtype, capability)
+                    file.write_text(ptx)
+                command = [found[0], "-v", f"-arch={arch}", str(file), "-o", os.devnull]
+                done = subprocess.run(command, capture_output=True, text=True)
+                if "Unsupported .version" in done.stderr:
+                    print("ptxas is older than NVVM:", done.stderr[:200]); sys.exit(77)
+                assert done.returncode == 0, done.stderr
+                stack, spilled, loaded = re.search(
+                    r"(\\d+) bytes stack frame, (\\d+) bytes spill stores, (\\d+) bytes spill loads", done.stderr
+                ).groups()
+                registers = re.search(r"Used (\\d+) registers", done.stderr).group(1)
+                print(";".join([name, dtype, arch, before.place, str(before.threads), str(before.shared),
+                                registers, stack, spilled, loaded]))
+"""
+
+
+def compiled_apart(program, *arguments):
+    """What a program prints that compiles for CUDA, in a process of its own; skips where that cannot be done."""
+    done = run_python(program, *arguments, NUMBA_ENABLE_CUDASIM="0")
+    if done.returncode == 77:
+        pytest.skip(done.stdout.strip())
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
 def test_kernels_compile_to_ptx_without_a_gpu():
     """Needs numba-cuda and NVVM, which the extra dysonsim[cuda] brings; .ci/run installs it for this test."""
-    done = run_python(PTX, NUMBA_ENABLE_CUDASIM="0")
-    if done.returncode == 77:
-        pytest.skip(done.stdout.strip())
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 4 * len(PROCESSES)
+    assert len(compiled_apart(PTX)) == 4 * len(PROCESSES)
+
+
+def test_ptx_of_small_kernels_spills_no_registers(tmp_path, capsys):
+    """`ptxas -v` of the kernels as the plan for such a card places them; -rP or -s shows the table."""
+    rows = [line.split(";") for line in compiled_apart(PTXAS, tmp_path)]
+    assert len(rows) == 4 * len(SMALL)
+    print("kernel, float type, card, place, threads, shared bytes; registers, stack, spill stores, spill loads")
+    for name, dtype, arch, place, threads, shared, registers, stack, stored, loaded in rows:
+        print(f"{name:15} {dtype} {arch} {place:8} {threads:>4} {shared:>7}; {registers:>4} {stack:>4} {stored} {loaded}")
+        assert (stored, loaded) == ("0", "0"), f"{name}, {dtype}, {arch} spills registers"
+        assert int(registers) < 255, f"{name}, {dtype}, {arch} takes every register there is"
+        assert int(stack) == 0, f"{name}, {dtype}, {arch}: numbers that were to be registers lie in local memory"
+
+
+def kernel_of(state, scratch, registers=False):
+    return Kernel(lambda lanes: None, {}, np.zeros(1), np.zeros(1), state, scratch=scratch, registers=registers)
+
+
+def test_cuda_plans_fit_the_card():
+    """Numbers go as near to a thread as they fit, a block never has more shared memory than there is."""
+    assert plan(kernel_of(10, 64, registers=True), "float64", Card()).place == "private"
+    assert plan(kernel_of(10, 64), "float64", Card()).place == "shared"
+    assert plan(kernel_of(4000, 4000), "float64", Card()).place == "global"
+    for card in (Card(), Card(multiprocessors=108, shared=163 * 1024, per_multiprocessor=164 * 1024)):
+        for dtype, size in (("float64", 8), ("float32", 4)):
+            for scratch in (1, 24, 73, 190, 193, 480, 620, 900, 1500, 5000):
+                chosen = plan(kernel_of(100, scratch), dtype, card)
+                assert chosen.shared <= card.shared
+                assert chosen.shared == (chosen.threads * scratch * size if chosen.place == "shared" else 0)
+                assert (chosen.place == "shared") == (32 * scratch * size <= card.shared)
+                assert chosen.threads >= 32
+                assert chosen.opts_in == (chosen.shared > 49152)
+                assert chosen.blocks is None or chosen.blocks >= 4 * card.multiprocessors
+                blocks = chunk(kernel_of(100, scratch), dtype, card, chosen.threads)
+                assert blocks * chosen.threads >= 512 * card.multiprocessors  # every multiprocessor is busy
 
 
 def test_cuda_without_a_device_is_a_clear_error():

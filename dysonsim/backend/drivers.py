@@ -64,6 +64,9 @@ class Kernel:
     vectors : int
         On a CPU, how many times the usual number of networks share a lane value: a power of two. More than one pays for
         kernels that wait for each number to make the next, as long as their numbers stay in the cache.
+    registers : bool
+        Whether a GPU's compiler holds state and scratch in registers, if they are few: it must know every index, and
+        few numbers must be needed at once. `ptxas -v` tells (tests/test_backend.py).
     """
 
     build: Callable[..., Callable[..., Any]]
@@ -74,6 +77,7 @@ class Kernel:
     extra: np.ndarray = field(default_factory=lambda: np.empty(0))
     scratch: int = 1
     vectors: int = 1
+    registers: bool = False
 
     @property
     def state(self) -> int:

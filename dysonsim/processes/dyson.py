@@ -266,7 +266,7 @@ class Dyson(Process):
     def kernel(self) -> Kernel:
         """The splitting into pairs, `dysonsim.kernels.dyson`."""
         sizes: dict[str, Any] = {"n": self.n}
-        extra = np.empty(0)
+        extra, alike = np.empty(0), False
         if self.sgd is not None:
             terms = self._terms
             sizes |= {"terms": dyson_terms.of_model, "closure": terms.build, **terms.sizes}
@@ -288,7 +288,7 @@ class Dyson(Process):
         return Kernel(
             build=code.build, sizes=sizes, reals=self.constants(self.step), integers=np.zeros(1), weights=self.n,
             extra=extra, scratch=code.scratch(self.n, len(extra)) + work,
-            vectors=vectors,
+            vectors=vectors, registers=alike and dyson.draws(self.beta) != "any",
         )  # fmt: skip
 
     def constants(self, dt: float) -> np.ndarray:
