@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -134,6 +135,8 @@ def test_cuda_simulator_gives_the_numbers_of_the_cpu(tmp_path):
     assert done.stdout.split() == [str(caught.value.replica), str(caught.value.step)]
 
 
+MATRICES = {"hermitian": ("hermitian", 3, 3, 2), "rectangular": ("rectangular", 4, 3, 1)}  # exact transitions
+LARGE_KERNELS = 7  # of one large gas
 SMALL = {  # what people run by the million; none of it may spill registers
     "linear 2x2": ds.SGD(ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1), 0.1, 16),
     "rbm 4": ds.SGD(ds.GaussianRBM.scalar_field(4, 2.0, 3.0, gibbs_steps=3), 0.1, 16),
@@ -143,92 +146,28 @@ SMALL = {  # what people run by the million; none of it may spill registers
     "metropolis 10": ds.CoulombGas.hermite(10, 2.0, method="metropolis"),
 }
 
-COMPILER = """
-    import os, re, shutil, subprocess, sys
-    from pathlib import Path
-    try:
-        import numba_cuda
-        from numba import cuda, types
-        import numba.cuda.dispatcher as dispatcher
-        class Device: compute_capability = (9, 0)
-        dispatcher.get_current_device = lambda: Device  # device functions ask for the current device's capability
-        def probe(out): out[0] = 1.0
-        cuda.compile(probe, types.void(types.float64[:]), cc=(9, 0), device=False, abi="numba")
-    except Exception as error:
-        print("numba-cuda and NVVM cannot be had:", " ".join(str(error).split())[:200]); sys.exit(77)
-    from test_backend import PROCESSES, SMALL
-    from dysonsim.backend.cuda import kernel_function, signature
-    from dysonsim.backend.cuda_plan import Card, plan
-
-    CARDS = {(8, 0): Card(108, 163 * 1024, 164 * 1024, 40 * 2**20), (9, 0): Card()}  # A100; H100 and H200
-
-    def compiled(process, dtype, capability):
-        kernel = process.kernel()
-        chosen = plan(kernel, dtype, CARDS[capability])
-        sizes = tuple(kernel.sizes.items())
-        function = kernel_function(kernel.build, sizes, dtype, chosen, kernel.state, kernel.scratch)
-        Device.compute_capability = capability
-        ptx, _ = cuda.compile(function, signature(dtype), cc=capability, device=False, abi="numba")
-        assert f".target sm_{capability[0]}{capability[1]}" in ptx and ".entry" in ptx, ptx[:500]
-        return ptx, chosen
-"""
-
-PTX = COMPILER + """
-    for name, process in PROCESSES.items():
-        for dtype in ("float64", "float32"):
-            for capability in ((8, 0), (9, 0)):
-                print(name, dtype, capability, len(compiled(process, dtype, capability)[0]))
-"""
-
-PTXAS = COMPILER + """
-    import nvidia
-    ours = [place / "cu13/bin/ptxas" for place in map(Path, nvidia.__path__)]  # comes with the extra dysonsim[cuda]
-    found = [str(path) for path in ours if path.exists()] or [shutil.which("ptxas")]
-    if not found[0]:
-        print("ptxas cannot be had: pip install dysonsim[cuda]"); sys.exit(77)
-    file = Path(sys.argv[1]) / "kernel.ptx"
-    for name, process in SMALL.items():
-        for dtype in ("float64", "float32"):
-            before = None
-            for capability, arch in (((8, 0), "sm_80"), ((9, 0), "sm_90")):
-                if plan(process.kernel(), dtype, CARDS[capability]) != before:  # else newer cards take the same code
-                    ptx, before = compiled(process, dtype, capability)
-                    file.write_text(ptx)
-                command = [found[0], "-v", f"-arch={arch}", str(file), "-o", os.devnull]
-                done = subprocess.run(command, capture_output=True, text=True)
-                if "Unsupported .version" in done.stderr:
-                    print("ptxas is older than NVVM:", done.stderr[:200]); sys.exit(77)
-                assert done.returncode == 0, done.stderr
-                stack, spilled, loaded = re.search(
-                    r"(\\d+) bytes stack frame, (\\d+) bytes spill stores, (\\d+) bytes spill loads", done.stderr
-                ).groups()
-                registers = re.search(r"Used (\\d+) registers", done.stderr).group(1)
-                print(";".join([name, dtype, arch, before.place, str(before.threads), str(before.shared),
-                                registers, stack, spilled, loaded]))
-"""
-
-
-def compiled_apart(program, *arguments):
-    """What a program prints that compiles for CUDA, in a process of its own; skips where that cannot be done."""
+def compiled_apart(*arguments):
+    """What `compile_cuda.py` prints; skips where something is missing."""
+    program = "import runpy, sys; sys.argv[0] = 'compile_cuda'; runpy.run_module('compile_cuda', run_name='__main__')"
     done = run_python(program, *arguments, NUMBA_ENABLE_CUDASIM="0")
     if done.returncode == 77:
-        pytest.skip(done.stdout.strip())
+        pytest.skip(done.stdout.strip().splitlines()[-1])
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
 
 def test_kernels_compile_to_ptx_without_a_gpu():
     """Needs numba-cuda and NVVM, which the extra dysonsim[cuda] brings; .ci/run installs it for this test."""
-    assert len(compiled_apart(PTX)) == 4 * len(PROCESSES)
+    assert len(compiled_apart("ptx")) == 4 * (len(PROCESSES) + len(MATRICES))
 
 
-def test_ptx_of_small_kernels_spills_no_registers(tmp_path, capsys):
+def test_ptx_of_small_kernels_spills_no_registers(tmp_path):
     """`ptxas -v` of the kernels as the plan for such a card places them; -rP or -s shows the table."""
-    rows = [line.split(";") for line in compiled_apart(PTXAS, tmp_path)]
-    assert len(rows) == 4 * len(SMALL)
-    print("kernel, float type, card, place, threads, shared bytes; registers, stack, spill stores, spill loads")
+    rows = [line.split(";") for line in compiled_apart("ptxas", tmp_path)]
+    assert len(rows) == 4 * len(SMALL) + 2 * LARGE_KERNELS
+    print("kernel, float type, card: place, threads, shared bytes; registers, stack, spill stores, spill loads")
     for name, dtype, arch, place, threads, shared, registers, stack, stored, loaded in rows:
-        print(f"{name:15} {dtype} {arch} {place:8} {threads:>4} {shared:>7}; {registers:>4} {stack:>4} {stored} {loaded}")
+        print(f"{name:13} {dtype} {arch}: {place:8} {threads:>4} {shared:>7};", registers, stack, stored, loaded)
         assert (stored, loaded) == ("0", "0"), f"{name}, {dtype}, {arch} spills registers"
         assert int(registers) < 255, f"{name}, {dtype}, {arch} takes every register there is"
         assert int(stack) == 0, f"{name}, {dtype}, {arch}: numbers that were to be registers lie in local memory"
@@ -255,6 +194,22 @@ def test_cuda_plans_fit_the_card():
                 assert chosen.blocks is None or chosen.blocks >= 4 * card.multiprocessors
                 blocks = chunk(kernel_of(100, scratch), dtype, card, chosen.threads)
                 assert blocks * chosen.threads >= 512 * card.multiprocessors  # every multiprocessor is busy
+
+
+def test_a_full_card_says_how_many_replicas_fit(monkeypatch):
+    from dysonsim.backend import cuda as module
+
+    if module.SIMULATED:
+        pytest.skip("the simulator has all the memory there is")
+    card = SimpleNamespace(get_memory_info=lambda: SimpleNamespace(free=2500))
+    monkeypatch.setattr(module.cuda, "current_context", lambda: card)
+    told = "replicas 1000 to 1999 need .* on the device, .* are free: take at most about 1250 replicas at a time"
+    with pytest.raises(MemoryError, match=told), module.room_for(1000, 1000, each=8000, extra=500):
+        raise AssertionError("there is no room")
+    with pytest.raises(MemoryError, match="at most about"), module.room_for(10, 0, each=2000, extra=500):
+        raise RuntimeError("[2] Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY")
+    with pytest.raises(RuntimeError, match="something else"), module.room_for(10, 0, each=2000, extra=500):
+        raise RuntimeError("something else")
 
 
 def test_cuda_without_a_device_is_a_clear_error():

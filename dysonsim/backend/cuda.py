@@ -25,11 +25,11 @@ SIMULATOR = Card(multiprocessors=1, shared=2**14, per_multiprocessor=2**14, cach
 SIMULATED_CHUNK = 2  # blocks of an ensemble there, so that tests see several
 
 # Blocks of networks that outnumber those of the grid take turns.
-LOOP_OVER_BLOCKS = '''
+LOOP_OVER_BLOCKS = """
     t = cuda.threadIdx.x
     for b in range(cuda.blockIdx.x, blocks.shape[0], cuda.gridDim.x):
         replica = u32(first_replica + b * WIDTH + t)
-'''
+"""
 HEAD = "\ndef advance(blocks, scratch, reals, integers, first, count, first_replica, key0, key1, marks):"
 CALL = "advance_block({state}, {work}, reals, integers, first, count, replica, key0, key1, {marks})\n"
 TEXT = {
@@ -43,18 +43,18 @@ TEXT = {
     + "        "
     + CALL.format(state="blocks[b]", work="work", marks="marks[b]"),
     "private": HEAD
-    + '''
-    work, own, mark = cuda.local.array(SCRATCH, REAL), cuda.local.array(STATE, REAL), cuda.local.array(1, WORD)'''
+    + """
+    work, own, mark = cuda.local.array(SCRATCH, REAL), cuda.local.array(STATE, REAL), cuda.local.array(1, WORD)"""
     + LOOP_OVER_BLOCKS
-    + '''        for i in range(STATE):
+    + """        for i in range(STATE):
             own[i] = blocks[b, i * WIDTH + t]
         mark[0] = marks[b, t]
-        '''
+        """
     + CALL.format(state="own", work="work", marks="mark")
-    + '''        for i in range(STATE):
+    + """        for i in range(STATE):
             blocks[b, i * WIDTH + t] = own[i]
         marks[b, t] = mark[0]
-''',
+""",
 }
 
 
@@ -221,7 +221,8 @@ def compiled(build: Callable, sizes: tuple, dtype: str, chosen: Plan, state: int
     if SIMULATED:
         return cuda.jit(function)
     # All of the memory that L1 and shared memory divide goes where the plan puts the numbers.
-    run = cuda.jit(signature(dtype), shared_memory_carveout="MaxShared" if chosen.shared else "MaxL1")(function)
+    options: dict[str, Any] = {"shared_memory_carveout": "MaxShared" if chosen.shared else "MaxL1"}
+    run = cuda.jit(signature(dtype), **options)(function)
     if chosen.opts_in:
         allow_shared(run, chosen.shared)
     return run
