@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
+import textwrap
 from collections import Counter
 from pathlib import Path
 from typing import ClassVar
@@ -108,6 +111,38 @@ def test_without_a_device_it_says_so_and_fails(tmp_path):
     assert done.returncode == 1
     assert "no CUDA device, nothing is measured" in done.stderr
     assert not (tmp_path / "gpu.json").exists()
+
+
+TOY = """
+    import sys, warnings
+    import dysonsim as ds
+    from benchmarks import gpu
+
+    warnings.simplefilter("ignore")
+    gpu.no_device = lambda: ""
+    gpu.card = lambda: {"name": "simulator", "capability": [9, 0], "multiprocessors": 1, "hertz": 1e9}
+    gpu.SGD = ds.SGD(ds.GaussianRBM.scalar_field(2, 2.0, 3.0, gibbs_steps=1), 0.05, 2)
+    gpu.NETWORKS, gpu.cases.DTYPES, gpu.gpu_peers.CAPTURED, gpu.peers.torch = (4,), ("float64",), 2, None
+    gpu.steps_for = lambda ensemble, seconds: 1
+    many, large, data_set = gpu.motion_of_many, gpu.motion_of_large, gpu.papers_data_set
+    gpu.motion_of_many = lambda n, replicas, *rest: many(3, 12, *rest)
+    gpu.motion_of_large = lambda n, replicas, *rest: large(5, 1, *rest)
+    gpu.papers_data_set = lambda dtype, seconds: data_set(dtype, 0.01)
+    gpu.main(["--quick", "--out", sys.argv[1]])
+"""
+
+
+def test_everything_that_is_timed_runs_in_the_simulator(tmp_path):
+    """At toy size, with a made-up card; what it prints there means nothing."""
+    file = tmp_path / "gpu.json"
+    environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1"}
+    command = [sys.executable, "-c", textwrap.dedent(TOY), str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=TOP, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(file.read_text())
+    assert {row["by"] for row in report["rbm"]} == {gpu.LIBRARY, *(f"dysonsim, {place}" for place in gpu.PLACES)}
+    assert [row["n"] for row in report["motion"]] == [3, 5]
+    assert report["data set"][0]["extrapolated s"] > 0
 
 
 @pytest.mark.gpu

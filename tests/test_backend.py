@@ -212,6 +212,23 @@ def test_a_full_card_says_how_many_replicas_fit(monkeypatch):
         raise RuntimeError("something else")
 
 
+def test_where_shared_memory_is_refused_device_memory_serves(monkeypatch):
+    from dysonsim.backend import cuda as module
+
+    def compiled(build, sizes, dtype, chosen, state, scratch):
+        if chosen.opts_in:
+            module.allow_shared(SimpleNamespace(overloads={}), chosen.shared)
+        return chosen
+
+    monkeypatch.setattr(module, "require_device", lambda: None)
+    monkeypatch.setattr(module, "this_card", Card)
+    monkeypatch.setattr(module, "compiled", compiled)
+    kernel = SMALL["rbm 10"].kernel()
+    with pytest.warns(RuntimeWarning, match="215040 bytes of shared memory were refused .* device memory"):
+        program = module.CudaDriver().prepare(kernel, "float64")
+    assert (plan(kernel, "float64", Card()).threads, program.width) == (56, 32)
+
+
 def test_cuda_without_a_device_is_a_clear_error():
     from dysonsim.backend.cuda import SIMULATED, why_not
 

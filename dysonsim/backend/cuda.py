@@ -76,8 +76,13 @@ class CudaDriver:
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
         card = this_card()
         chosen = plan(kernel, dtype, card, self.place)
-        sizes = tuple(sorted(kernel.sizes.items()))
-        run = compiled(kernel.build, sizes, dtype, chosen, kernel.state, kernel.scratch)
+        what = kernel.build, tuple(sorted(kernel.sizes.items())), dtype
+        try:
+            run = compiled(*what, chosen, kernel.state, kernel.scratch)
+        except SharedMemoryRefused as refused:
+            warnings.warn(f"{refused}; slower device memory is used instead", RuntimeWarning, stacklevel=2)
+            chosen = plan(kernel, dtype, card, "global")
+            run = compiled(*what, chosen, kernel.state, kernel.scratch)
         unit = SIMULATED_CHUNK if SIMULATED else chunk(kernel, dtype, card, chosen.threads)
 
         def open_ensemble(start, first_replica, seed):
@@ -228,14 +233,21 @@ def compiled(build: Callable, sizes: tuple, dtype: str, chosen: Plan, state: int
     return run
 
 
+class SharedMemoryRefused(RuntimeError):
+    """A block may not have so much shared memory."""
+
+
 def allow_shared(run, size: int) -> None:
     """Let the blocks of a kernel have more shared memory than every block may: numba-cuda does not ask for it."""
-    from numba.cuda.cudadrv.driver import binding, driver
+    try:
+        from numba.cuda.cudadrv.driver import binding, driver
 
-    (kernel,) = run.overloads.values()
-    function = kernel._codelibrary.get_cufunc()
-    attribute = binding.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-    driver.cuKernelSetAttribute(attribute, size, function.handle, function.device.id)
+        (kernel,) = run.overloads.values()
+        function = kernel._codelibrary.get_cufunc()
+        attribute = binding.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        driver.cuKernelSetAttribute(attribute, size, function.handle, function.device.id)
+    except Exception as error:  # the driver's refusal, or numba-cuda's internals of another version
+        raise SharedMemoryRefused(f'device = "cuda": {size} bytes of shared memory were refused ({error})') from error
 
 
 def kernel_function(build, sizes: tuple, dtype: str, chosen: Plan, state: int, scratch: int):
