@@ -39,25 +39,27 @@ def lanes(dtype, threads: int, private: bool = False) -> SimpleNamespace:
     device = unchanged if SIMULATED else cuda.jit(device=True)
     thread = simulated_thread if SIMULATED else device(device_thread)
 
+    # Indices are unsigned: a negative one would count from the end, and to ask for each whether it does takes several
+    # times as many instructions as the multiply-add that it is for.
     if private:
 
         @device
         def load(a, i):
-            return a[i]
+            return a[u64(i)]
 
         @device
         def store(a, i, v):
-            a[i] = v
+            a[u64(i)] = v
 
     else:
 
         @device
         def load(a, i):
-            return a[i * threads + thread()]
+            return a[u64(u64(i) * u64(threads) + u64(thread()))]
 
         @device
         def store(a, i, v):
-            a[i * threads + thread()] = v
+            a[u64(u64(i) * u64(threads) + u64(thread()))] = v
 
     stride = 1 if private else threads
 

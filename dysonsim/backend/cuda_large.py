@@ -72,11 +72,11 @@ def across(x, marks, n):
     first, last = max(begin, 0), min(begin + SEGMENT, n)
     if marks[r] == STILL_WELL:
         for i in range(first + t, last, THREADS):
-            shared[i - first] = x[r, i]
+            store(shared, i - first, load(x[r], i))
         barrier()
         do_sort(shared, 0, last - first, t, THREADS)
         for i in range(first + t, last, THREADS):
-            x[r, i] = shared[i - first]
+            store(x[r], i, load(shared, i - first))
 
 def mend(x, marks, n):
     r, t = cuda.blockIdx.y, cuda.threadIdx.x
@@ -120,7 +120,7 @@ def simulated_any(flag) -> bool:
 
 def lanes() -> SimpleNamespace:
     """The functions of one thread in float64, and those with which the threads of a block wait for each other."""
-    base = cuda_lanes.lanes("float64", 1)
+    base = cuda_lanes.lanes("float64", 1, private=True)  # number i of an array is what it is in Python
     barrier = simulated_barrier if SIMULATED else base.jit(device_barrier)
     any_thread = simulated_any if SIMULATED else base.jit(device_any)
     return SimpleNamespace(**vars(base), barrier=barrier, any_thread=any_thread)
@@ -135,6 +135,7 @@ def kernel_functions(kernel: ModuleType, normals: int) -> dict[str, Any]:
         "SEGMENT": SEGMENT, "THREADS": THREADS, "FORCE_THREADS": FORCE_THREADS, "MEND_THREADS": MEND_THREADS,
         "FORCE_SHARED": kernel.SUMS * FORCE_THREADS, "SHARED": 3 * (SEGMENT + 2 * kernel.PAD),
         "barrier": functions.barrier,
+        "load": functions.load, "store": functions.store,
         "do_forces": kernel.build_forces(functions), "do_push": kernel.build_push(functions),
         "do_before": kernel.build_before(functions, normals), "do_after": kernel.build_after(functions),
         "do_move": kernel.build_move(functions), "do_sort": order.sort, "do_mend": order.mend,

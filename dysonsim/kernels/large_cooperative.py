@@ -32,7 +32,8 @@ def build_forces(lanes):
     A thread has one level. sums (blocks * 5,): of x, x^2, g, x g and g^2, x counted from the level in the middle;
     shared (5 threads,).
     """
-    jit, barrier, split, power_of_two = lanes.jit, lanes.barrier, lanes.split, lanes.power_of_two
+    jit, barrier, load, store = lanes.jit, lanes.barrier, lanes.load, lanes.store
+    split, power_of_two = lanes.split, lanes.power_of_two
 
     @jit
     def counts(i, j, n):
@@ -45,7 +46,7 @@ def build_forces(lanes):
         total = 0.0
         for q in range(CHUNK):
             if counts(i, first + c + q, n):
-                total = total + 1.0 / (t - tile[c + q])
+                total = total + 1.0 / (t - load(tile, c + q))
         return total
 
     @jit
@@ -54,7 +55,7 @@ def build_forces(lanes):
         above, below = 0.0, 1.0
         for q in range(CHUNK):
             if counts(i, first + c + q, n):
-                a = t - tile[c + q]
+                a = t - load(tile, c + q)
                 above = above * a + below
                 below = below * a
         return above, below
@@ -62,10 +63,10 @@ def build_forces(lanes):
     @jit
     def all_of(tile, c, t):
         """The same where every level of the chunk counts."""
-        a, b = t - tile[c], t - tile[c + 1]
+        a, b = t - load(tile, c), t - load(tile, c + 1)
         above, below = a + b, a * b
         for q in range(2, CHUNK):
-            a = t - tile[c + q]
+            a = t - load(tile, c + q)
             above = above * a + below
             below = below * a
         return above, below
@@ -74,13 +75,13 @@ def build_forces(lanes):
     def forces(x, g, sums, shared, n, block, thread, threads):
         begin = block * threads
         i = min(begin + thread, n - 1)  # threads behind the last level do as it does
-        _, exponent = split(0.5 * x[n - 1] - 0.5 * x[0])
+        _, exponent = split(0.5 * load(x, n - 1) - 0.5 * load(x, 0))
         unit = power_of_two(-exponent)  # an exact scale, in which the gas is about 1 wide
-        mine = x[i]
+        mine = load(x, i)
         t, total = mine * unit, 0.0
         for first in range(0, n, threads):
             barrier()
-            shared[thread] = x[min(first + thread, n - 1)] * unit
+            store(shared, thread, load(x, min(first + thread, n - 1)) * unit)
             barrier()
             for c in range(0, threads, CHUNK):
                 s = first + c
@@ -95,23 +96,23 @@ def build_forces(lanes):
                     total = total + one_by_one(shared, c, t, i, first, n)
                 else:
                     total = total + above / below
-        here = mine - x[n // 2]
+        here = mine - load(x, n // 2)
         push = total * unit
         if begin + thread < n:
-            g[i] = push
+            store(g, i, push)
         else:
             here, push = 0.0, 0.0
         barrier()
-        shared[thread] = here
-        shared[threads + thread] = here * here
-        shared[2 * threads + thread] = push
-        shared[3 * threads + thread] = here * push
-        shared[4 * threads + thread] = push * push
+        store(shared, thread, here)
+        store(shared, threads + thread, here * here)
+        store(shared, 2 * threads + thread, push)
+        store(shared, 3 * threads + thread, here * push)
+        store(shared, 4 * threads + thread, push * push)
         barrier()
         if thread < SUMS:
             total = 0.0
             for k in range(threads):
-                total = total + shared[thread * threads + k]
+                total = total + load(shared, thread * threads + k)
             sums[SUMS * block + thread] = total
 
     return forces
@@ -123,18 +124,18 @@ def build_push(lanes):
     x -> shift + scale x + force g is the push by the far forces of this strength, scaled to the sum of squares that the
     exact flow has, see `dysonsim.large`. shared (5,). One block does this.
     """
-    jit, barrier, sqrt = lanes.jit, lanes.barrier, lanes.sqrt
+    jit, barrier, sqrt, load = lanes.jit, lanes.barrier, lanes.sqrt, lanes.load
 
     @jit
     def push(x, sums, shared, out, n, blocks, strength, thread):
         if thread < SUMS:
             total = 0.0
             for b in range(blocks):
-                total = total + sums[SUMS * b + thread]
+                total = total + load(sums, SUMS * b + thread)
             shared[thread] = total
         barrier()
         s, ss, h, sh, hh = shared[0], shared[1], shared[2], shared[3], shared[4]
-        spread, mean, drift = ss - s * s / n, x[n // 2] + s / n, h / n
+        spread, mean, drift = ss - s * s / n, load(x, n // 2) + s / n, h / n
         near = min(REACH, n - 1)
         far_pairs = n * (n - 1) // 2 - (near * n - near * (near + 1) // 2)
         finite = abs(spread) + abs(hh) + abs(strength) < np.inf
@@ -157,6 +158,7 @@ def build_order(lanes) -> SimpleNamespace:
     `mend` sorts what is left unsorted of a whole gas, rarely anything, and parts levels that coincide.
     """
     jit, barrier, any_thread = lanes.jit, lanes.barrier, lanes.any_thread
+    load, store = lanes.load, lanes.store
 
     @jit
     def sort(a, at, count, thread, threads):
@@ -165,10 +167,10 @@ def build_order(lanes) -> SimpleNamespace:
             swapped = False
             for phase in range(2):
                 for i in range(at + phase + 2 * thread, at + count - 1, 2 * threads):
-                    lower, upper = a[i], a[i + 1]
+                    lower, upper = load(a, i), load(a, i + 1)
                     if lower > upper:
-                        a[i] = upper
-                        a[i + 1] = lower
+                        store(a, i, upper)
+                        store(a, i + 1, lower)
                         swapped = True
                 barrier()
             going = any_thread(swapped)
@@ -177,7 +179,7 @@ def build_order(lanes) -> SimpleNamespace:
     def mend(x, n, thread, threads):
         wrong = False
         for i in range(1 + thread, n, threads):
-            if not x[i - 1] < x[i]:
+            if not load(x, i - 1) < load(x, i):
                 wrong = True
         disorder = any_thread(wrong)
         if disorder and thread == 0:
@@ -202,24 +204,25 @@ def build_pairs(lanes):
     multiplies `opening`, for each lower level, if `drawn`. Ends with a barrier.
     """
     jit, barrier, sqrt = lanes.jit, lanes.barrier, lanes.sqrt
+    load, store = lanes.load, lanes.store
 
     @jit
     def pairs(a, b, c, d, which, opening, drawn, base, window, n, thread, threads):
         for w in range(thread, window, threads):
-            rank, x = base + w, a[w]
+            rank, x = base + w, load(a, w)
             moved = x
             if rank >= 0 and rank < n:
                 lower = (rank // d + which) % 2 == 0
                 other = w + d if lower else w - d
                 if other >= 0 and other < window and base + other >= 0 and base + other < n:
-                    y = a[other]
+                    y = load(a, other)
                     wide = opening
                     if drawn:
-                        wide = opening * (c[w] if lower else c[other])
+                        wide = opening * load(c, w if lower else other)
                     gap = x - y
                     reach = sqrt(gap * gap + wide)
                     moved = (x + y) * 0.5 - (reach if lower else -reach) * 0.5
-            b[w] = moved
+            store(b, w, moved)
         barrier()
 
     return pairs
@@ -232,7 +235,7 @@ def build_before(lanes, normals: int):
     noise. y receives the levels, sorted within the segment, c the chi-squared numbers of the neighbours. numbers =
     (replica, step, key); shared (2 windows,).
     """
-    jit, barrier, words_of = lanes.jit, lanes.barrier, lanes.word
+    jit, barrier, word, load, store = lanes.jit, lanes.barrier, lanes.word, lanes.load, lanes.store
     pairs, sort = build_pairs(lanes), build_order(lanes).sort
     generator = rng.build(lanes)
     words, box_muller = generator.words, generator.box_muller
@@ -248,17 +251,18 @@ def build_before(lanes, normals: int):
         a, b = shared[:window], shared[window : 2 * window]
         for w in range(thread, window, threads):
             rank = base - PAD + w
-            a[w] = shift + scale * x[rank] + force * g[rank] if rank >= 0 and rank < n else 0.0
+            inside = rank >= 0 and rank < n
+            store(a, w, shift + scale * load(x, rank) + force * load(g, rank) if inside else 0.0)
         barrier()
         for d in range(REACH, 1, -1):
             pairs(a, b, a, d, parity, opening, False, base - PAD, window, n, thread, threads)
             pairs(b, a, a, d, 1 - parity, opening, False, base - PAD, window, n, thread, threads)
         count = min(segment, n - base)
         for k in range(thread, count, threads):
-            level = words_of(base + k)
+            level = word(base + k)
             p, q, r, s = words(u32(replica), u32(rng.LEVELS), u32(step), level, key0, key1)
             z, z1 = box_muller(p, q)
-            a[PAD + k] = a[PAD + k] + z * constants[NOISE]
+            store(a, PAD + k, load(a, PAD + k) + z * constants[NOISE])
             if normals == 0:
                 chi = chi_squared(constants[BETA], replica, rng.PAIRS, step, level, key0, key1)
             else:
@@ -268,11 +272,11 @@ def build_before(lanes, normals: int):
                 chi = chi + z2 * z2
                 if normals > 2:
                     chi = chi + z3 * z3
-            c[base + k] = chi
+            store(c, base + k, chi)
         barrier()
         sort(a, PAD, count, thread, threads)
         for k in range(thread, count, threads):
-            y[base + k] = a[PAD + k]
+            store(y, base + k, load(a, PAD + k))
 
     return before
 
@@ -282,7 +286,7 @@ def build_after(lanes):
 
     Neighbours, then the other pairs; x receives the levels, sorted within the segment.
     """
-    jit, barrier = lanes.jit, lanes.barrier
+    jit, barrier, load, store = lanes.jit, lanes.barrier, lanes.load, lanes.store
     pairs, sort = build_pairs(lanes), build_order(lanes).sort
 
     @jit
@@ -293,8 +297,8 @@ def build_after(lanes):
         for w in range(thread, window, threads):
             rank = low + w
             inside = rank >= 0 and rank < n
-            a[w] = y[rank] if inside else 0.0
-            chi[w] = c[rank] if inside else 0.0
+            store(a, w, load(y, rank) if inside else 0.0)
+            store(chi, w, load(c, rank) if inside else 0.0)
         barrier()
         pairs(a, b, chi, 1, parity, half, True, low, window, n, thread, threads)
         pairs(b, a, chi, 1, 1 - parity, opening, True, low, window, n, thread, threads)
@@ -305,7 +309,7 @@ def build_after(lanes):
         count = min(segment, n - base)
         sort(b, PAD, count, thread, threads)
         for k in range(thread, count, threads):
-            x[base + k] = b[PAD + k]
+            store(x, base + k, load(b, PAD + k))
 
     return after
 
@@ -315,7 +319,7 @@ def build_move(lanes):
 
     Sorted within the segment; shared (segment,).
     """
-    jit, barrier = lanes.jit, lanes.barrier
+    jit, barrier, load, store = lanes.jit, lanes.barrier, lanes.load, lanes.store
     sort = build_order(lanes).sort
 
     @jit
@@ -323,10 +327,10 @@ def build_move(lanes):
         shrink, count = constants[SHRINK], min(segment, n - base)
         shift = shrink * push[0] + (1 - shrink) * constants[CENTRE]
         for k in range(thread, count, threads):
-            shared[k] = shift + shrink * (push[1] * x[base + k] + push[2] * g[base + k])
+            store(shared, k, shift + shrink * (push[1] * load(x, base + k) + push[2] * load(g, base + k)))
         barrier()
         sort(shared, 0, count, thread, threads)
         for k in range(thread, count, threads):
-            y[base + k] = shared[k]
+            store(y, base + k, load(shared, k))
 
     return move
