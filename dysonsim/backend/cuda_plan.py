@@ -17,8 +17,8 @@ So a kernel goes as near as its numbers fit: to registers ("private"), else with
 else to device memory, with so few blocks at once that L2 holds what they work on. Working space is not left to L1: it
 passes stores on to L2, and a quarter of a kernel's accesses are stores. State is, it is touched a few times a step.
 
-Blocks are one warp, the finest pieces to pack. A multiprocessor takes 32 of them, 1024 threads, as many as 64 registers a
-thread leave room for; some of the small kernels take fewer (ptxas: 43 to 62) and could have larger blocks.
+Blocks are one warp, the finest pieces to pack. A multiprocessor takes 32 of them, 1024 threads, as many as 64 registers
+a thread leave room for; some of the small kernels take fewer (ptxas: 43 to 62) and could have larger blocks.
 
 None of this is measured yet; `benchmarks/gpu.py` times the other places beside the chosen one.
 """

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import algebra, order, rng, tridiagonal
+from . import order, rng, tridiagonal
 
 DECAY, SPREAD, CENTRE = range(3)  # in `reals`; spread: of a real component off the diagonal
 COLUMNS, ROWS = range(2)  # in `integers`
@@ -32,14 +32,14 @@ def scratch(shape: str, m: int, n: int, beta: int) -> int:
     """Numbers of working space that one replica needs."""
     matrix, large = (beta * n) ** 2, beta * n
     drawn = 4 * -(-draws(shape, m, n, beta) // 4)
-    return drawn + matrix + 4 * large + 1 + (0 if shape == "hermitian" else 2 * beta * m * beta * n)
+    return drawn + matrix + 4 * large + 1 + (0 if shape == "hermitian" else beta * m * beta * n)
 
 
 def build(lanes, shape: str, beta: int):
     """One transition on one target; sizes are in `integers`."""
     jit, number = lanes.jit, lanes.number
     load, store, full, part, sqrt, select = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt, lanes.select
-    normals, gram = rng.build(lanes).normals, algebra.build(lanes).gram
+    normals = rng.build(lanes).normals
     eigenvalues, sort = tridiagonal.build_eigenvalues(lanes), order.build(lanes)
     zero, half, one = number(0), number(0.5), number(1)
     tiny, root_of_two, infinite = number(TINY[number.__name__]), number(np.sqrt(2)), number(np.inf)
@@ -103,6 +103,17 @@ def build(lanes, shape: str, beta: int):
                 put(a, m, n, i, j, w0, w1, w2, w3)
 
     @jit
+    def gram(a, w, rows, n):
+        """a = w^T w."""
+        for i in range(n):
+            for j in range(i + 1):
+                s = full(zero)
+                for k in range(rows):
+                    s = load(w, k * n + i) * load(w, k * n + j) + s
+                store(a, i * n + j, s)
+                store(a, j * n + i, s)
+
+    @jit
     def reduce(a, d, e, v, n):
         """Diagonal d and squares e of the off-diagonal of a symmetric a, made tridiagonal; v: n numbers; a is lost."""
         for k in range(n - 2):
@@ -154,9 +165,8 @@ def build(lanes, shape: str, beta: int):
             fill_hermitian(a, state, z, reals, n)
         else:
             w = part(scratch, rest + 4 * large + 1, beta * m * large)
-            work = part(scratch, rest + 4 * large + 1 + beta * m * large, beta * m * large)
             fill_rectangular(w, state, z, reals, m, n)
-            gram(a, w, beta * m, large, one, work)
+            gram(a, w, beta * m, large)
         reduce(a, d, e, v, large)
         eigenvalues(d, e, large)
         sort(d, large)
