@@ -1,8 +1,10 @@
-"""What is timed: three networks at |B| = 16, 1024 at a time on two threads, and who trains them."""
+"""What is timed: networks and batches of several sizes, on two threads, and who trains them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -10,36 +12,82 @@ import numpy as np
 import dysonsim as ds
 from benchmarks import peers
 from benchmarks.peers import Peer, on_threads
+from dysonsim.rounds import advance_in_rounds
+from dysonsim.simulate import _split
 
 NETWORKS = 1024
 THREADS = 2
 DTYPES = ("float32", "float64")
+WITHOUT_SPECTRA = 20  # units from which dysonsim is timed in its steps alone
 
-RBM, TEACHER, HIDDEN = "RBM 10x10, k = 3", "teacher-student 2x2", "hidden layer 2x2"
+
+@dataclass(frozen=True)
+class Case:
+    """What is trained, and at least how many times as fast as the faster of the two PyTorch batched it should be.
+
+    all_peers: beside everyone; else beside PyTorch batched alone.
+    """
+
+    sgd: ds.SGD
+    bars: dict[str, float]
+    networks: int = NETWORKS
+    all_peers: bool = False
+
+
+def rbm(n: int = 10, batch: int = 16, k: int = 3) -> ds.SGD:
+    """The scalar field of the papers."""
+    return ds.SGD(ds.GaussianRBM.scalar_field(n_visible=n, mass=2.0, mu=3.0, gibbs_steps=k), 0.1, batch)
+
+
+def both(bar: float) -> dict[str, float]:
+    return dict.fromkeys(DTYPES, bar)
+
+
+RBM = "RBM 10x10, |B| = 16, k = 3"
+TEACHER, HIDDEN = "teacher-student 2x2, |B| = 16", "hidden layer 2x2, |B| = 16"
+TEACHER_SGD = ds.SGD(ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1), 0.1, 16)
+HIDDEN_SGD = ds.SGD(ds.LinearNetwork(2 * np.eye(2), np.diag([1.0, 1.5]), gradient_noise=0.1), 0.1, 16)
 CASES = {
-    RBM: ds.SGD(ds.GaussianRBM.scalar_field(n_visible=10, mass=2.0, mu=3.0, gibbs_steps=3), 0.1, 16),
-    TEACHER: ds.SGD(ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1), 0.1, 16),
-    HIDDEN: ds.SGD(ds.LinearNetwork(2 * np.eye(2), np.diag([1.0, 1.5]), gradient_noise=0.1), 0.1, 16),
+    RBM: Case(rbm(), {"float32": 12.0, "float64": 30.0}, all_peers=True),
+    TEACHER: Case(TEACHER_SGD, both(20.0), all_peers=True),
+    HIDDEN: Case(HIDDEN_SGD, both(20.0), all_peers=True),
+    "RBM 4x4, |B| = 16, k = 3": Case(rbm(n=4), both(5.0)),
+    "RBM 20x20, |B| = 16, k = 3": Case(rbm(n=20), both(5.0)),
+    "RBM 50x50, |B| = 16, k = 3": Case(rbm(n=50), both(5.0)),
+    "RBM 10x10, |B| = 4, k = 3": Case(rbm(batch=4), both(5.0)),
+    "RBM 10x10, |B| = 64, k = 3": Case(rbm(batch=64), both(5.0)),
+    "RBM 10x10, |B| = 16, k = 1": Case(rbm(k=1), both(5.0)),
+    "RBM 10x10, |B| = 16, k = 10": Case(rbm(k=10), both(5.0)),
+    "RBM 128x128, |B| = 16, k = 3, 16 networks": Case(rbm(n=128), both(1.0), networks=16),
 }
 
 LIBRARY, TUNED, NUMPY, SINGLE = "dysonsim", "PyTorch tuned", "NumPy", "PyTorch one by one, 1 thread"
 BATCHED, BATCHED_1 = "PyTorch batched", "PyTorch batched, 1 thread"
-# At least so many times as fast as the faster of the two PyTorch batched.
-BARS = {(RBM, "float32"): 5.0, (RBM, "float64"): 15.0, (TEACHER, "float32"): 10.0, (TEACHER, "float64"): 10.0}
 
 
-def contestants(case: str) -> dict[str, Callable[..., Peer]]:
+def contestants(case: Case) -> dict[str, Callable[..., Peer]]:
     """Name -> function of (sgd, networks, dtype, seed, threads) that sets it up; PyTorch's only where it is there."""
+    is_rbm = isinstance(case.sgd.model, ds.GaussianRBM)
     everyone: dict[str, Callable[..., Peer]] = {LIBRARY: library}
-    if peers.torch is not None and case == RBM:
-        everyone |= {BATCHED: peers.torch_rbm, BATCHED_1: one_thread(peers.torch_rbm)}
-        everyone[TUNED] = partial(on_threads, peers.torch_rbm_at_once)
-        everyone[SINGLE] = one_thread(peers.torch_rbm_single)
-    elif peers.torch is not None:
-        everyone |= {BATCHED: peers.torch_linear, BATCHED_1: one_thread(peers.torch_linear)}
-        everyone[TUNED] = partial(on_threads, partial(peers.torch_linear, normals="float32"))
-    everyone[NUMPY] = partial(on_threads, peers.numpy_rbm if case == RBM else peers.numpy_linear)
+    if case.sgd.n >= WITHOUT_SPECTRA:
+        everyone[LIBRARY] = library_steps
+    if peers.torch is not None:
+        batched = peers.torch_rbm if is_rbm else peers.torch_linear
+        everyone |= {BATCHED: batched, BATCHED_1: one_thread(batched)}
+    if not case.all_peers:
+        return everyone
+    if peers.torch is not None:
+        tuned = peers.torch_rbm_at_once if is_rbm else partial(peers.torch_linear, normals="float32")
+        everyone[TUNED] = partial(on_threads, tuned)
+        if is_rbm:
+            everyone[SINGLE] = one_thread(peers.torch_rbm_single)
+    everyone[NUMPY] = partial(on_threads, peers.numpy_rbm if is_rbm else peers.numpy_linear)
     return everyone
+
+
+def set_up(case: Case, dtype: str, threads: int = THREADS, seed: int = 1) -> dict[str, Peer]:
+    """All contestants of a case, ready to advance."""
+    return {name: make(case.sgd, case.networks, dtype, seed, threads) for name, make in contestants(case).items()}
 
 
 def one_thread(make: Callable[..., Peer]) -> Callable[..., Peer]:
@@ -54,3 +102,34 @@ def library(sgd: ds.SGD, networks: int, dtype: str, seed: int, threads: int) -> 
         runs[:] = [ds.simulate(sgd, networks, steps, seed, keep_weights=True, dtype=dtype, threads=threads)]
 
     return Peer(networks, advance, lambda: runs[-1].weights[:, -1])
+
+
+def library_steps(sgd: ds.SGD, networks: int, dtype: str, seed: int, threads: int, device: str = "cpu") -> Peer:
+    """What `simulate` does between two records, without start and spectra: like the peers, in steps alone.
+
+    A benchmark has time for few steps of a large network; one spectrum would weigh beside them as it never does in use.
+    """
+    program = sgd.prepare(device, dtype, threads)
+    start = sgd.start(networks, seed)
+    workers = threads if program.parallel else 1
+    ranges = _split(networks, program.width, program.unit, workers)
+    ensembles = [program.open(start[a:b], a, seed) for a, b in ranges]
+    while_running = getattr(program, "while_running", nullcontext)
+    done = 0
+
+    def move(index: int, first: int, count: int) -> None:
+        ensembles[index].advance(first, count)
+
+    def nothing(*_: object) -> None:
+        pass
+
+    def advance(steps: int) -> None:
+        nonlocal done
+        with while_running():
+            advance_in_rounds(len(ensembles), done, done + steps, [], move, nothing, nothing, workers, False)
+        done += steps
+
+    def weights() -> np.ndarray:
+        return sgd.weights(np.concatenate([ensemble.state() for ensemble in ensembles]))
+
+    return Peer(networks, advance, weights)

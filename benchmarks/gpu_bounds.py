@@ -43,7 +43,7 @@ def splitting(n: int, dtype: str) -> Counts:
     moves = 2 * ((n - 1) * (n - 2) // 2 + n - 1)  # far pairs and neighbours, two sweeps each
     pair = 6 + ROUNDED[dtype]  # gap, square and opening, difference, halves of it to both levels; the root
     rest = 2 * 2 * n + 2 * (n - 1) + 2 * n + 2 * n  # two flows, comparisons of two sorts, kicks, squares
-    normals = 2 * -(-n // 4)  # blocks of four: of the levels, of the neighbours' openings
+    normals = -(-(2 * n - 1) // 4)  # blocks of four, for the levels and the neighbours' openings
     arithmetic = moves * pair + rest
     single = normals * 2 * BOX_MULLER
     special = moves + normals * 2

@@ -1,5 +1,7 @@
 """Print, store and plot how many times as fast as other libraries dysonsim is: `python -m benchmarks.report [--quick]`.
 
+Three networks beside everyone, further sizes beside batched PyTorch; and how long a new process takes to start.
+
 All contestants of a case run in turn, several times over, so that what else the machine does meets them alike; a ratio
 is taken within each round, and the median over rounds and its quartiles are shown.
 """
@@ -12,6 +14,7 @@ import os
 import platform
 import time
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -21,30 +24,42 @@ from benchmarks import cases, peers, starting
 from dysonsim.backend.cpu import source_hash
 
 RESULTS = Path(__file__).parent / "results"
-IMPORT_BAR = 0.5
 BUSY = 0.5  # load average before the start from which others disturb the timings
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="half a minute instead of three, with larger errors")
+    parser.add_argument("--quick", action="store_true", help="two minutes instead of six, with larger errors")
     parser.add_argument("--out", type=Path, help="JSON file to write, the picture goes beside it (results/speed.json)")
     options = parser.parse_args(arguments)
     out = options.out or RESULTS / ("speed-quick.json" if options.quick else "speed.json")
-    rounds, seconds = (3, 0.15) if options.quick else (7, 0.6)
 
     about = announce()
     if peers.torch is None:
         print("PyTorch is not installed: SKIPPED its peers, and with them the bars.\n")
-    rows = [row for case in cases.CASES for dtype in cases.DTYPES for row in compare(case, dtype, rounds, seconds)]
-    print(table(rows))
-    start = start_up(3 if options.quick else 7)
-    print("\n" + "\n".join(f"{what}: {value}" for what, value in start.items()))
+    print(HEAD)
+    rows = []
+    for name, case in cases.CASES.items():
+        for dtype in cases.DTYPES:
+            rounds, seconds = length(case, options.quick)
+            found = compare(name, dtype, rounds, seconds)
+            print(table(found), flush=True)
+            rows += found
+    print("\n" + verdict(rows))
+    start = starting.start_up(3 if options.quick else 7)
+    print("\n" + starting.table(start))
 
-    report = {"machine": about, "rounds": rounds, "seconds a round": seconds, "speed": rows, "start": start}
+    report = {"machine": about, "quick": options.quick, "speed": rows, "start": start}
     store(report, out)
     plot(rows, out.with_suffix(".png"))
     print(f"\nwritten: {out}, {out.with_suffix('.png')}")
+
+
+def length(case: cases.Case, quick: bool) -> tuple[int, float]:
+    """Rounds, and seconds of each contestant in one."""
+    if quick:
+        return 3, 0.15 if case.all_peers else 0.08
+    return (7, 0.5) if case.all_peers else (5, 0.3)
 
 
 def announce() -> dict[str, object]:
@@ -74,38 +89,35 @@ def machine() -> dict[str, object]:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     versions = {name: metadata.version(name) for name in ("numba", "numpy", "scipy")}
-    torch = "absent" if peers.torch is None else peers.torch.__version__
+    versions |= {name: metadata.version(name) if find_spec(name) else "absent" for name in ("torch", "jax")}
     return {
         "processor": names[0] if names else platform.processor(),
         "cores": os.cpu_count(),
         "load before": os.getloadavg()[0],
         "threads": cases.THREADS,
-        "networks": cases.NETWORKS,
-        "versions": {"python": platform.python_version(), "dysonsim": ds.__version__, **versions, "torch": torch},
+        "versions": {"python": platform.python_version(), "dysonsim": ds.__version__, **versions},
         "kernel sources": source_hash()[:12],
     }
 
 
-def compare(case: str, dtype: str, rounds: int, seconds: float) -> list[dict]:
+def compare(name: str, dtype: str, rounds: int, seconds: float) -> list[dict]:
     """One row a contestant: us per update of one network, and how many times as long as dysonsim it takes."""
-    everyone = {
-        name: make(cases.CASES[case], cases.NETWORKS, dtype, 1, cases.THREADS)
-        for name, make in cases.contestants(case).items()
-    }
-    steps = {name: steps_for(ensemble, seconds) for name, ensemble in everyone.items()}
-    times = {name: np.empty(rounds) for name in everyone}
+    case = cases.CASES[name]
+    everyone = cases.set_up(case, dtype)
+    steps = {by: steps_for(ensemble, seconds) for by, ensemble in everyone.items()}
+    times = {by: np.empty(rounds) for by in everyone}
     for r in range(rounds):
-        for name, ensemble in everyone.items():
-            times[name][r] = timed(ensemble, steps[name]) / (steps[name] * ensemble.networks) * 1e6
-    batched = [name for name in (cases.BATCHED, cases.BATCHED_1) if name in times]
-    barred = min(batched, key=lambda name: np.median(times[name]), default=None)
+        for by, ensemble in everyone.items():
+            times[by][r] = timed(ensemble, steps[by]) / (steps[by] * ensemble.networks) * 1e6
+    batched = [by for by in (cases.BATCHED, cases.BATCHED_1) if by in times]
+    barred = min(batched, key=lambda by: np.median(times[by]), default=None)
     rows = []
-    for name, microseconds in times.items():
+    for by, microseconds in times.items():
         found = quartiles(microseconds / times[cases.LIBRARY])
-        bar = cases.BARS.get((case, dtype)) if name == barred else None
+        bar = case.bars.get(dtype) if by == barred else None
         rows.append(
             {
-                "case": case, "dtype": dtype, "by": name, "us per update": float(np.median(microseconds)),
+                "case": name, "dtype": dtype, "by": by, "us per update": float(np.median(microseconds)),
                 **found, "bar": bar,
                 "reached": None if bar is None else bool(found["ratio"] >= bar),
                 "us of each round": microseconds.tolist(),
@@ -121,32 +133,23 @@ def timed(ensemble: peers.Peer, steps: int) -> float:
 
 
 def steps_for(ensemble: peers.Peer, seconds: float) -> int:
-    """Steps that take about so long; warms up on the way."""
-    steps = 2
-    timed(ensemble, steps)
-    while (taken := timed(ensemble, steps)) < seconds / 4:
-        steps *= 2
-    return max(1, round(steps * seconds / taken))
+    """Steps that take about so long, without what a call costs besides; warms up on the way."""
+    timed(ensemble, 1)
+    steps = 1
+    while True:
+        few, many = timed(ensemble, steps), timed(ensemble, 4 * steps)
+        if many > 2 * seconds or (many > seconds / 2 and many > 2 * few):
+            return max(1, round(seconds * 3 * steps / max(many - few, many / 4)))
+        steps *= 4
 
 
-def start_up(repeats: int) -> dict[str, object]:
-    """Seconds until a new process simulates."""
-    importing = starting.import_seconds(repeats)
-    compiling, cached, again = starting.first_run_seconds()
-    return {
-        "import dysonsim, s": importing,
-        f"import below {IMPORT_BAR} s": importing < IMPORT_BAR,
-        "first simulation of a first process (compiles), s": compiling,
-        "first simulation of a second process, s": cached,
-        "second process compiled nothing": not again,
-    }
+HEAD = f"{'':40}{'us/update':>10}{'ratio':>8}  {'quartiles':<16}bar"
 
 
 def table(rows: list[dict]) -> str:
-    lines = [f"{'':40}{'us/update':>10}{'ratio':>8}  {'quartiles':<16}bar"]
+    """One case in one float type."""
+    lines = [f"{rows[0]['case']}, {rows[0]['dtype']}"]
     for row in rows:
-        if row["by"] == cases.LIBRARY:
-            lines.append(f"{row['case']}, |B| = 16, {row['dtype']}")
         low, high = row["quartiles"]
         bar = "" if row["bar"] is None else f">= {row['bar']:g}: {'reached' if row['reached'] else 'MISSED'}"
         spread = f"{low:.2f} to {high:.2f}"
@@ -155,30 +158,63 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def verdict(rows: list[dict]) -> str:
+    """How many bars were reached, and which were not."""
+    barred = [row for row in rows if row["bar"] is not None]
+    missed = [f"{row['case']}, {row['dtype']}" for row in barred if not row["reached"]]
+    return f"bars reached: {len(barred) - len(missed)} of {len(barred)}" + "".join(f"\n    missed: {m}" for m in missed)
+
+
 def plot(rows: list[dict], file: Path) -> None:
-    """Time of one update, logarithmic, one group a case and dtype; with the ratios."""
+    """Left: time of one update beside everyone; right: further sizes, ratios to batched PyTorch and their bars."""
     from matplotlib.figure import Figure
 
-    groups = [(case, dtype) for case in cases.CASES for dtype in cases.DTYPES]
-    figure = Figure(figsize=(7.5, 1.0 + 0.19 * (len(rows) + len(groups))), layout="constrained")
-    axes = figure.subplots()
+    full = [name for name, case in cases.CASES.items() if case.all_peers]
+    height = 1.0 + 0.19 * sum(row["case"] in full for row in rows) + 0.19 * 2 * len(full)
+    figure = Figure(figsize=(13, height), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1.2, 1])
+    plot_times([row for row in rows if row["case"] in full], left)
+    plot_ratios([row for row in rows if row["bar"] is not None], right)
+    figure.savefig(file, dpi=110)
+
+
+def plot_times(rows: list[dict], axes) -> None:
+    """Time of one update, logarithmic, one group a case and dtype; with the ratios."""
     heights, labels, at = [], [], 0.0
-    for case, dtype in groups:
-        for row in (row for row in rows if (row["case"], row["dtype"]) == (case, dtype)):
-            mine = row["by"] == cases.LIBRARY
-            axes.plot(row["us per update"], at, "o", color="C3" if mine else "C0", markersize=5)
-            axes.text(row["us per update"], at, "" if mine else f"   {row['ratio']:.1f}x", va="center", fontsize=8)
-            heights.append(at)
-            labels.append(f"{case}, {dtype}: {row['by']}" if mine else row["by"])
-            at += 1
-        at += 0.8
+    for row in rows:
+        mine = row["by"] == cases.LIBRARY
+        at += 0.8 * mine
+        axes.plot(row["us per update"], at, "o", color="C3" if mine else "C0", markersize=5)
+        axes.text(row["us per update"], at, "" if mine else f"   {row['ratio']:.1f}x", va="center", fontsize=8)
+        heights.append(at)
+        labels.append(f"{row['case']}, {row['dtype']}: {row['by']}" if mine else row["by"])
+        at += 1
     axes.set_yticks(heights, labels, fontsize=8)
     axes.set_xscale("log")
-    axes.margins(x=0.12)
+    axes.margins(x=0.17)
     axes.set_ylim(at, -1)
     axes.grid(axis="x", alpha=0.4)
-    axes.set_xlabel("microseconds per update of one network; factor: times dysonsim's")
-    figure.savefig(file, dpi=120)
+    axes.set_xlabel("µs per update of one network; factor: over dysonsim")
+
+
+def plot_ratios(rows: list[dict], axes) -> None:
+    """The ratios that have bars, and where these are; rows come from several cases, in pairs of float types."""
+    colors = dict(zip(cases.DTYPES, ("C3", "C0"), strict=True))
+    names = list(dict.fromkeys(row["case"] for row in rows))
+    for row in rows:
+        at = names.index(row["case"]) + 0.3 * cases.DTYPES.index(row["dtype"])
+        axes.plot(row["quartiles"], [at, at], color=colors[row["dtype"]], lw=2)
+        axes.plot(row["ratio"], at, "o", color=colors[row["dtype"]], markersize=5)
+        axes.plot(row["bar"], at, "|", color="black", markersize=9, mew=2)
+    for dtype, color in colors.items():
+        axes.plot([], [], "o", color=color, label=dtype)
+    axes.plot([], [], "|", color="black", mew=2, label="aim: at least")
+    axes.set_yticks(np.arange(len(names)) + 0.15, names, fontsize=8)
+    axes.set_ylim(len(names), -0.5)
+    axes.set_xscale("log")
+    axes.grid(axis="x", which="both", alpha=0.3)
+    axes.set_xlabel("batched PyTorch (the faster) over dysonsim")
+    axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
 
 
 if __name__ == "__main__":

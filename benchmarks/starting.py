@@ -7,6 +7,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -19,31 +21,75 @@ t = time.perf_counter()
 ds.simulate(sgd, replicas=16, steps=10)
 print(time.perf_counter() - t)
 """
+IMPORT_BAR, COMPILING_BAR, LATER_BAR = 0.4, 8.0, 1.0  # seconds: the import, and whole processes
 
 
-def seconds(code: str, **environment: str) -> float:
-    """What the code prints last, run by a new Python."""
+@dataclass(frozen=True)
+class Taken:
+    """Seconds that a new process says that its part took, and those of the whole process, interpreter and all."""
+
+    part: float
+    whole: float
+
+
+def taken(code: str, **environment: str) -> Taken:
+    """Run the code in a new Python; it prints its part last."""
+    began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=True
     )
-    return float(done.stdout.split()[-1])
+    whole = time.perf_counter() - began
+    return Taken(float(done.stdout.split()[-1]), whole)
 
 
-def import_seconds(repeats: int) -> float:
-    """Median seconds of `import dysonsim` in new processes, files in the page cache."""
-    seconds(IMPORT)
-    return statistics.median(seconds(IMPORT) for _ in range(repeats))
+def median_taken(code: str, repeats: int, **environment: str) -> Taken:
+    """Medians over new processes, files in the page cache."""
+    taken(code, **environment)
+    all_taken = [taken(code, **environment) for _ in range(repeats)]
+    return Taken(statistics.median(t.part for t in all_taken), statistics.median(t.whole for t in all_taken))
 
 
-def first_run_seconds() -> tuple[float, float, bool]:
-    """Seconds of the first `simulate` in a process that compiles and in the next one, and whether that compiled too."""
+def first_runs(repeats: int) -> tuple[Taken, Taken, bool]:
+    """A process that simulates with nothing compiled, the later ones, and whether any of these compiled anew."""
     with tempfile.TemporaryDirectory() as folder:
-        compiling = seconds(FIRST_RUN, DYSONSIM_CACHE_DIR=folder)
+        compiling = taken(FIRST_RUN, DYSONSIM_CACHE_DIR=folder)
         before = machine_code(folder)
-        cached = seconds(FIRST_RUN, DYSONSIM_CACHE_DIR=folder)
-        return compiling, cached, machine_code(folder) != before or not before
+        later = median_taken(FIRST_RUN, repeats, DYSONSIM_CACHE_DIR=folder)
+        return compiling, later, machine_code(folder) != before or not before
 
 
 def machine_code(folder: str) -> dict[str, int]:
     """Numba's cache files and when they were written: compiling anew writes anew."""
     return {str(file): file.stat().st_mtime_ns for file in Path(folder).rglob("*.nb*")}
+
+
+def start_up(repeats: int) -> list[dict]:
+    """What a user waits for, one row each; "part" is the import or the call of `simulate` alone."""
+    importing = median_taken(IMPORT, repeats)
+    compiling, later, again = first_runs(repeats)
+    rows = []
+    for what, seconds, bar, barred in (
+        ("import dysonsim", importing, IMPORT_BAR, importing.part),
+        ("first process: import, compile, simulate", compiling, COMPILING_BAR, compiling.whole),
+        ("later process: import, simulate", later, LATER_BAR, later.whole),
+    ):
+        rows.append(
+            {
+                "what": what, "part, s": seconds.part, "whole process, s": seconds.whole, "bar, s": bar,
+                "bar is for": "part" if barred == seconds.part else "whole process", "reached": barred <= bar,
+            }
+        )  # fmt: skip
+    rows.append({"what": "later process compiled nothing", "reached": not again})
+    return rows
+
+
+def table(rows: list[dict]) -> str:
+    lines = [f"{'a new process':44}{'part, s':>9}{'whole, s':>10}  bar"]
+    for row in rows:
+        verdict = "reached" if row["reached"] else "MISSED"
+        if "bar, s" not in row:
+            lines.append(f"    {row['what']:<61}{verdict}")
+            continue
+        bar = f"{row['bar is for']} <= {row['bar, s']:g} s: {verdict}"
+        lines.append(f"    {row['what']:<40}{row['part, s']:>9.2f}{row['whole process, s']:>10.2f}  {bar}")
+    return "\n".join(lines)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from .backend.threads import share
 
 __all__ = ["advance_in_rounds"]
 
@@ -58,7 +60,6 @@ def advance_in_rounds(
     waiting = list(records)
     done, size = begin, FIRST_ROUND
     hidden = None if progress is None else not progress
-    pool = ThreadPoolExecutor(workers)
     bar = tqdm(total=end - begin, unit="step", disable=hidden, delay=3.0 if progress is None else 0.0)
     try:
         while done < end or waiting:
@@ -66,13 +67,11 @@ def advance_in_rounds(
             marks = [mark for mark in waiting if mark[1] <= stop]
             waiting = waiting[len(marks) :]
             began = time.perf_counter()
-            for future in [pool.submit(task, index, done, marks, stop) for index in range(ensembles)]:
-                future.result()
+            share(partial(task, start=done, marks=marks, stop=stop), range(ensembles), workers)
             check()
             seconds = (time.perf_counter() - began) * min(workers, ensembles) / ensembles
             size = max(1, int(size * min(GROWTH, max(1 / GROWTH, TASK_SECONDS / max(seconds, 1e-9)))))
             bar.update(stop - done)
             done = stop
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
         bar.close()

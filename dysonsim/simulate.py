@@ -159,7 +159,8 @@ def simulate(
         _check_left(process, ensembles)
 
     marks = list(enumerate(plan.steps.tolist()))
-    advance_in_rounds(len(ensembles), plan.begin, plan.end, marks, move, snapshot, check, workers, progress)
+    with program.while_running():
+        advance_in_rounds(len(ensembles), plan.begin, plan.end, marks, move, snapshot, check, workers, progress)
     state = np.concatenate([ensemble.state() for ensemble in ensembles])
     if not process.marks_after_step:
         for ensemble in ensembles:  # looked at where a step begins: one more shows whether the last went well

@@ -10,6 +10,7 @@ import reference
 from conftest import kernel_even_chi_squared, kernel_normals
 
 import dysonsim as ds
+from dysonsim.backend import driver
 from dysonsim.kernels import rng
 
 SEED, REPLICAS, STEPS = 2**40 + 17, 11, 4
@@ -17,7 +18,7 @@ SEED, REPLICAS, STEPS = 2**40 + 17, 11, 4
 
 def trained(model, learning_rate, batch, dtype="float64", steps=STEPS):
     """Start and end weights of an ensemble as `simulate` trains it."""
-    sgd = ds.SGD(model, learning_rate, batch, init_scale=0.3)
+    sgd = ds.SGD(model, learning_rate, batch, init_scale=min(0.3, 0.9 / math.sqrt(model.n)))
     run = ds.simulate(sgd, REPLICAS, steps, SEED, record_steps=[0, steps], keep_weights=True, dtype=dtype)
     return run.weights[:, 0], run.weights[:, 1], run
 
@@ -40,6 +41,9 @@ RBM = [
     (ring(4, 3, gibbs_steps=2, sampling="step_by_step"), 6),
     (ring(3, 5, gibbs_steps=3, sampling="step_by_step"), 5),
     (ring(5, 4, gibbs_steps=math.inf), 7),
+    (ring(27, 25, gibbs_steps=2), 5),  # tiles of four rows, and what is left of them
+    (ring(27, 25, gibbs_steps=2, sampling="step_by_step"), 3),
+    (ring(66, 65, gibbs_steps=2), 18),  # one network at a time, with BLAS
 ]
 
 
@@ -49,10 +53,11 @@ def test_rbm(model, batch):
     (p, n), w = model.weight_shape, w.copy()
     chains = np.ones((REPLICAS, batch, n))
     for s in range(STEPS):
+        steps = model.kernel(0.1, batch).sizes["sampling"] == "step_by_step"
         for r in range(REPLICAS):
             if model.gibbs_steps == math.inf:
                 chains[r] = reference.fresh_chains(w[r], normals((batch, n), rng.CHAIN, s)[r], model.mu, model.sigma)
-            elif model.sampling == "at_once":
+            elif not steps:
                 z = normals((batch, n), rng.CHAIN, s)[r]
                 chains[r] = reference.at_once_chains(w[r], chains[r], z, model.mu, model.sigma, model.gibbs_steps)
             else:
@@ -114,6 +119,36 @@ def test_linear(name, batch, size, sampling):
             labels = model.label_noise * eta[r]
             w[r] = reference.linear_update(w[r], model.teacher, layer, x[r], labels, noise, 0.05)
     np.testing.assert_allclose(end, w, rtol=1e-12, atol=1e-13)
+
+
+def large_linear(p, n, q):
+    random = np.random.default_rng(5)
+    teacher, layer = random.normal(size=(p, n)), random.normal(size=(q, p)) / math.sqrt(p)
+    return ds.LinearNetwork(teacher, layer, 0.3, 0.2), ds.TeacherStudent(teacher, 0.3, 0.2)
+
+
+@pytest.mark.parametrize("model", [*large_linear(66, 66, 3), *large_linear(70, 65, 70)])
+def test_a_large_linear_network_by_itself_is_the_same_network(model):
+    """One at a time, with BLAS, and side by side in lanes: two texts of one update, to rounding."""
+    batch, start = 5, np.random.default_rng(6).normal(size=(3, math.prod(model.weight_shape)))
+    ends = []
+    for kernel in (model.large_kernel(0.02, batch), model.kernel(0.02, batch)):
+        ensemble = driver("cpu").prepare(kernel, "float64").open(start, 7, SEED)
+        ensemble.advance(3, 4)
+        ends.append(ensemble.state())
+    np.testing.assert_allclose(ends[0], ends[1], rtol=0, atol=1e-12)
+    assert np.abs(ends[0] - start).max() > 0.01
+
+
+def test_large_networks_are_the_same_on_any_number_of_threads_and_say_who_diverged():
+    sgd = ds.SGD(ring(64, gibbs_steps=1), 0.02, 4)
+    runs = [ds.simulate(sgd, 5, 6, SEED, threads=threads, dtype="float32", keep_weights=True) for threads in (1, 3)]
+    np.testing.assert_array_equal(runs[0].state, runs[1].state)
+    later = ds.simulate(sgd, 5, 12, SEED, dtype="float32", keep_weights=True, resume=runs[0])
+    once = ds.simulate(sgd, 5, 12, SEED, dtype="float32", keep_weights=True)
+    np.testing.assert_array_equal(later.state, once.state)
+    with pytest.warns(RuntimeWarning), pytest.raises(ds.DivergenceError, match="replica"):
+        ds.simulate(ds.SGD(ring(64, gibbs_steps=1), 20.0, 4), 3, 50, SEED)
 
 
 def test_a_wrong_sign_is_seen():

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 from . import vector
 from .cache import PACKAGE, execute, source_hash
-from .drivers import LOOP_OVER_BLOCKS, LOOP_OVER_STEPS, HostEnsemble, Kernel, Program, loop_names
+from .drivers import (
+    LOOP_OVER_BLOCKS,
+    LOOP_OVER_NETWORKS,
+    LOOP_OVER_STEPS,
+    HostEnsemble,
+    Kernel,
+    Program,
+    loop_names,
+)
 
 __all__ = ["WIDTH", "CpuDriver", "source_hash"]
 
@@ -28,7 +38,7 @@ class CpuDriver:
     name = "cpu"
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
-        width = WIDTH[dtype] * kernel.vectors
+        width = 1 if kernel.whole else int(WIDTH[dtype] * kernel.vectors)
         run = compiled(kernel.build, tuple(sorted(kernel.sizes.items())), dtype, width)
         # Compile or load now: a call that does no step.
         HostEnsemble.open(run, kernel, dtype, width, np.zeros((1, kernel.state)), 0, 0).advance(0, 0)
@@ -36,9 +46,18 @@ class CpuDriver:
         def open_ensemble(start, first_replica, seed):
             return HostEnsemble.open(run, kernel, dtype, width, start, first_replica, seed)
 
+        if kernel.whole:
+            return Program(open_ensemble, width, unit=1, while_running=one_blas_thread)
         block = width * kernel.state * np.dtype(dtype).itemsize
-        fewest = max(1, 8 // kernel.vectors)
+        fewest = max(1, int(8 / kernel.vectors))
         return Program(open_ensemble, width, unit=min(MOST_BLOCKS, max(fewest, CACHED // block)))
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """BLAS on one thread a call: the threads are dysonsim's, and results do not depend on how many there are."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 def named(sizes: tuple) -> str:
@@ -48,11 +67,12 @@ def named(sizes: tuple) -> str:
 
 @cache
 def compiled(build, sizes: tuple, dtype: str, width: int):
-    """The compiled loop over blocks and steps of one kernel, `width` networks a block."""
-    lanes = vector.lanes(dtype, width)
+    """The compiled loop over blocks and steps of one kernel, `width` networks a block; 1: one in plain arrays."""
+    lanes = vector.lanes(dtype, width if width > 1 else WIDTH[dtype])
     names = loop_names(lanes, build(lanes, **dict(sizes)), width)
     functions = [getattr(size, "py_func", size) for _, size in sizes if callable(size)]
     owner = next((f for f in functions if PACKAGE not in Path(f.__code__.co_filename).parents), build)
-    cached = execute(TEXT, names, owner, [named(sizes), dtype, str(width)])
-    names["advance_block"] = njit(inline="always", error_model="numpy")(names["advance_block"])
+    cached = execute(TEXT if width > 1 else LOOP_OVER_NETWORKS, names, owner, [named(sizes), dtype, str(width)])
+    if width > 1:
+        names["advance_block"] = njit(inline="always", error_model="numpy")(names["advance_block"])
     return njit(nogil=True, error_model="numpy", cache=cached)(names["advance"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,6 +22,16 @@ def advance_block(state, scratch, reals, integers, first, count, replica, key0, 
         mark = load(marks, 0)
         now = select(well, mark, word(u32(s)))
         store(marks, 0, select(now < mark, now, mark))
+"""
+
+# Of a kernel that advances one network at a time; each does all steps while its matrices are in the cache.
+LOOP_OVER_NETWORKS = """
+def advance(networks, scratch, reals, integers, first, count, first_replica, key0, key1, marks):
+    for r in range(networks.shape[0]):
+        for s in range(first, first + count):
+            well = step(networks[r], scratch, reals, integers, s, u32(first_replica + r), key0, key1)
+            if not well and s < marks[r, 0]:
+                marks[r, 0] = u32(s)
 """
 
 # On the host an ensemble's blocks follow each other and share their scratch.
@@ -61,9 +72,12 @@ class Kernel:
         Start values of the rest of the state (persistent chains, say).
     scratch : int
         How many further numbers a step needs to work with, per network.
-    vectors : int
+    vectors : float
         On a CPU, how many times the usual number of networks share a lane value: a power of two. More than one pays for
-        kernels that wait for each number to make the next, as long as their numbers stay in the cache.
+        kernels that wait for each number to make the next, as long as their numbers stay in the cache; 1/2 for
+        matrices that do not.
+    whole : bool
+        A step advances one network in plain arrays, with BLAS, instead of a block of lanes: on a CPU, for large ones.
     registers : bool
         Whether a GPU's compiler holds state and scratch in registers, if they are few: it must know every index, and
         few numbers must be needed at once. `ptxas -v` tells (tests/test_backend.py).
@@ -76,7 +90,8 @@ class Kernel:
     weights: int
     extra: np.ndarray = field(default_factory=lambda: np.empty(0))
     scratch: int = 1
-    vectors: int = 1
+    vectors: float = 1
+    whole: bool = False
     registers: bool = False
 
     @property
@@ -112,6 +127,7 @@ class Program:
     width: int  # networks in a block
     unit: int  # blocks that one ensemble should hold
     parallel: bool = True  # whether several ensembles gain from running at once, on threads
+    while_running: Callable[[], AbstractContextManager[Any]] = nullcontext  # what must hold while ensembles advance
 
 
 class Driver(Protocol):

@@ -6,9 +6,7 @@ and threads that share one system.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 from types import SimpleNamespace
@@ -21,6 +19,7 @@ from numba.extending import intrinsic
 
 from . import vector
 from .cache import execute
+from .threads import share
 
 WIDTH = 8  # two AVX2 registers or one AVX-512 register: two chains of multiply-adds fill either kind of core
 TEXT = """
@@ -109,35 +108,13 @@ def compiled(build: Callable, **sizes: int) -> Callable:
     return njit(nogil=True, error_model="numpy", cache=cached)(names["call"])
 
 
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="dysonsim-levels")
-
-
 def in_parallel(task: Callable[[int, int], None], count: int, threads: int, pieces: int = 4) -> None:
     """Do ``task(first, last)`` for ranges that make up 0 ... count, on `threads` threads, `pieces` ranges a thread.
 
-    What a task writes must not depend on the ranges; then the result is the same on any number of threads. The calling
-    thread does its share: if it waited instead, a scheduler would often wake two helpers on the core that it left.
+    What a task writes must not depend on the ranges; then the result is the same on any number of threads.
     """
     if threads == 1 or count <= 1:
         task(0, count)
         return
     edges = np.unique(np.linspace(0, count, min(count, threads * pieces) + 1).astype(int)).tolist()
-    waiting = deque(pairwise(edges))
-
-    def work() -> None:
-        while True:
-            try:
-                first, last = waiting.popleft()
-            except IndexError:
-                return
-            task(first, last)
-
-    helpers = [_pool(threads - 1).submit(work) for _ in range(threads - 1)]
-    try:
-        work()
-    finally:
-        waiting.clear()
-        for helper in helpers:
-            helper.result()
+    share(lambda piece: task(*piece), pairwise(edges), threads)

@@ -1,9 +1,8 @@
 """Algebra of small matrices of lane values, stored flat by rows: element (i, j) of an N-column matrix is i*N + j.
 
-Every product is made of 2 x 2 tiles, four inner products at once, which halves the loads per multiply-add. At an
-odd edge a tile holds its last row or column twice and stores the same values twice, so that no size needs a case of
-its own. Inner products run along rows, of a transposed copy or of a symmetric matrix, so that large matrices stream
-through the caches.
+Every product is made of tiles, several inner products at once, which share their loads: 2 x 2, or 4 x 2 where a lane
+value is a single vector register and the accumulators of such a tile still fit (`tall`). At an odd edge a tile holds
+its last row or column twice and puts the same values twice, so that no size needs a case of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 
-def build(lanes) -> SimpleNamespace:
+def build(lanes, tall: bool = False) -> SimpleNamespace:
     """Matrix functions on one target. Outputs come first and do not overlap inputs, other than where named once."""
     jit = lanes.jit
     load, store, full, sqrt, number = lanes.load, lanes.store, lanes.full, lanes.sqrt, lanes.number
@@ -19,70 +18,126 @@ def build(lanes) -> SimpleNamespace:
     zero, one = number(0), number(1)
 
     @jit
-    def tile(a, i0, i1, da, b, j0, j1, db, inner):
-        """sum_m a[i + m da] b[j + m db] for (i, j) = (i0, j0), (i0, j1), (i1, j0), (i1, j1)."""
-        s00 = full(zero)
-        s01 = s00
-        s10 = s00
-        s11 = s00
-        for m in range(inner):
-            a0 = load(a, i0 + m * da)
-            a1 = load(a, i1 + m * da)
-            b0 = load(b, j0 + m * db)
-            b1 = load(b, j1 + m * db)
-            s00 = a0 * b0 + s00
-            s01 = a0 * b1 + s01
-            s10 = a1 * b0 + s10
-            s11 = a1 * b1 + s11
-        return s00, s01, s10, s11
+    def nothing(o, i, j, more):
+        return full(zero)
+
+    def product(put, start=nothing, lower=False, ragged=False):
+        """A function that does ``put(o, i, j, start(o, i, j, more) + sum_m a_im b_jm, more)`` for all i and j.
+
+        It is called as ``run(o, a, ai, am, b, bj, bm, rows, columns, inner, more)``, where a_im = a[i ai + m am] and
+        b_jm = b[j bj + m bm]. lower: for j <= i, and some more; ragged: a_im = 0 for m > i. `start` is asked for a
+        whole tile before any of it is put.
+        """
+
+        @jit
+        def two_rows(o, i0, a, ai, am, b, bj, bm, rows, columns, inner, more):
+            i1 = min(i0 + 1, rows - 1)
+            a0, a1 = i0 * ai, i1 * ai
+            terms = min(i1 + 1, inner) if ragged else inner
+            for j0 in range(0, min(i1 + 1, columns) if lower else columns, 2):
+                j1 = min(j0 + 1, columns - 1)
+                b0, b1 = j0 * bj, j1 * bj
+                s00, s01 = start(o, i0, j0, more), start(o, i0, j1, more)
+                s10, s11 = start(o, i1, j0, more), start(o, i1, j1, more)
+                for m in range(terms):
+                    x0, x1 = load(a, a0 + m * am), load(a, a1 + m * am)
+                    y0, y1 = load(b, b0 + m * bm), load(b, b1 + m * bm)
+                    s00 = x0 * y0 + s00
+                    s01 = x0 * y1 + s01
+                    s10 = x1 * y0 + s10
+                    s11 = x1 * y1 + s11
+                put(o, i0, j0, s00, more)
+                put(o, i0, j1, s01, more)
+                put(o, i1, j0, s10, more)
+                put(o, i1, j1, s11, more)
+
+        @jit
+        def four_rows(o, i0, a, ai, am, b, bj, bm, columns, inner, more):
+            i1, i2, i3 = i0 + 1, i0 + 2, i0 + 3
+            a0, a1, a2, a3 = i0 * ai, i1 * ai, i2 * ai, i3 * ai
+            terms = min(i3 + 1, inner) if ragged else inner
+            for j0 in range(0, min(i3 + 1, columns) if lower else columns, 2):
+                j1 = min(j0 + 1, columns - 1)
+                b0, b1 = j0 * bj, j1 * bj
+                s00, s01 = start(o, i0, j0, more), start(o, i0, j1, more)
+                s10, s11 = start(o, i1, j0, more), start(o, i1, j1, more)
+                s20, s21 = start(o, i2, j0, more), start(o, i2, j1, more)
+                s30, s31 = start(o, i3, j0, more), start(o, i3, j1, more)
+                for m in range(terms):
+                    y0, y1 = load(b, b0 + m * bm), load(b, b1 + m * bm)
+                    x = load(a, a0 + m * am)
+                    s00 = x * y0 + s00
+                    s01 = x * y1 + s01
+                    x = load(a, a1 + m * am)
+                    s10 = x * y0 + s10
+                    s11 = x * y1 + s11
+                    x = load(a, a2 + m * am)
+                    s20 = x * y0 + s20
+                    s21 = x * y1 + s21
+                    x = load(a, a3 + m * am)
+                    s30 = x * y0 + s30
+                    s31 = x * y1 + s31
+                put(o, i0, j0, s00, more)
+                put(o, i0, j1, s01, more)
+                put(o, i1, j0, s10, more)
+                put(o, i1, j1, s11, more)
+                put(o, i2, j0, s20, more)
+                put(o, i2, j1, s21, more)
+                put(o, i3, j0, s30, more)
+                put(o, i3, j1, s31, more)
+
+        @jit
+        def run(o, a, ai, am, b, bj, bm, rows, columns, inner, more):
+            done = 0
+            if tall:
+                done = rows - rows % 4
+                for i in range(0, done, 4):
+                    four_rows(o, i, a, ai, am, b, bj, bm, columns, inner, more)
+            for i in range(done, rows, 2):
+                two_rows(o, i, a, ai, am, b, bj, bm, rows, columns, inner, more)
+
+        return run
 
     @jit
-    def store_symmetric(o, i0, i1, j0, j1, s00, s01, s10, s11, n):
-        store(o, i0 * n + j0, s00)
-        store(o, i0 * n + j1, s01)
-        store(o, i1 * n + j0, s10)
-        store(o, i1 * n + j1, s11)
-        store(o, j0 * n + i0, s00)
-        store(o, j1 * n + i0, s01)
-        store(o, j0 * n + i1, s10)
-        store(o, j1 * n + i1, s11)
+    def mirror(o, i, j, s, more):
+        """Both halves of a symmetric matrix; more: its size and a factor."""
+        n, scale = more
+        s = s * scale
+        store(o, i * n + j, s)
+        store(o, j * n + i, s)
 
     @jit
-    def gram(o, a, rows, n, scale, work):
-        """o = scale a^T a for a of shape (rows, n); work: rows n numbers."""
-        for i in range(rows):
-            for j in range(n):
-                store(work, j * rows + i, load(a, i * n + j))
-        for i0 in range(0, n, 2):
-            i1 = min(i0 + 1, n - 1)
-            for j0 in range(0, i0 + 1, 2):
-                j1 = min(j0 + 1, n - 1)
-                s00, s01, s10, s11 = tile(work, i0 * rows, i1 * rows, 1, work, j0 * rows, j1 * rows, 1, rows)
-                store_symmetric(o, i0, i1, j0, j1, s00 * scale, s01 * scale, s10 * scale, s11 * scale, n)
+    def scaled(o, i, j, s, more):
+        columns, scale = more
+        store(o, i * columns + j, s * scale)
+
+    @jit
+    def step_of(o, i, j, s, more):
+        """more: what the step starts from, its number of columns, the length of the step."""
+        old, columns, scale = more
+        store(o, i * columns + j, load(old, i * columns + j) + s * scale)
+
+    symmetric = product(mirror, lower=True)
+    general, triangular = product(scaled), product(scaled, ragged=True)
+    stepped = product(step_of)
+
+    @jit
+    def gram(o, a, rows, n, scale):
+        """o = scale a^T a for a of shape (rows, n)."""
+        symmetric(o, a, 1, n, a, 1, n, n, n, rows, (n, scale))
 
     @jit
     def symmetric_product(o, a, b, n):
         """o = a b^T where that is symmetric: a b for symmetric a and b that commute, for example."""
-        for i0 in range(0, n, 2):
-            i1 = min(i0 + 1, n - 1)
-            for j0 in range(0, i0 + 1, 2):
-                j1 = min(j0 + 1, n - 1)
-                s00, s01, s10, s11 = tile(a, i0 * n, i1 * n, 1, b, j0 * n, j1 * n, 1, n)
-                store_symmetric(o, i0, i1, j0, j1, s00, s01, s10, s11, n)
+        symmetric(o, a, n, 1, b, n, 1, n, n, n, (n, one))
 
     @jit
     def times_transposed(o, a, b, n, scale, lower):
         """o = scale a b^T for a and b of shape (n, n); lower: a is zero above the diagonal."""
-        for i0 in range(0, n, 2):
-            i1 = min(i0 + 1, n - 1)
-            inner = i1 + 1 if lower else n
-            for j0 in range(0, n, 2):
-                j1 = min(j0 + 1, n - 1)
-                s00, s01, s10, s11 = tile(a, i0 * n, i1 * n, 1, b, j0 * n, j1 * n, 1, inner)
-                store(o, i0 * n + j0, s00 * scale)
-                store(o, i0 * n + j1, s01 * scale)
-                store(o, i1 * n + j0, s10 * scale)
-                store(o, i1 * n + j1, s11 * scale)
+        if lower:
+            triangular(o, a, n, 1, b, n, 1, n, n, n, (n, scale))
+        else:
+            general(o, a, n, 1, b, n, 1, n, n, n, (n, scale))
 
     @jit
     def add_identity(o, a, n):
@@ -148,22 +203,13 @@ def build(lanes) -> SimpleNamespace:
 
     @jit
     def add_product(o, scale, s, rows, n, work):
-        """o += scale o s for o of shape (rows, n) and symmetric s; work: 2 n numbers."""
-        for i0 in range(0, rows, 2):
-            i1 = min(i0 + 1, rows - 1)
-            for j0 in range(0, n, 2):
-                j1 = min(j0 + 1, n - 1)
-                s00, s01, s10, s11 = tile(o, i0 * n, i1 * n, 1, s, j0 * n, j1 * n, 1, n)
-                store(work, j0, load(o, i0 * n + j0) + s00 * scale)
-                store(work, j1, load(o, i0 * n + j1) + s01 * scale)
-                store(work, n + j0, load(o, i1 * n + j0) + s10 * scale)
-                store(work, n + j1, load(o, i1 * n + j1) + s11 * scale)
-            for j in range(n):
-                store(o, i0 * n + j, load(work, j))
-                store(o, i1 * n + j, load(work, n + j))
+        """o += scale o s for o of shape (rows, n) and symmetric s; work: rows n numbers."""
+        stepped(work, o, n, 1, s, n, 1, rows, n, n, (o, n, scale))
+        for i in range(rows * n):
+            store(o, i, load(work, i))
 
     return SimpleNamespace(
-        tile=tile, store_symmetric=store_symmetric, gram=gram, symmetric_product=symmetric_product,
+        product=product, mirror=mirror, gram=gram, symmetric_product=symmetric_product,
         times_transposed=times_transposed, add_identity=add_identity, powers=powers, cholesky=cholesky,
         add_product=add_product,
     )  # fmt: skip

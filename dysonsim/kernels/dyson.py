@@ -62,7 +62,7 @@ def pairs(lanes, chi: str) -> SimpleNamespace:
     load, store, select, any_lane = lanes.load, lanes.store, lanes.select, lanes.any
     generator = rng.build(lanes)
     normals, words, uniform, real = generator.normals, generator.words, generator.uniform, lanes.real
-    log = functions.build(lanes).log
+    log = generator.log  # of the generator's precision, as its uniforms are
     chi_squared = gamma.build(lanes)
     minus_two = number(-2)
 
@@ -96,15 +96,15 @@ def pairs(lanes, chi: str) -> SimpleNamespace:
         elif chi == "two":
             for q in range((count + 3) // 4):
                 a, b, d, e = words(u32(first + q), u32(rng.PAIRS), u32(s), replica, key0, key1)
-                store(c, 4 * q, log(real(uniform(a))) * minus_two)
-                store(c, 4 * q + 1, log(real(uniform(b))) * minus_two)
-                store(c, 4 * q + 2, log(real(uniform(d))) * minus_two)
-                store(c, 4 * q + 3, log(real(uniform(e))) * minus_two)
+                store(c, 4 * q, real(log(uniform(a))) * minus_two)
+                store(c, 4 * q + 1, real(log(uniform(b))) * minus_two)
+                store(c, 4 * q + 2, real(log(uniform(d))) * minus_two)
+                store(c, 4 * q + 3, real(log(uniform(e))) * minus_two)
         else:
             for q in range((count + 1) // 2):
                 a, b, d, e = words(u32(first + q), u32(rng.PAIRS), u32(s), replica, key0, key1)
-                store(c, 2 * q, log(real(uniform(a) * uniform(b))) * minus_two)
-                store(c, 2 * q + 1, log(real(uniform(d) * uniform(e))) * minus_two)
+                store(c, 2 * q, real(log(uniform(a) * uniform(b))) * minus_two)
+                store(c, 2 * q + 1, real(log(uniform(d) * uniform(e))) * minus_two)
 
     return SimpleNamespace(order=order, openings=openings)
 
@@ -119,7 +119,7 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
     coefficients = terms(lanes, n, **sizes)
     prepare, flow, kick = coefficients.prepare, coefficients.flow, coefficients.kick
     pair, share, work_size = coefficients.pair, coefficients.share, coefficients.work
-    blocks = -(-n // 4)
+    blocks, together = -(-n // 4), -(-(2 * n - 1) // 4)
     strain, kept_size = coefficients.strain, n + coefficients.extra
     select, any_lane = lanes.select, lanes.any
     helpers = functions.build(lanes)
@@ -166,18 +166,29 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
             store(x, i + 1, b)
 
     @jit
+    def draw(z, c, sub, s, beta, replica, key0, key1):
+        """Normals z for the levels, and c for the gaps of neighbours, which follow the first at once if beta = 1."""
+        if chi == "one":
+            normals(z, together, sub * together, rng.LEVELS, s, replica, key0, key1)
+            for i in range(n - 1):
+                opening = load(c, i)
+                store(c, i, opening * opening)
+        else:
+            normals(z, blocks, sub * blocks, rng.LEVELS, s, replica, key0, key1)
+            openings(c, n - 1, beta, sub * n, s, replica, key0, key1)
+
+    @jit
     def move(x, h, sub, scratch, reals, s, replica, key0, key1):
         """All levels for the time h; `sub` counts the parts of a step, which have random numbers of their own."""
-        z, c = part(scratch, 0, 4 * blocks), part(scratch, 4 * blocks, 4 * blocks)
+        z, c = part(scratch, 0, 8 * blocks), part(scratch, n if chi == "one" else 4 * blocks, 4 * blocks)
         work, constants = part(scratch, 8 * blocks, work_size), reals[TERMS:]
         prepare(h, constants, work)
         flow(x, h * half, constants, work)
         far_upwards(x, two, constants, work)
-        normals(z, blocks, sub * blocks, rng.LEVELS, s, replica, key0, key1)
+        draw(z, c, sub, s, reals[BETA], replica, key0, key1)
         for i in range(n):
             store(x, i, kick(i, load(x, i), load(z, i), constants, work))
         order(x, n)
-        openings(c, n - 1, reals[BETA], sub * n, s, replica, key0, key1)
         neighbours(x, c, True, two / reals[BETA], constants, work)
         neighbours(x, c, False, two / reals[BETA], constants, work)
         far_downwards(x, two, constants, work)

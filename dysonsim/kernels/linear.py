@@ -25,6 +25,7 @@ from . import algebra, rng
 # Constants in `reals`, before the teacher (p n), ZtZ (p p) and Zt (p q); and in `integers`.
 RATE, INVERSE_BATCH, GRADIENT_NOISE, LABEL_NOISE, LIMIT, TEACHER = range(6)
 BATCH, PERIOD = range(2)  # PERIOD: batches of a fixed data set, 0 for fresh samples at every step
+SMALL = 600  # numbers of a network up to which two vectors a lane value are as fast or faster: measured, n <= 8
 CHUNK = 4  # samples drawn together: 4 n normals are whole blocks of the generator
 
 
@@ -32,6 +33,11 @@ def scratch(inputs: int, width: int, outputs: int) -> int:
     """Numbers of working space that one network needs."""
     n, p, q = inputs, width, outputs
     return 2 * n * n + q * n + 2 * p * n + 4 * drawn_blocks(n, q) + CHUNK * q + 4 * noise_blocks(n, p)
+
+
+def vectors(inputs: int, width: int, outputs: int) -> int:
+    """Vectors in a lane value (`backend.Kernel`): two where all numbers of a network are few."""
+    return 2 if width * inputs + scratch(inputs, width, outputs) <= SMALL else 1
 
 
 def drawn_blocks(n: int, q: int) -> int:
@@ -61,14 +67,13 @@ def build(
     jit, number = lanes.jit, lanes.number
     load, store, full, part, sqrt = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt
     matrix = algebra.build(lanes)
-    tile, store_symmetric = matrix.tile, matrix.store_symmetric
     generator = rng.build(lanes)
     normals, even_chi_squared = generator.normals, generator.even_chi_squared
     n, p, q = inputs, width, outputs
     triangle = n * (n + 1) // 2
     drawn = -(-(triangle + (q * n if label_noise else 0)) // 4)
     blocks = noise_blocks(n, p)
-    zero, sqrt2 = number(0), number(math.sqrt(2))
+    zero, one, sqrt2 = number(0), number(1), number(math.sqrt(2))
     C, H = 0, n * n
     D, M = H + q * n, H + q * n + p * n
     F = M + p * n
@@ -79,21 +84,20 @@ def build(
     Z_TRANSPOSED = GRAM + p * p
 
     @jit
+    def put(o, i, j, s, columns):
+        store(o, i * columns + j, s)
+
+    @jit
+    def so_far(o, i, j, columns):
+        return load(o, i * columns + j)
+
+    added = matrix.product(put, so_far)
+    symmetric = matrix.product(matrix.mirror, lower=True)
+
+    @jit
     def accumulate(o, a, rows, b, columns, count):
         """o += sum over `count` samples of a_s b_sT; samples are the rows of a and b."""
-        for i0 in range(0, rows, 2):
-            i1 = min(i0 + 1, rows - 1)
-            for j0 in range(0, columns, 2):
-                j1 = min(j0 + 1, columns - 1)
-                s00, s01, s10, s11 = tile(a, i0, i1, rows, b, j0, j1, columns, count)
-                s00 = s00 + load(o, i0 * columns + j0)
-                s01 = s01 + load(o, i0 * columns + j1)
-                s10 = s10 + load(o, i1 * columns + j0)
-                s11 = s11 + load(o, i1 * columns + j1)
-                store(o, i0 * columns + j0, s00)
-                store(o, i0 * columns + j1, s01)
-                store(o, i1 * columns + j0, s10)
-                store(o, i1 * columns + j1, s11)
+        added(o, a, 1, rows, b, 1, columns, rows, columns, count, columns)
 
     @jit
     def draw_factor(f, x, batch, t, replica, key0, key1):
@@ -116,12 +120,7 @@ def build(
         """c = sum_b x_b x_bT = F FT and, with label noise, h = sum_b eta_b x_bT / sigma_y = G FT."""
         normals(x, drawn, 0, rng.DATA, t, replica, key0, key1)
         draw_factor(f, x, batch, t, replica, key0, key1)
-        for i0 in range(0, n, 2):
-            i1 = min(i0 + 1, n - 1)
-            for j0 in range(0, i0 + 1, 2):
-                j1 = min(j0 + 1, n - 1)
-                s00, s01, s10, s11 = tile(f, i0 * n, i1 * n, 1, f, j0 * n, j1 * n, 1, n)
-                store_symmetric(c, i0, i1, j0, j1, s00, s01, s10, s11, n)
+        symmetric(c, f, n, 1, f, n, 1, n, n, n, (n, one))
         if label_noise:
             for a in range(q):
                 for j in range(n):

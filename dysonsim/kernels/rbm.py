@@ -24,37 +24,38 @@ def scratch(n_visible: int, n_hidden: int) -> int:
     return 3 * n_visible**2 + n_visible * widest + 2 * CHUNK * widest
 
 
-def build(lanes, n_visible: int, n_hidden: int, sampling: str):
-    """One step on one target; sampling is "at_once", "step_by_step" or "fresh" (k = infinity)."""
+def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = False):
+    """One step on one target; sampling is "at_once", "step_by_step" or "fresh" (k = infinity), tall as in `algebra`."""
     jit, number = lanes.jit, lanes.number
     load, store, full, part = lanes.load, lanes.store, lanes.full, lanes.part
-    matrix = algebra.build(lanes)
-    tile, normals = matrix.tile, rng.build(lanes).normals
-    gram, cholesky = matrix.gram, matrix.cholesky
-    store_symmetric, add_product = matrix.store_symmetric, matrix.add_product
+    matrix = algebra.build(lanes, tall)
+    normals = rng.build(lanes).normals
+    gram, cholesky, add_product = matrix.gram, matrix.cholesky, matrix.add_product
     add_identity, powers = matrix.add_identity, matrix.powers
     n, p = n_visible, n_hidden
     widest = max(n, p)
     buffers = 3 * n * n + n * widest
-    zero = number(0)
+    zero, one = number(0), number(1)
+
+    @jit
+    def by_sample(o, i, b, s, scale):
+        store(o, b * n + i, s * scale)
+
+    @jit
+    def so_far(o, i, b, more):
+        return load(o, b * n + i)
+
+    kicks = matrix.product(by_sample, ragged=True)
+    added = matrix.product(by_sample, so_far)
 
     @jit
     def move(chains, at, count, power, factor, z, scale, work):
         """phi <- power phi + scale factor z for `count` <= 4 chains from number `at` on; factor lower triangular."""
-        for b in range(0, count, 2):
-            c0, c1 = (at + b) * n, (at + min(b + 1, count - 1)) * n
-            z0, z1 = b * n, min(b + 1, count - 1) * n
-            for i in range(0, n, 2):
-                i1 = min(i + 1, n - 1)
-                s00, s01, s10, s11 = tile(power, i * n, i1 * n, 1, chains, c0, c1, 1, n)
-                t00, t01, t10, t11 = tile(factor, i * n, i1 * n, 1, z, z0, z1, 1, i1 + 1)
-                store(work, i, s00 + t00 * scale)
-                store(work, n + i, s01 + t01 * scale)
-                store(work, i1, s10 + t10 * scale)
-                store(work, n + i1, s11 + t11 * scale)
-            for i in range(n):
-                store(chains, c0 + i, load(work, i))
-                store(chains, c1 + i, load(work, n + i))
+        kicks(work, factor, n, 1, z, n, 1, n, count, n, scale)
+        some = part(chains, at * n, count * n)
+        added(work, power, n, 1, some, n, 1, n, count, n, one)
+        for i in range(count * n):
+            store(some, i, load(work, i))
 
     @jit
     def gibbs_half(o, to, rows, a, at, inner, w, dw, dm, z, count, weight, noise):
@@ -77,18 +78,18 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str):
                 store(chains, (at + b) * n + i, s / load(factor, i * n + i))
 
     @jit
+    def less(o, i, j, s, more):
+        target, scale = more
+        s = full(target[i * n + j]) - s * scale
+        store(o, i * n + j, s)
+        store(o, j * n + i, s)
+
+    missing = matrix.product(less, lower=True)
+
+    @jit
     def mismatch(o, chains, batch, scale, target):
         """o = target - scale sum_b phi_b phi_bT."""
-        for i0 in range(0, n, 2):
-            i1 = min(i0 + 1, n - 1)
-            for j0 in range(0, i0 + 1, 2):
-                j1 = min(j0 + 1, n - 1)
-                s00, s01, s10, s11 = tile(chains, i0, i1, n, chains, j0, j1, n, batch)
-                s00 = full(target[i0 * n + j0]) - s00 * scale
-                s01 = full(target[i0 * n + j1]) - s01 * scale
-                s10 = full(target[i1 * n + j0]) - s10 * scale
-                s11 = full(target[i1 * n + j1]) - s11 * scale
-                store_symmetric(o, i0, i1, j0, j1, s00, s01, s10, s11, n)
+        missing(o, chains, 1, n, chains, 1, n, n, n, batch, (target, scale))
 
     @jit
     def step(state, scratch, reals, integers, s, replica, key0, key1):
@@ -98,7 +99,7 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str):
         series, work = part(scratch, 2 * n * n, n * n), part(scratch, 3 * n * n, n * widest)
         z, row = part(scratch, buffers, CHUNK * widest), part(scratch, buffers + CHUNK * widest, CHUNK * widest)
         batch, k, inverse_mu = integers[BATCH], integers[GIBBS_STEPS], reals[INVERSE_MU]
-        gram(a, w, p, n, (reals[SIGMA] * inverse_mu) * (reals[SIGMA] * inverse_mu), work)
+        gram(a, w, p, n, (reals[SIGMA] * inverse_mu) * (reals[SIGMA] * inverse_mu))
         trace = full(zero)
         for i in range(n):
             trace = trace + load(a, i * n + i)
@@ -130,7 +131,7 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str):
                         store(z, i, load(z, i) * inverse_mu)
                     draw(chains, at, count, power, z)
         mismatch(a, chains, batch, reals[INVERSE_BATCH], reals[TARGET:])
-        add_product(w, reals[RATE], a, p, n, row)
+        add_product(w, reals[RATE], a, p, n, work)
         return well
 
     return step

@@ -35,14 +35,14 @@ def drawn_blocks(n_visible: int, correlated: bool) -> int:
 def scratch(n_visible: int, n_hidden: int, correlated: bool) -> int:
     """Numbers of working space that one network needs."""
     widest = max(n_visible, n_hidden)
-    return 5 * n_visible**2 + n_visible * widest + 4 * drawn_blocks(n_visible, correlated) + 2 * n_visible
+    return 5 * n_visible**2 + n_visible * widest + 4 * drawn_blocks(n_visible, correlated)
 
 
-def build(lanes, n_visible: int, n_hidden: int, correlated: bool):
+def build(lanes, n_visible: int, n_hidden: int, correlated: bool, tall: bool = False):
     """One step on one target."""
     jit, number = lanes.jit, lanes.number
     load, store, full, part, select = lanes.load, lanes.store, lanes.full, lanes.part, lanes.select
-    matrix = algebra.build(lanes)
+    matrix = algebra.build(lanes, tall)
     gram, powers, cholesky, add_identity = matrix.gram, matrix.powers, matrix.cholesky, matrix.add_identity
     symmetric_product, times_transposed = matrix.symmetric_product, matrix.times_transposed
     add_product = matrix.add_product
@@ -51,7 +51,6 @@ def build(lanes, n_visible: int, n_hidden: int, correlated: bool):
     blocks = drawn_blocks(n, correlated)
     WORK = 5 * square
     Z = WORK + n * max(n, p)
-    ROW = Z + 4 * blocks
     zero, one, two, half_root, root = number(0), number(1), number(2), number(math.sqrt(0.5)), number(math.sqrt(2))
 
     @jit
@@ -121,9 +120,9 @@ def build(lanes, n_visible: int, n_hidden: int, correlated: bool):
         a, power = part(scratch, 0, square), part(scratch, square, square)
         series, m = part(scratch, 2 * square, square), part(scratch, 3 * square, square)
         factor, work = part(scratch, 4 * square, square), part(scratch, WORK, Z - WORK)
-        z, row = part(scratch, Z, ROW - Z), part(scratch, ROW, 2 * n)
+        z = part(scratch, Z, 4 * blocks)
         size, unit = reals[FLUCTUATION], reals[INVERSE_MU] * reals[INVERSE_MU]
-        gram(a, w, p, n, reals[SIGMA] * reals[SIGMA] * unit, work)
+        gram(a, w, p, n, reals[SIGMA] * reals[SIGMA] * unit)
         trace = full(zero)
         for i in range(n):
             trace = trace + load(a, i * n + i)
@@ -138,7 +137,7 @@ def build(lanes, n_visible: int, n_hidden: int, correlated: bool):
             well = well & (zero < draw_independent(c, a, factor, z, size, unit))
         for i in range(square):
             store(a, i, full(reals[TARGET + i]) - load(c, i))
-        add_product(w, reals[RATE], a, p, n, row)
+        add_product(w, reals[RATE], a, p, n, work)
         return well
 
     return step

@@ -40,7 +40,7 @@ COS = tuple(f32(c) for c in (2.443315711809948e-5, -1.388731625493765e-3, 4.1666
 
 
 def build(lanes) -> SimpleNamespace:
-    """The generator on one target: `words`, `uniform`, `box_muller`, `normals`, `even_chi_squared`."""
+    """The generator on one target: `words`, `uniform`, `log` (float32), `box_muller`, `normals`, `even_chi_squared`."""
     jit = lanes.jit
     word, bits, from_bits = lanes.word, lanes.bits, lanes.from_bits
     multiply_wide, shift_signed, signed_to_single = lanes.multiply_wide, lanes.shift_signed, lanes.signed_to_single
@@ -133,5 +133,6 @@ def build(lanes) -> SimpleNamespace:
         return real(total * f32(-2))
 
     return SimpleNamespace(
-        words=words, uniform=uniform, box_muller=box_muller, normals=normals, even_chi_squared=even_chi_squared
-    )
+        words=words, uniform=uniform, log=log, box_muller=box_muller, normals=normals,
+        even_chi_squared=even_chi_squared,
+    )  # fmt: skip

@@ -48,6 +48,10 @@ class Model(ABC):
     def kernel(self, learning_rate: float, batch_size: int) -> Kernel:
         """What the kernel layer runs for one SGD step: the code, its compile-time sizes and its constants."""
 
+    def large_kernel(self, learning_rate: float, batch_size: int) -> Kernel | None:
+        """The same update for one network at a time, with BLAS; None where networks side by side are faster."""
+        return None
+
     def langevin_kernel(self, learning_rate: float, batch_size: int, correlated: bool | None = None) -> Kernel:
         """What the kernel layer runs for one step of `Langevin`: SGD with Gaussian batches.
 

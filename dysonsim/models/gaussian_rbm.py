@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -9,12 +10,15 @@ import numpy as np
 
 from .. import _validate
 from ..backend import Kernel
-from ..kernels import rbm, rbm_langevin
+from ..kernels import rbm, rbm_langevin, rbm_large
 from ._gaussian_error import width_error
 from ._goe import mean_goe_spacing
 from .base import Model
 from .closures import DysonTerms, check_closure
 from .rbm_closure import rbm_terms
+
+TALL = 24  # visible units from which matrices do not stay in the cache: fewer networks at a time, larger tiles
+LARGE = 64  # units from which step by step, one network at a time, with BLAS is faster than at once and side by side
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,8 +43,9 @@ class GaussianRBM(Model):
         Gibbs steps k a chain makes before each update, >= 1; math.inf draws fresh samples from p(phi).
     n_hidden : int, optional
         Rows of W; n_visible if not given. With n_hidden < n_visible the other levels are x = 0 exactly.
-    sampling : {"at_once", "step_by_step"}
-        Draw the k steps as one linear-Gaussian step phi' = A^k phi + L z, or one after the other. The law is the same.
+    sampling : {"auto", "at_once", "step_by_step"}
+        Draw the k steps as one linear-Gaussian step phi' = A^k phi + L z, or one after the other. The law is the same;
+        "auto" takes what is faster, the first for less than 64 units.
     allow_unreachable : bool
         Accept kappa_i >= mu^2: such modes decay to x = 0 and stay there.
 
@@ -59,7 +64,7 @@ class GaussianRBM(Model):
     sigma: float = 1.0
     gibbs_steps: float = 3
     n_hidden: int | None = None
-    sampling: str = "at_once"
+    sampling: str = "auto"
     allow_unreachable: bool = False
 
     def __post_init__(self) -> None:
@@ -70,7 +75,7 @@ class GaussianRBM(Model):
             "sigma": _validate.real("sigma", self.sigma, above=0, below=1e100),
             "gibbs_steps": _gibbs_steps(self.gibbs_steps),
             "n_hidden": target.shape[0] if self.n_hidden is None else _validate.integer("n_hidden", self.n_hidden, 1),
-            "sampling": _validate.choice("sampling", self.sampling, ("at_once", "step_by_step")),
+            "sampling": _validate.choice("sampling", self.sampling, ("auto", "at_once", "step_by_step")),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -95,7 +100,7 @@ class GaussianRBM(Model):
         sigma: float = 1.0,
         gibbs_steps: float = 3,
         n_hidden: int | None = None,
-        sampling: str = "at_once",
+        sampling: str = "auto",
         allow_unreachable: bool = False,
     ) -> GaussianRBM:
         """Free scalar field on a ring of `n_visible` >= 2 sites: kappa_k = mass^2 + 2 - 2 cos(2 pi k / n_visible).
@@ -120,16 +125,30 @@ class GaussianRBM(Model):
         p, n = self.weight_shape
         fresh = self.gibbs_steps == math.inf
         # K = mu^2 - sigma^2 X cannot be positive once the trace of sigma^2 X / mu^2 reaches n.
+        sampling = "fresh" if fresh else self.sampling
+        if sampling == "auto":
+            sampling = "step_by_step" if n * p >= LARGE**2 else "at_once"
         constants = [learning_rate * self.sigma**2, self.sigma, 1 / self.mu, 1 / batch_size, n]
         return Kernel(
             build=rbm.build,
-            sizes={"n_visible": n, "n_hidden": p, "sampling": "fresh" if fresh else self.sampling},
+            sizes={"n_visible": n, "n_hidden": p, "sampling": sampling, "tall": n >= TALL},
             reals=np.concatenate([constants, np.linalg.inv(self.target).ravel()]),
             integers=np.array([batch_size, 1 if fresh else int(self.gibbs_steps)]),
             weights=p * n,
             extra=np.broadcast_to(1.0, batch_size * n),
             scratch=rbm.scratch(n, p),
+            vectors=1 if n < TALL else 0.5,
         )
+
+    def large_kernel(self, learning_rate: float, batch_size: int) -> Kernel | None:
+        """The same update for one network at a time, `dysonsim.kernels.rbm_large`."""
+        p, n = self.weight_shape
+        kernel = self.kernel(learning_rate, batch_size)
+        if kernel.sizes["sampling"] != "step_by_step" or n * p < LARGE**2:
+            return None
+        sizes = {"n_visible": n, "n_hidden": p}
+        scratch = rbm_large.scratch(n, p, batch_size)
+        return dataclasses.replace(kernel, build=rbm_large.build, sizes=sizes, scratch=scratch, vectors=1, whole=True)
 
     def langevin_kernel(self, learning_rate: float, batch_size: int, correlated: bool | None = None) -> Kernel:
         """The update with a Gaussian C, `dysonsim.kernels.rbm_langevin`; C starts as the chains' does, phi = 1."""
@@ -141,12 +160,13 @@ class GaussianRBM(Model):
         constants = [learning_rate * self.sigma**2, self.sigma, 1 / self.mu, 1 / math.sqrt(batch_size), n]
         return Kernel(
             build=rbm_langevin.build,
-            sizes={"n_visible": n, "n_hidden": p, "correlated": correlated},
+            sizes={"n_visible": n, "n_hidden": p, "correlated": correlated, "tall": n >= TALL},
             reals=np.concatenate([constants, np.linalg.inv(self.target).ravel()]),
             integers=np.array([0 if fresh else int(self.gibbs_steps)]),
             weights=p * n,
             extra=np.broadcast_to(1.0, n * n if correlated else 0),
             scratch=rbm_langevin.scratch(n, p, correlated),
+            vectors=1 if n < TALL else 0.5,
         )
 
     def gaussian_error(self, learning_rate: float, batch_size: int) -> np.ndarray:

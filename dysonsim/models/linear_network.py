@@ -41,7 +41,7 @@ class LinearNetwork(LinearModel):
     gradient_noise: float = 0.0
     label_noise: float = 0.0
     dataset_size: int | None = None
-    sampling: str = "at_once"
+    sampling: str = "auto"
 
     def __post_init__(self) -> None:
         self._check_fields()

@@ -10,8 +10,10 @@ import numpy as np
 
 from .. import _validate
 from ..backend import Kernel
-from ..kernels import linear
+from ..kernels import linear, linear_large
 from .base import Model
+
+LARGE = 64  # rows and columns from which BLAS, sample by sample, is faster than networks side by side
 
 
 class LinearTraining(Model):
@@ -27,7 +29,7 @@ class LinearTraining(Model):
         object.__setattr__(self, "teacher", _validate.matrix("teacher", self.teacher))
         for name in ("gradient_noise", "label_noise"):
             object.__setattr__(self, name, _validate.real(name, getattr(self, name), at_least=0))
-        _validate.choice("sampling", self.sampling, ("at_once", "sample_by_sample"))
+        _validate.choice("sampling", self.sampling, ("auto", "at_once", "sample_by_sample"))
         if self.dataset_size is not None:
             object.__setattr__(self, "dataset_size", _validate.integer("dataset_size", self.dataset_size, 1))
 
@@ -49,6 +51,9 @@ class LinearTraining(Model):
         kicks = learning_rate * (self.gradient_noise**2 + self.label_noise**2)
         limit = min(1e300, 1e6 * (n * p * (1 + kicks) + float((self.teacher**2).sum())))
         noise = self.gradient_noise / math.sqrt(batch_size)
+        sampling = self.sampling
+        if sampling == "auto":
+            sampling = "sample_by_sample" if min(n, p) >= LARGE else "at_once"
         constants = [learning_rate, 1 / batch_size, noise, self.label_noise, limit]
         return Kernel(
             build=linear.build,
@@ -59,12 +64,25 @@ class LinearTraining(Model):
                 "identity": bool(np.array_equal(self.layer, np.eye(p))),
                 "gradient_noise": self.gradient_noise > 0,
                 "label_noise": self.label_noise > 0,
-                "sampling": self.sampling,
+                "sampling": sampling,
             },
             reals=np.concatenate([constants, self.teacher.ravel(), self.hessian.ravel(), self.layer.T.ravel()]),
             integers=np.array([batch_size, 0 if self.dataset_size is None else self.dataset_size // batch_size]),
             weights=p * n,
             scratch=linear.scratch(n, p, q),
+            vectors=linear.vectors(n, p, q),
+        )
+
+    def large_kernel(self, learning_rate: float, batch_size: int) -> Kernel | None:
+        """The same update for one network at a time, `dysonsim.kernels.linear_large`."""
+        p, n = self.weight_shape
+        kernel = self.kernel(learning_rate, batch_size)
+        if kernel.sizes["sampling"] != "sample_by_sample" or n * p < LARGE**2:
+            return None
+        sizes = {name: size for name, size in kernel.sizes.items() if name != "sampling"}
+        scratch = linear_large.scratch(n, p, self.layer.shape[0], batch_size)
+        return dataclasses.replace(
+            kernel, build=linear_large.build, sizes=sizes, scratch=scratch, vectors=1, whole=True
         )
 
     def langevin_kernel(self, learning_rate: float, batch_size: int, correlated: bool | None = None) -> Kernel:

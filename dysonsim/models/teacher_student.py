@@ -28,9 +28,9 @@ class TeacherStudent(LinearModel):
     dataset_size : int, optional
         Size of a fixed data set (a multiple of the batch size), with its own noise, passed over again and again in
         one order, each replica with its own. Not given: fresh samples at every step.
-    sampling : {"at_once", "sample_by_sample"}
+    sampling : {"auto", "at_once", "sample_by_sample"}
         Draw what a batch enters by, its matrix C and its sum of eta_b x_b^T, at once or sample after sample. The law is
-        the same.
+        the same; "auto" takes what is faster, the first for small networks.
 
     Raises
     ------
@@ -42,7 +42,7 @@ class TeacherStudent(LinearModel):
     gradient_noise: float = 0.0
     label_noise: float = 0.0
     dataset_size: int | None = None
-    sampling: str = "at_once"
+    sampling: str = "auto"
 
     def __post_init__(self) -> None:
         self._check_fields()

@@ -57,7 +57,11 @@ class Process(ABC):
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
         """The process made ready to run on a device; RuntimeError or ValueError if it cannot."""
-        return driver(device).prepare(self.kernel(), dtype)
+        return driver(device).prepare(self.kernel_on(device), dtype)
+
+    def kernel_on(self, device: str) -> Kernel:
+        """The kernel that is fastest on a device; its state is that of `kernel`."""
+        return self.kernel()
 
     def constants(self, dt: float) -> np.ndarray:
         """Of a continuous process: the kernel's `reals` for steps of length dt."""
