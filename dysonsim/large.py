@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from .backend import STILL_WELL
+from .backend import STILL_WELL, Ensemble
 from .backend import levels as lanes_of_levels
 from .backend.drivers import split_seed
+from .kernels import large_cooperative
 from .kernels import large_dyson as kernel
 from .repulsion import SortedSums
 
@@ -26,8 +28,10 @@ ALONE = 10_000  # levels below which threads cost more than they gain
 DT, RATE, NOISE, CENTRE = range(4)
 
 
-def open_large(start: np.ndarray, first_replica: int, seed: int, beta: float, threads: int) -> LargeDyson:
-    """Systems that `LargeDyson.advance` moves; `set_reals` gives them [dt, rate, noise, centre] before that.
+def open_large(
+    start: np.ndarray, first_replica: int, seed: int, beta: float, threads: int, device: str = "cpu"
+) -> Ensemble:
+    """Systems to advance; `set_reals` gives them [dt, rate, noise, centre] before that.
 
     Parameters
     ----------
@@ -38,7 +42,10 @@ def open_large(start: np.ndarray, first_replica: int, seed: int, beta: float, th
     beta : float
         Dyson index, > 0.
     threads : int
-        How many share a system. They change no bit of the result.
+        How many share a system on the CPU. They change no bit of the result.
+    device : {"cpu", "cuda"}
+        On "cuda" forces are summed directly, with the random numbers of the CPU; results differ by the tolerance of the
+        fast sum and by rounding.
 
     Raises
     ------
@@ -53,7 +60,42 @@ def open_large(start: np.ndarray, first_replica: int, seed: int, beta: float, th
             f"start[{r}, {i}] = {levels[r, i]} and start[{r}, {i + 1}] = {levels[r, i + 1]}: levels of a large system "
             "must be strictly ascending"
         )
+    if device == "cuda":
+        from .backend.cuda_large import CudaLarge
+
+        constants = partial(_cooperative_constants, beta=float(beta))
+        return CudaLarge(levels, first_replica, seed, large_cooperative, _normals(beta), constants)
     return LargeDyson(levels, first_replica, seed, float(beta), threads)
+
+
+def _normals(beta: float) -> int:
+    """How many normals make a chi-squared number, 0 where that is no way to draw it."""
+    return int(beta) if beta in (1.0, 2.0, 3.0) else 0
+
+
+def _cooperative_constants(reals: np.ndarray, beta: float) -> np.ndarray:
+    """What `kernels/large_cooperative.py` calls constants."""
+    of = parts_of_step(reals, beta)
+    return np.array([of.shrink, reals[CENTRE], of.strength / of.shrink**2, of.strength, of.opening, of.noise, beta])
+
+
+@dataclass(frozen=True)
+class StepParts:
+    """A step in numbers: the contraction at either end, the force's strength, opening and noise of the pairs."""
+
+    shrink: float
+    strength: float  # of the far force, which acts twice for half the time
+    opening: float
+    noise: float
+
+
+def parts_of_step(reals: np.ndarray, beta: float) -> StepParts:
+    """Of [dt, rate, noise, centre]."""
+    dt, rate, noise, _ = reals
+    tau = math.sinh(rate * dt) / rate if rate else dt
+    return StepParts(
+        math.exp(-0.5 * rate * dt), 0.5 * tau * beta * noise**2, 4.0 * noise**2 * tau, math.sqrt(2 * tau) * noise
+    )
 
 
 class LargeDyson:
@@ -88,9 +130,8 @@ class LargeDyson:
         self.forces = SortedSums(self.n, "auto", TOLERANCE, self.threads)
         self.table = kernel.roles()
         self.marks = np.full(self.replicas, STILL_WELL, np.uint32)
-        normals = int(beta) if beta in (1.0, 2.0, 3.0) else 0
         self._far = lanes_of_levels.compiled(kernel.build_far)
-        self._before = lanes_of_levels.compiled(kernel.build_before, normals=normals)
+        self._before = lanes_of_levels.compiled(kernel.build_before, normals=_normals(beta))
         self._after = lanes_of_levels.compiled(kernel.build_after)
         self._move = lanes_of_levels.compiled(kernel.build_move)
         self._mend = lanes_of_levels.compiled(kernel.build_mend)
@@ -120,11 +161,8 @@ class LargeDyson:
 
     def _step(self, x: np.ndarray, s: int, replica: int) -> bool:
         """One step in place; False if the system is no longer finite."""
-        dt, rate, noise, centre = self.reals
-        shrink = math.exp(-0.5 * rate * dt)
-        tau = math.sinh(rate * dt) / rate if rate else dt
-        strength = 0.5 * tau * self.beta * noise**2  # of the far force, which acts twice for half the time
-        opening = 4.0 * noise**2 * tau
+        of, centre = parts_of_step(self.reals, self.beta), float(self.reals[CENTRE])
+        shrink, strength, opening = of.shrink, of.strength, of.opening
         n, parity, key = self.n, s & 1, split_seed(self.seed)
 
         push = self._push(x, strength / shrink**2)
@@ -133,7 +171,7 @@ class LargeDyson:
         # The contraction comes first: distances shrink, the force that was taken before it grows.
         constants = np.array([
             shrink * push.shift + (1 - shrink) * centre, shrink * push.scale, shrink * push.force,
-            0.5 * opening * self.beta, math.sqrt(2 * tau) * noise, self.beta,
+            0.5 * opening * self.beta, of.noise, self.beta,
         ])  # fmt: skip
 
         def before(a: int, b: int) -> None:

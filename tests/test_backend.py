@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import dysonsim as ds
-from dysonsim.backend import driver
+from dysonsim.backend import Kernel, driver
+from dysonsim.backend.cuda_plan import PLACES, Card, chunk, plan
 from dysonsim.backend.plain import PlainDriver
 
 MODELS = {
@@ -60,6 +62,18 @@ def simulated(process, device="cpu", dtype="float64", replicas=9):
     return ds.simulate(process, replicas, 3, seed=1, record_every=2, device=device, dtype=dtype)
 
 
+PLACED = ("rbm", "network", "dyson", "gas hmc")  # in the simulator, with each place of their numbers
+
+
+def steps(process, device, dtype="float64"):
+    """State after five steps of nine replicas, which go on in the middle."""
+    kernel = process.kernel()
+    ensemble = device.prepare(kernel, dtype).open(process.start(9, 7), 5, 2**50 + 3)
+    ensemble.advance(0, 2)
+    ensemble.advance(2, 3)
+    return ensemble.state()
+
+
 @pytest.mark.parametrize("name", PROCESSES)
 def test_plain_python_gives_the_numbers_of_the_cpu(name):
     """The float32 polynomials of the normals may fuse multiply-adds on one target and not on the other: 1e-6."""
@@ -84,6 +98,11 @@ SIMULATED = """
         run = simulated(PROCESSES[name], "cuda", dtype)
         assert run.device == "cuda"
         np.save(sys.argv[1] + "/" + name + dtype, run.spectra)
+    from dysonsim.backend.cuda import CudaDriver, TEXT
+    from test_backend import PLACED, steps
+    for name in PLACED:
+        for place in TEXT:
+            np.save(f"{sys.argv[1]}/{name}-{place}", steps(PROCESSES[name], CudaDriver(place)))
     try:
         ds.simulate(ds.SGD(ds.TeacherStudent(2 * np.eye(2), 0.1), 3.0, 1), 9, 50, device="cuda")
     except ds.DivergenceError as error:
@@ -107,47 +126,107 @@ def test_cuda_simulator_gives_the_numbers_of_the_cpu(tmp_path):
         cuda = np.load(tmp_path / f"{name}{dtype}.npy")
         cpu = simulated(PROCESSES[name], dtype=dtype).spectra
         np.testing.assert_allclose(cuda, cpu, rtol=0, atol=TOLERANCE[dtype])
+    for name in PLACED:
+        cpu = steps(PROCESSES[name], driver("cpu"))
+        for place in PLACES:
+            np.testing.assert_allclose(np.load(tmp_path / f"{name}-{place}.npy"), cpu, rtol=0, atol=1e-5)
     with pytest.raises(ds.DivergenceError) as caught:
         ds.simulate(ds.SGD(ds.TeacherStudent(2 * np.eye(2), 0.1), 3.0, 1), 9, 50)
     assert done.stdout.split() == [str(caught.value.replica), str(caught.value.step)]
 
 
-PTX = """
-    import sys
-    try:
-        import numba_cuda
-        from numba import cuda, types
-        import numba.cuda.dispatcher as dispatcher
-        class Device: compute_capability = (9, 0)
-        dispatcher.get_current_device = lambda: Device  # device functions ask for the current device's capability
-        def probe(out): out[0] = 1.0
-        cuda.compile(probe, types.void(types.float64[:]), cc=(9, 0), device=False, abi="numba")
-    except Exception as error:
-        print("numba-cuda and NVVM cannot be had:", " ".join(str(error).split())[:200]); sys.exit(77)
-    from test_backend import PROCESSES
-    from dysonsim.backend.cuda import kernel_function
-    for name, process in PROCESSES.items():
-        kernel = process.kernel()
-        for dtype in ("float64", "float32"):
-            real = getattr(types, dtype)
-            function = kernel_function(kernel.build, tuple(kernel.sizes.items()), dtype, 64)
-            state, vector, long, word = real[:, ::1], real[::1], types.int64, types.uint32
-            arguments = state, state, vector, long[::1], long, long, long, word, word, word[:, ::1]
-            for capability in ((8, 0), (9, 0)):
-                Device.compute_capability = capability
-                ptx, _ = cuda.compile(function, types.void(*arguments), cc=capability, device=False, abi="numba")
-                assert f".target sm_{capability[0]}{capability[1]}" in ptx and ".entry" in ptx, ptx[:500]
-                print(name, dtype, capability, len(ptx))
-"""
+MATRICES = {"hermitian": ("hermitian", 3, 3, 2), "rectangular": ("rectangular", 4, 3, 1)}  # exact transitions
+LARGE_KERNELS = 7  # of one large gas
+SMALL = {  # what people run by the million; none of it may spill registers
+    "linear 2x2": ds.SGD(ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1), 0.1, 16),
+    "rbm 4": ds.SGD(ds.GaussianRBM.scalar_field(4, 2.0, 3.0, gibbs_steps=3), 0.1, 16),
+    "rbm 10": ds.SGD(ds.GaussianRBM.scalar_field(10, 2.0, 3.0, gibbs_steps=3), 0.1, 16),
+    "dyson 10": ds.Dyson(n=10, beta=1, scheme="pairs"),
+    "hmc 10": ds.CoulombGas(centers=np.arange(10.0), widths=np.ones(10), beta=2.0),
+    "metropolis 10": ds.CoulombGas.hermite(10, 2.0, method="metropolis"),
+}
+
+def compiled_apart(*arguments):
+    """What `compile_cuda.py` prints; skips where something is missing."""
+    program = "import runpy, sys; sys.argv[0] = 'compile_cuda'; runpy.run_module('compile_cuda', run_name='__main__')"
+    done = run_python(program, *arguments, NUMBA_ENABLE_CUDASIM="0")
+    if done.returncode == 77:
+        pytest.skip(done.stdout.strip().splitlines()[-1])
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
 def test_kernels_compile_to_ptx_without_a_gpu():
     """Needs numba-cuda and NVVM, which the extra dysonsim[cuda] brings; .ci/run installs it for this test."""
-    done = run_python(PTX, NUMBA_ENABLE_CUDASIM="0")
-    if done.returncode == 77:
-        pytest.skip(done.stdout.strip())
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 4 * len(PROCESSES)
+    assert len(compiled_apart("ptx")) == 4 * (len(PROCESSES) + len(MATRICES))
+
+
+def test_ptx_of_small_kernels_spills_no_registers(tmp_path):
+    """`ptxas -v` of the kernels as the plan for such a card places them; -rP or -s shows the table."""
+    rows = [line.split(";") for line in compiled_apart("ptxas", tmp_path)]
+    assert len(rows) == 4 * len(SMALL) + 2 * LARGE_KERNELS
+    print("kernel, float type, card: place, threads, shared bytes; registers, stack, spill stores, spill loads")
+    for name, dtype, arch, place, threads, shared, registers, stack, stored, loaded in rows:
+        print(f"{name:13} {dtype} {arch}: {place:8} {threads:>4} {shared:>7};", registers, stack, stored, loaded)
+        assert (stored, loaded) == ("0", "0"), f"{name}, {dtype}, {arch} spills registers"
+        assert int(registers) < 255, f"{name}, {dtype}, {arch} takes every register there is"
+        assert int(stack) == 0, f"{name}, {dtype}, {arch}: numbers that were to be registers lie in local memory"
+
+
+def kernel_of(state, scratch, registers=False):
+    return Kernel(lambda lanes: None, {}, np.zeros(1), np.zeros(1), state, scratch=scratch, registers=registers)
+
+
+def test_cuda_plans_fit_the_card():
+    """Numbers go as near to a thread as they fit, a block never has more shared memory than there is."""
+    assert plan(kernel_of(10, 64, registers=True), "float64", Card()).place == "private"
+    assert plan(kernel_of(10, 64), "float64", Card()).place == "shared"
+    assert plan(kernel_of(4000, 4000), "float64", Card()).place == "global"
+    for card in (Card(), Card(multiprocessors=108, shared=163 * 1024, per_multiprocessor=164 * 1024)):
+        for dtype, size in (("float64", 8), ("float32", 4)):
+            for scratch in (1, 24, 73, 190, 193, 480, 620, 900, 1500, 5000):
+                chosen = plan(kernel_of(100, scratch), dtype, card)
+                assert chosen.shared <= card.shared
+                assert chosen.shared == (chosen.threads * scratch * size if chosen.place == "shared" else 0)
+                assert (chosen.place == "shared") == (32 * scratch * size <= card.shared)
+                assert chosen.threads >= 32
+                assert chosen.opts_in == (chosen.shared > 49152)
+                assert chosen.blocks is None or chosen.blocks >= 4 * card.multiprocessors
+                blocks = chunk(kernel_of(100, scratch), dtype, card, chosen.threads)
+                assert blocks * chosen.threads >= 512 * card.multiprocessors  # every multiprocessor is busy
+
+
+def test_a_full_card_says_how_many_replicas_fit(monkeypatch):
+    from dysonsim.backend import cuda as module
+
+    if module.SIMULATED:
+        pytest.skip("the simulator has all the memory there is")
+    card = SimpleNamespace(get_memory_info=lambda: SimpleNamespace(free=2500))
+    monkeypatch.setattr(module.cuda, "current_context", lambda: card)
+    told = "replicas 1000 to 1999 need .* on the device, .* are free: take at most about 1250 replicas at a time"
+    with pytest.raises(MemoryError, match=told), module.room_for(1000, 1000, each=8000, extra=500):
+        raise AssertionError("there is no room")
+    with pytest.raises(MemoryError, match="at most about"), module.room_for(10, 0, each=2000, extra=500):
+        raise RuntimeError("[2] Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY")
+    with pytest.raises(RuntimeError, match="something else"), module.room_for(10, 0, each=2000, extra=500):
+        raise RuntimeError("something else")
+
+
+def test_where_shared_memory_is_refused_device_memory_serves(monkeypatch):
+    from dysonsim.backend import cuda as module
+
+    def compiled(build, sizes, dtype, chosen, state, scratch):
+        if chosen.opts_in:
+            module.allow_shared(SimpleNamespace(overloads={}), chosen.shared)
+        return chosen
+
+    monkeypatch.setattr(module, "require_device", lambda: None)
+    monkeypatch.setattr(module, "this_card", Card)
+    monkeypatch.setattr(module, "compiled", compiled)
+    kernel = SMALL["rbm 10"].kernel()
+    with pytest.warns(RuntimeWarning, match="215040 bytes of shared memory were refused .* device memory"):
+        program = module.CudaDriver().prepare(kernel, "float64")
+    assert (plan(kernel, "float64", Card()).threads, program.width) == (56, 32)
 
 
 def test_cuda_without_a_device_is_a_clear_error():

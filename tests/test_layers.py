@@ -73,7 +73,7 @@ def test_only_the_backend_names_cuda():
             if isinstance(node, ast.ImportFrom) and node.module:
                 modules |= {f"{node.module}.{alias.name}" for alias in node.names}
         uses_cuda = any(module.startswith("numba.cuda") or module == "numba_cuda" for module in modules)
-        assert not uses_cuda or (name, path.name) == ("backend", "cuda.py"), path
+        assert not uses_cuda or (name == "backend" and path.name.startswith("cuda")), path
 
 
 def test_no_file_grows_past_400_lines():

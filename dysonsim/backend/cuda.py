@@ -1,66 +1,104 @@
 """A CUDA device: a lane is a thread, and lane value i of an array is what its threads hold at i.
 
-Arrays keep the lane fastest, a[i * threads + thread], so that the threads of a warp read neighbouring numbers.
-Importing this file imports `numba.cuda`; nothing else in dysonsim does.
+`cuda_plan.py` says where the numbers of a thread live, `cuda_lanes.py` how kernels get at them. Importing this file
+imports `numba.cuda`; nothing in dysonsim does but the files of `backend` whose names begin with cuda.
 """
 
 from __future__ import annotations
 
-import math
-import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from numba import config, cuda
+from numba import cuda, types
 
-from .drivers import (
-    LOOP_OVER_STEPS,
-    STILL_WELL,
-    Kernel,
-    Program,
-    from_blocks,
-    loop_names,
-    split_seed,
-    to_blocks,
-)
-from .plain import unchanged
+from .cuda_lanes import SIMULATED, lanes
+from .cuda_plan import Card, Plan, chunk, plan
+from .drivers import LOOP_OVER_STEPS, STILL_WELL, Kernel, Program, from_blocks, loop_names, split_seed, to_blocks
 
-SIMULATED = bool(getattr(config, "ENABLE_CUDASIM", False))
-THREADS = 4 if SIMULATED else 64  # a block: whole warps, few enough to leave each thread its registers
-BLOCKS = 2 if SIMULATED else 1024  # of one ensemble: enough to fill a large card
+SIMULATOR = Card(multiprocessors=1, shared=2**14, per_multiprocessor=2**14, cached=2**14, threads=4)
+SIMULATED_CHUNK = 2  # blocks of an ensemble there, so that tests see several
 
-TEXT = LOOP_OVER_STEPS + '''
-def advance(blocks, scratch, reals, integers, first, count, first_replica, key0, key1, marks):
-    b = cuda.blockIdx.x
-    replica = u32(first_replica + b * WIDTH + index())
-    advance_block(blocks[b], scratch[b], reals, integers, first, count, replica, key0, key1, marks[b])
-'''
+# Blocks of networks that outnumber those of the grid take turns.
+LOOP_OVER_BLOCKS = """
+    t = cuda.threadIdx.x
+    for b in range(cuda.blockIdx.x, blocks.shape[0], cuda.gridDim.x):
+        replica = u32(first_replica + b * WIDTH + t)
+"""
+HEAD = "\ndef advance(blocks, scratch, reals, integers, first, count, first_replica, key0, key1, marks):"
+CALL = "advance_block({state}, {work}, reals, integers, first, count, replica, key0, key1, {marks})\n"
+TEXT = {
+    "global": HEAD
+    + LOOP_OVER_BLOCKS
+    + "        "
+    + CALL.format(state="blocks[b]", work="scratch[cuda.blockIdx.x]", marks="marks[b]"),
+    "shared": HEAD
+    + "\n    work = cuda.shared.array(0, REAL)"
+    + LOOP_OVER_BLOCKS
+    + "        "
+    + CALL.format(state="blocks[b]", work="work", marks="marks[b]"),
+    "private": HEAD
+    + """
+    work, own, mark = cuda.local.array(SCRATCH, REAL), cuda.local.array(STATE, REAL), cuda.local.array(1, WORD)"""
+    + LOOP_OVER_BLOCKS
+    + """        for i in range(STATE):
+            own[i] = blocks[b, i * WIDTH + t]
+        mark[0] = marks[b, t]
+        """
+    + CALL.format(state="own", work="work", marks="mark")
+    + """        for i in range(STATE):
+            blocks[b, i * WIDTH + t] = own[i]
+        marks[b, t] = mark[0]
+""",
+}
 
 
 class CudaDriver:
-    """Runs kernels on the current CUDA device."""
+    """Runs kernels on the current CUDA device.
+
+    Parameters
+    ----------
+    place : {"private", "shared", "global"}, optional
+        Where working space lies, instead of what `cuda_plan` chooses: for tests and timings.
+    """
 
     name = "cuda"
 
-    def __init__(self) -> None:
-        obstacle = why_not()
-        if obstacle:
-            raise RuntimeError(
-                f'device = "cuda": no CUDA device can be used here ({obstacle}). Install a driver and the extra '
-                'dysonsim[cuda], or run on device="cpu".'
-            )
+    def __init__(self, place: str | None = None) -> None:
+        require_device()
+        self.place = place
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
-        run = compiled(kernel.build, tuple(sorted(kernel.sizes.items())), dtype, THREADS)
+        card = this_card()
+        chosen = plan(kernel, dtype, card, self.place)
+        what = kernel.build, tuple(sorted(kernel.sizes.items())), dtype
+        try:
+            run = compiled(*what, chosen, kernel.state, kernel.scratch)
+        except SharedMemoryRefused as refused:
+            warnings.warn(f"{refused}; slower device memory is used instead", RuntimeWarning, stacklevel=2)
+            chosen = plan(kernel, dtype, card, "global")
+            run = compiled(*what, chosen, kernel.state, kernel.scratch)
+        unit = SIMULATED_CHUNK if SIMULATED else chunk(kernel, dtype, card, chosen.threads)
 
         def open_ensemble(start, first_replica, seed):
-            return CudaEnsemble.open(run, kernel, dtype, start, first_replica, seed)
+            return CudaEnsemble.open(run, kernel, dtype, chosen, start, first_replica, seed)
 
-        return Program(open_ensemble, THREADS, unit=BLOCKS, parallel=False)
+        return Program(open_ensemble, chosen.threads, unit=unit, parallel=False)
+
+
+def require_device() -> None:
+    """RuntimeError if no device can be used here."""
+    obstacle = why_not()
+    if obstacle:
+        raise RuntimeError(
+            f'device = "cuda": no CUDA device can be used here ({obstacle}). Install a driver and the extra '
+            'dysonsim[cuda], or run on device="cpu".'
+        )
 
 
 def why_not() -> str:
@@ -76,11 +114,26 @@ def why_not() -> str:
     return "no device found"
 
 
+@cache
+def this_card() -> Card:
+    """The current device, in the numbers that plans need."""
+    if SIMULATED:
+        return SIMULATOR
+    device = cuda.get_current_device()
+    return Card(
+        multiprocessors=device.MULTIPROCESSOR_COUNT,
+        shared=device.MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
+        per_multiprocessor=device.MAX_SHARED_MEMORY_PER_MULTIPROCESSOR,
+        cached=device.L2_CACHE_SIZE,
+    )
+
+
 @dataclass
 class CudaEnsemble:
     """An ensemble in the memory of the device."""
 
     run: Any
+    plan: Plan
     networks: int
     first_replica: int
     seed: int
@@ -91,159 +144,117 @@ class CudaEnsemble:
     marks: Any
 
     @classmethod
-    def open(cls, run, kernel: Kernel, dtype: str, start: np.ndarray, first_replica: int, seed: int):
-        blocks = to_blocks(start, THREADS, dtype)
-        needed = blocks.nbytes + len(blocks) * kernel.scratch * THREADS * np.dtype(dtype).itemsize
-        free = needed if SIMULATED else cuda.current_context().get_memory_info().free
-        if needed > free:
-            size = f"{needed / 2**30:.2f} GiB on the device, {free / 2**30:.2f} GiB are free"
-            raise MemoryError(f"{len(start)} networks need {size}: take fewer replicas at a time")
-        return cls(
-            run, len(start), first_replica, seed,
-            cuda.to_device(blocks),
-            cuda.device_array((len(blocks), kernel.scratch * THREADS), dtype),
-            cuda.to_device(np.asarray(kernel.reals, dtype)),
-            cuda.to_device(np.asarray(kernel.integers, np.int64)),
-            cuda.to_device(np.full((len(blocks), THREADS), STILL_WELL, np.uint32)),
-        )  # fmt: skip
+    def open(cls, run, kernel: Kernel, dtype: str, chosen: Plan, start: np.ndarray, first_replica: int, seed: int):
+        blocks = to_blocks(start, chosen.threads, dtype)
+        # Working space in device memory is there for the blocks that run at once, not for all.
+        rows = min(len(blocks), chosen.blocks or len(blocks)) if chosen.place == "global" else 1
+        row = kernel.scratch * chosen.threads if chosen.place == "global" else 1
+        marks = np.full((len(blocks), chosen.threads), STILL_WELL, np.uint32)
+        extra = rows * row * np.dtype(dtype).itemsize
+        with room_for(len(start), first_replica, blocks.nbytes + marks.nbytes, extra):
+            return cls(
+                run, chosen, len(start), first_replica, seed,
+                cuda.to_device(blocks),
+                cuda.device_array((rows, row), dtype),
+                cuda.to_device(np.asarray(kernel.reals, dtype)),
+                cuda.to_device(np.asarray(kernel.integers, np.int64)),
+                cuda.to_device(marks),
+            )  # fmt: skip
 
     def set_reals(self, reals: np.ndarray) -> None:
         self.reals = cuda.to_device(np.asarray(reals, self.reals.dtype))
 
     def advance(self, first: int, count: int) -> None:
         key0, key1 = split_seed(self.seed)
-        with np.errstate(over="ignore"):  # the simulator's integers warn where the device's wrap
-            constants = self.reals, self.integers
-            counters = first, count, self.first_replica, key0, key1
-            self.run[len(self.blocks), THREADS](self.blocks, self.scratch, *constants, *counters, self.marks)
+        grid = min(len(self.blocks), self.plan.blocks or len(self.blocks))
+        constants, counters = (self.reals, self.integers), (first, count, self.first_replica, key0, key1)
+        with quietly():
+            launch = self.run[grid, self.plan.threads, 0, self.plan.shared]
+            launch(self.blocks, self.scratch, *constants, *counters, self.marks)
             cuda.synchronize()
 
     def state(self) -> np.ndarray:
-        return from_blocks(self.blocks.copy_to_host(), THREADS, self.networks)
+        return from_blocks(self.blocks.copy_to_host(), self.plan.threads, self.networks)
 
     def left(self) -> np.ndarray:
         return self.marks.copy_to_host().reshape(-1)[: self.networks]
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without warnings that tell a user nothing: of few networks, and of the simulator's integers that wrap."""
+    with np.errstate(over="ignore"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*under-utilization.*")
+        yield
+
+
+@contextmanager
+def room_for(networks: int, first_replica: int, each: int, extra: int) -> Iterator[None]:
+    """MemoryError, if `each` bytes of networks and `extra` bytes do not fit on the device, that says how many would.
+
+    Ensembles of a run are opened one after the other, from replica 0 on: those before `first_replica` lie there.
+    """
+    free = each + extra if SIMULATED else cuda.current_context().get_memory_info().free
+    fit = first_replica + max(0, int((free - extra) * networks // each))
+    message = (
+        f"device = 'cuda': replicas {first_replica} to {first_replica + networks - 1} need "
+        f"{(each + extra) / 2**30:.2f} GiB on the device, {free / 2**30:.2f} GiB are free: take at most about {fit} "
+        "replicas at a time"
+    )
+    if each + extra > free:
+        raise MemoryError(message)
+    try:
+        yield
+    except Exception as error:
+        # The driver's own refusal: memory may be there in pieces that are too small.
+        if "OUT_OF_MEMORY" in f"{error} {getattr(error, 'code', '')}":
+            raise MemoryError(message) from error
+        raise
+
+
+def signature(dtype: str):
+    """The argument types of a kernel."""
+    real = getattr(types, dtype)
+    state, vector, long, word = real[:, ::1], real[::1], types.int64, types.uint32
+    return types.void(state, state, vector, long[::1], long, long, long, word, word, word[:, ::1])
+
+
 @cache
-def compiled(build, sizes: tuple, dtype: str, threads: int):
+def compiled(build: Callable, sizes: tuple, dtype: str, chosen: Plan, state: int, scratch: int):
     """The kernel that advances one block of networks a CUDA block."""
-    return cuda.jit(kernel_function(build, sizes, dtype, threads))
+    function = kernel_function(build, sizes, dtype, chosen, state, scratch)
+    if SIMULATED:
+        return cuda.jit(function)
+    # All of the memory that L1 and shared memory divide goes where the plan puts the numbers.
+    options: dict[str, Any] = {"shared_memory_carveout": "MaxShared" if chosen.shared else "MaxL1"}
+    run = cuda.jit(signature(dtype), **options)(function)
+    if chosen.opts_in:
+        allow_shared(run, chosen.shared)
+    return run
 
 
-def kernel_function(build, sizes: tuple, dtype: str, threads: int):
+class SharedMemoryRefused(RuntimeError):
+    """A block may not have so much shared memory."""
+
+
+def allow_shared(run, size: int) -> None:
+    """Let the blocks of a kernel have more shared memory than every block may: numba-cuda does not ask for it."""
+    try:
+        from numba.cuda.cudadrv.driver import binding, driver
+
+        (kernel,) = run.overloads.values()
+        function = kernel._codelibrary.get_cufunc()
+        attribute = binding.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        driver.cuKernelSetAttribute(attribute, size, function.handle, function.device.id)
+    except Exception as error:  # the driver's refusal, or numba-cuda's internals of another version
+        raise SharedMemoryRefused(f'device = "cuda": {size} bytes of shared memory were refused ({error})') from error
+
+
+def kernel_function(build, sizes: tuple, dtype: str, chosen: Plan, state: int, scratch: int):
     """The kernel's Python function, for `cuda.jit` or for `cuda.compile`."""
-    functions = lanes(dtype, threads)
-    names = loop_names(functions, build(functions, **dict(sizes)), threads) | {"cuda": cuda}
-    exec(compile(TEXT, "<dysonsim>", "exec"), names)
+    functions = lanes(dtype, chosen.threads, chosen.place == "private")
+    names = loop_names(functions, build(functions, **dict(sizes)), chosen.threads)
+    names |= {"cuda": cuda, "REAL": getattr(types, dtype), "WORD": types.uint32, "STATE": state, "SCRATCH": scratch}
+    exec(compile(LOOP_OVER_STEPS + TEXT[chosen.place], "<dysonsim>", "exec"), names)
     names["advance_block"] = functions.jit(names["advance_block"])
     return names["advance"]
-
-
-def device_thread():
-    """Number of the thread in its block."""
-    return cuda.threadIdx.x
-
-
-def simulated_thread() -> int:
-    """Number of the simulator's thread in its block, without `cuda.threadIdx`, which nested calls race for there."""
-    return threading.current_thread().threadIdx.x  # type: ignore[attr-defined]
-
-
-def lanes(dtype, threads: int) -> SimpleNamespace:
-    """The lane functions of a CUDA thread; `dysonsim.backend` says what each name means."""
-    number = np.dtype(dtype).type
-    u32, u64, i32, i64, f32 = np.uint32, np.uint64, np.int32, np.int64, np.float32
-    root_half = number(math.sqrt(0.5))
-    device = unchanged if SIMULATED else cuda.jit(device=True)
-    thread = simulated_thread if SIMULATED else device(device_thread)
-
-    @device
-    def load(a, i):
-        return a[i * threads + thread()]
-
-    @device
-    def store(a, i, v):
-        a[i * threads + thread()] = v
-
-    @(unchanged if SIMULATED else cuda.jit(device=True, inline="always"))  # device functions cannot return views
-    def part(a, first, count):
-        return a[first * threads : (first + count) * threads]
-
-    @device
-    def sqrt(v):
-        return number(math.sqrt(v))
-
-    @device
-    def sqrt_single(v):
-        return f32(math.sqrt(v))
-
-    @device
-    def select(condition, a, b):
-        return a if condition else b
-
-    @device
-    def nonzero(v):
-        return v != u32(0)
-
-    @device
-    def index():
-        return u32(thread())
-
-    @device
-    def multiply_wide(a, b):
-        product = u64(u64(a) * u64(b))
-        return u32(product >> u64(32)), u32(product & u64(0xFFFFFFFF))
-
-    @device
-    def shift_signed(v, bits):
-        return u32(i32(v) >> i32(bits))
-
-    @device
-    def as_number(x):
-        return number(x)
-
-    @device
-    def as_word(x):
-        return u32(x)
-
-    @device
-    def bits(v):
-        return f32(v).view(u32)
-
-    @device
-    def from_bits(v):
-        return u32(v).view(f32)
-
-    @device
-    def signed_to_single(v):
-        return f32(i32(v))
-
-    @device
-    def any_lane(condition):  # threads go their own ways
-        return condition
-
-    def each(function):
-        plain = getattr(function, "py_func", function)
-        scalar = device(plain)
-        if plain.__code__.co_argcount > 1:
-            return device(lambda v, i: scalar(v, i64(i)))
-        return device(lambda v, i: scalar(v))
-
-    @device
-    def split(v):
-        mantissa, exponent = math.frexp(v)
-        if mantissa < root_half:
-            return number(number(2) * mantissa), number(exponent - 1)
-        return number(mantissa), number(exponent)
-
-    @device
-    def power_of_two(k):
-        return number(math.ldexp(number(1), int(k)))
-
-    return SimpleNamespace(
-        jit=device, number=number, load=load, store=store, part=part, sqrt=sqrt, sqrt_single=sqrt_single,
-        select=select, nonzero=nonzero, index=index, multiply_wide=multiply_wide, shift_signed=shift_signed,
-        full=as_number, real=as_number, word=as_word, bits=bits, from_bits=from_bits, signed_to_single=signed_to_single,
-        any=any_lane, each=each, split=split, power_of_two=power_of_two,
-    )  # fmt: skip

@@ -78,6 +78,9 @@ class Kernel:
         matrices that do not.
     whole : bool
         A step advances one network in plain arrays, with BLAS, instead of a block of lanes: on a CPU, for large ones.
+    registers : bool
+        Whether a GPU's compiler holds state and scratch in registers, if they are few: it must know every index, and
+        few numbers must be needed at once. `ptxas -v` tells (tests/test_backend.py).
     """
 
     build: Callable[..., Callable[..., Any]]
@@ -89,6 +92,7 @@ class Kernel:
     scratch: int = 1
     vectors: float = 1
     whole: bool = False
+    registers: bool = False
 
     @property
     def state(self) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -104,12 +105,13 @@ def lanes() -> SimpleNamespace:
 @cache
 def compiled(build: Callable, **sizes: int) -> Callable:
     """The compiled function ``build(lanes, **sizes)``, from the cache on disk where it is there. It holds no lock."""
-    body = build(lanes(), **sizes).py_func
+    body: Any = build(lanes(), **sizes).py_func
     # Put into `call` before it is compiled: LLVM works on the whole once, not twice.
     names = {"__name__": __name__, "body": njit(inline="always", error_model="numpy")(body)}
     text = TEXT.format(arguments=", ".join(inspect.signature(body).parameters))
     cached = execute(text, names, build, [repr(sorted(sizes.items()))])
-    return njit(nogil=True, error_model="numpy", cache=cached)(names["call"])
+    call: Any = names["call"]
+    return njit(nogil=True, error_model="numpy", cache=cached)(call)
 
 
 def in_parallel(task: Callable[[int, int], None], count: int, threads: int, pieces: int = 4) -> None:

@@ -52,20 +52,14 @@ def scratch(n: int) -> int:
     return 4 * n
 
 
-def build(lanes, ensemble: str):
-    """One draw on one target; ensemble is "hermite", "laguerre" or "jacobi", the number of levels is in `integers`."""
+def build_eigenvalues(lanes):
+    """``eigenvalues(d, e, n)`` of tridiagonal matrices, on one target."""
     jit, number = lanes.jit, lanes.number
-    load, store, full, part, sqrt = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt
+    load, store, full, sqrt = lanes.load, lanes.store, lanes.full, lanes.sqrt
     select, any_lane = lanes.select, lanes.any
-    elementary = functions.build(lanes)
-    log, exp = elementary.log, elementary.exp
-    generator = rng.build(lanes)
-    words, box_muller = generator.words, generator.box_muller
-    chi_squared, sort = gamma.build(lanes), order.build(lanes)
     precision = number.__name__
     threshold, tiny = number(ACCURACY[precision] ** 2), number(TINY[precision])
-    zero, half, one, two, small = number(0), number(0.5), number(1), number(2), number(SMALL)
-    infinite = number(np.inf)
+    zero, one, two = number(0), number(1), number(2)
 
     @jit
     def shift(d0, d1, e2):
@@ -108,6 +102,23 @@ def build(lanes, ensemble: str):
                     p = select(usable, gap * gap * (both * r) * r, before * square)
                 store(e, l, select(pending, s * p, first))
                 store(d, l, select(pending, sigma + gap, d0))
+
+    return eigenvalues
+
+
+def build(lanes, ensemble: str):
+    """One draw on one target; ensemble is "hermite", "laguerre" or "jacobi", the number of levels is in `integers`."""
+    jit, number = lanes.jit, lanes.number
+    load, store, full, part = lanes.load, lanes.store, lanes.full, lanes.part
+    select, eigenvalues = lanes.select, build_eigenvalues(lanes)
+    elementary = functions.build(lanes)
+    log, exp = elementary.log, elementary.exp
+    generator = rng.build(lanes)
+    words, box_muller = generator.words, generator.box_muller
+    chi_squared, sort = gamma.build(lanes), order.build(lanes)
+    tiny = number(TINY[number.__name__])
+    zero, half, one, small = number(0), number(0.5), number(1), number(SMALL)
+    infinite = number(np.inf)
 
     @jit
     def lowest_from_determinant(d, logarithm, n):

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import _validate
-from ..backend import Kernel, Program
+from ..backend import Ensemble, Kernel, Program
 from ..kernels import dyson, dyson_terms, semi_implicit
 from .base import NetworkProcess, Process, initial_weights, network_process
-from .matrix_motion import hermitian
+from .matrix_motion import hermitian, in_lanes
 
 __all__ = ["Dyson"]
 
@@ -71,9 +71,9 @@ class Dyson(Process):
     scheme : {"auto", "matrix", "pairs", "fast", "semi_implicit"}
         "matrix": exact transition of a matrix Ornstein-Uhlenbeck process, for any length of time; for beta = 1, 2, 4,
         linear drift, equal rates, centres and noise. "pairs": splitting, see `dysonsim.kernels.dyson`. "fast": one
-        system of many levels, pairs for neighbours and a fast multipole sum for the rest, see `dysonsim.large`; any
-        beta, linear drift, equal rates, centres and noise, initial levels that differ, float64 on the CPU. "auto": the
-        first where it exists, but from 400 levels on the fast sum where it can be had.
+        system of many levels, pairs for neighbours and a fast multipole sum for the rest (on "cuda" a direct sum), see
+        `dysonsim.large`; any beta, linear drift, equal rates, centres and noise, initial levels that differ, float64.
+        "auto": the first where it exists, but from 400 levels on the fast sum where it can be had.
         "semi_implicit": levels keep a strict order at every step, at the price of a large bias unless dt is small.
     dt : float, optional
         Longest step of the splitting. Default: 0.1 of the shortest relaxation time (of a user's function at the initial
@@ -266,7 +266,7 @@ class Dyson(Process):
     def kernel(self) -> Kernel:
         """The splitting into pairs, `dysonsim.kernels.dyson`."""
         sizes: dict[str, Any] = {"n": self.n}
-        extra = np.empty(0)
+        extra, alike = np.empty(0), False
         if self.sgd is not None:
             terms = self._terms
             sizes |= {"terms": dyson_terms.of_model, "closure": terms.build, **terms.sizes}
@@ -288,7 +288,7 @@ class Dyson(Process):
         return Kernel(
             build=code.build, sizes=sizes, reals=self.constants(self.step), integers=np.zeros(1), weights=self.n,
             extra=extra, scratch=code.scratch(self.n, len(extra)) + work,
-            vectors=vectors,
+            vectors=vectors, registers=alike and dyson.draws(self.beta) != "any",
         )  # fmt: skip
 
     def constants(self, dt: float) -> np.ndarray:
@@ -307,22 +307,22 @@ class Dyson(Process):
         return 1 if self.exact else max(1, math.ceil(duration / self.step * (1 - 1e-12)))
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
-        """The exact transition on the host's LAPACK, the fast sum on its cores, or the splitting on any device."""
+        """The exact transition, one large gas, or the splitting."""
         if not self.exact and not self.fast:
             return super().prepare(device, dtype, threads)
-        if device != "cpu":
-            what = "exact transition" if self.exact else "fast sum"
-            raise ValueError(f"device = {device!r}: the {what} runs on the cpu only; take scheme = 'pairs' elsewhere")
         if self.fast:
-            return self._fast_program(threads)
-        return hermitian(self.n, int(self.beta), float(self.rate[0]), float(self.center[0]), float(self.noise[0]))
+            return self._fast_program(device, threads)
+        beta, motion = int(self.beta), (float(self.rate[0]), float(self.center[0]), float(self.noise[0]))
+        if device == "cpu":
+            return hermitian(self.n, beta, *motion)
+        return in_lanes(device, dtype, "hermitian", self.n, self.n, beta, *motion)
 
-    def _fast_program(self, threads: int) -> Program:
-        """Systems one after the other, whose levels all threads share."""
-        from ..large import LargeDyson, open_large  # brings Numba along, which `import dysonsim` does without
+    def _fast_program(self, device: str, threads: int) -> Program:
+        """Systems one after the other, whose levels all threads share; on a GPU all at once."""
+        from ..large import open_large  # brings Numba along, which `import dysonsim` does without
 
-        def open_ensemble(start: np.ndarray, first_replica: int, seed: int) -> LargeDyson:
-            return open_large(start, first_replica, seed, self.beta, threads)
+        def open_ensemble(start: np.ndarray, first_replica: int, seed: int) -> Ensemble:
+            return open_large(start, first_replica, seed, self.beta, threads, device)
 
         return Program(open_ensemble, width=1, unit=2**32, parallel=False)
 

@@ -11,7 +11,7 @@ import numpy as np
 from .. import _validate
 from ..backend import Program
 from .confined import LIMIT, Confined
-from .matrix_motion import rectangular
+from .matrix_motion import in_lanes, rectangular
 
 __all__ = ["LaguerreProcess"]
 
@@ -54,7 +54,7 @@ class LaguerreProcess(Confined):
     n : int, optional
         Number of levels, where `initial` does not say it.
     scheme : {"auto", "matrix", "pairs"}
-        "matrix": exact transition for any length of time; for beta = 1, 2, 4 and whole m, on the CPU, in float64.
+        "matrix": exact transition for any length of time; for beta = 1, 2, 4 and whole m; on the CPU in float64.
         "pairs": splitting, see `dysonsim.kernels.walls`; E sum x is exact, the rest of weak order 2 in dt where gaps
         exceed noise sqrt(2 beta dt) (at the default step mean levels within 0.3%, variances of gaps within 4%). "auto":
         the first where it exists.
@@ -119,12 +119,13 @@ class LaguerreProcess(Confined):
         return 1 if self.exact else super().step_count(duration)
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
-        """The exact transition on the host's LAPACK, or the splitting on any device."""
+        """The exact transition, or the splitting."""
         if not self.exact:
             return super().prepare(device, dtype, threads)
-        if device != "cpu":
-            raise ValueError(f"device = {device!r}: the exact transition runs on the cpu only; take scheme = 'pairs'")
-        return rectangular(int(self.m), self.n, int(self.beta), self.rate, self.noise)
+        sizes = int(self.m), self.n, int(self.beta)
+        if device == "cpu":
+            return rectangular(*sizes, self.rate, self.noise)
+        return in_lanes(device, dtype, "rectangular", *sizes, self.rate, 0.0, self.noise)
 
     def _to_state(self, levels: np.ndarray) -> np.ndarray:
         return np.sqrt(levels)

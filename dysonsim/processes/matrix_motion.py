@@ -10,21 +10,22 @@ real components): real symmetric (beta = 1), complex Hermitian (2) or quaternion
 twice the size that has every level twice. F. J. Dyson, J. Math. Phys. 3, 1191 (1962). Rectangular matrices likewise:
 M' = exp(-rate t) diag(xi) + s G with s^2 = noise^2 (1 - exp(-2 rate t))/(2 rate), all components of G of variance 1.
 
-Normals are Philox's, counted by replica and step; LAPACK does the rest in double precision.
+Normals are Philox's, counted by replica and step; LAPACK does the rest in double precision. On a GPU the same is a
+kernel, `dysonsim.kernels.matrix_step`, in the float type of the run.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..backend import STILL_WELL, Kernel, Program, driver
-from ..kernels import normals
+from ..backend import STILL_WELL, Ensemble, Kernel, Program, driver
+from ..kernels import matrix_step, normals
 
-__all__ = ["exact_program", "hermitian", "rectangular"]
+__all__ = ["exact_program", "hermitian", "in_lanes", "lanes_kernel", "rectangular"]
 
 CHUNK = 2**19  # numbers of the matrices that are worked on at once, on each thread
 WIDTH = 8
@@ -126,3 +127,46 @@ def rectangular(m: int, n: int, beta: int, rate: float, noise: float) -> Program
 def singular_values(matrix: np.ndarray) -> np.ndarray:
     """Ascending."""
     return np.linalg.svd(matrix, compute_uv=False)[:, ::-1]
+
+
+@dataclass
+class Transitions:
+    """Levels on a device that move by a transition, whose constants follow from its length."""
+
+    inner: Ensemble
+    rate: float
+    centre: float
+    noise: float
+
+    def set_reals(self, reals: np.ndarray) -> None:
+        decay, spread = decay_and_spread(self.rate, float(reals[0]))
+        self.inner.set_reals(np.array([decay, self.noise * spread, self.centre]))
+
+    def advance(self, first: int, count: int) -> None:
+        self.inner.advance(first, count)
+
+    def state(self) -> np.ndarray:
+        return self.inner.state()
+
+    def left(self) -> np.ndarray:
+        return self.inner.left()
+
+
+def lanes_kernel(shape: str, m: int, n: int, beta: int) -> Kernel:
+    """The transition as a kernel; shape: "hermitian" (m = n) or "rectangular"."""
+    return Kernel(
+        matrix_step.build, {"shape": shape, "beta": beta}, np.zeros(3), np.array([n, m]), weights=n,
+        scratch=matrix_step.scratch(shape, m, n, beta),
+    )  # fmt: skip
+
+
+def in_lanes(
+    device: str, dtype: str, shape: str, m: int, n: int, beta: int, rate: float, centre: float, noise: float
+) -> Program:
+    """What `hermitian` and `rectangular` do, on a device, with the same random numbers."""
+    program = driver(device).prepare(lanes_kernel(shape, m, n, beta), dtype)
+
+    def open_ensemble(start: np.ndarray, first_replica: int, seed: int) -> Transitions:
+        return Transitions(program.open(start, first_replica, seed), rate, centre, noise)
+
+    return replace(program, open=open_ensemble)
