@@ -23,7 +23,7 @@ import dysonsim as ds
 from benchmarks import cases, gpu_bounds, gpu_peers, peers
 from benchmarks.report import RESULTS, announce, quartiles, steps_for, store, timed
 
-SGD = cases.CASES[cases.RBM]
+SGD = cases.CASES[cases.RBM].sgd
 DATA_SET = 8.25e9  # updates of the papers' RBM data set
 LIBRARY, PLAIN, GRAPH = "dysonsim", "PyTorch batched", "PyTorch batched, CUDA graph"
 NETWORKS = (2**12, 2**14, 2**16)  # in the caches, and beyond them

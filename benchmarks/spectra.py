@@ -91,7 +91,7 @@ def matrices(n: int, rounds: int) -> list[dict]:
 def recording(case: str, dtype: str, rounds: int) -> dict:
     """The share of the processor time of a run on one thread that records take, one of them every `EVERY` steps."""
     steps = STEPS[case]
-    process = cases.CASES[case]
+    process = cases.CASES[case].sgd
     records = cases.NETWORKS * (steps // DENSE - 1)
 
     def seconds(every: int) -> float:

@@ -22,6 +22,7 @@ THREADS = 2
 LIBRARY = "dysonsim"
 BARS = {"NumPy": 50.0, "JAX": 100.0, "PyTorch": 100.0}
 NS_PER_PAIR, FAST_MS, FAST_ERROR, EXPONENT, STEP_MS = 0.06, 30.0, 1e-11, 1.1, 100.0
+PAUSE = 0.1  # seconds before a run: threads of PyTorch and JAX spin for a while after a call, on the cores of the next
 ROWS = 64  # of a blocked peer at a time: its differences stay in the cache
 
 
@@ -66,6 +67,7 @@ def in_turns(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[
         run()
     for r in range(rounds):
         for name, run in contestants.items():
+            time.sleep(PAUSE)
             began = time.perf_counter(), time.process_time()
             run()
             times[name][0, r] = time.perf_counter() - began[0]

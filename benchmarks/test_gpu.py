@@ -28,8 +28,8 @@ needs_card = pytest.mark.skipif(bool(gpu.no_device()), reason=f"no CUDA device: 
 @pytest.mark.parametrize("dtype", cases.DTYPES)
 def test_pytorch_trains_the_same_networks(dtype):
     """On the CPU, what the GPU then does; limits as in `test_peers.py`."""
-    peer = gpu_peers.torch_rbm(cases.CASES[cases.RBM], NETWORKS[cases.RBM], dtype, 5, graph=False, device="cpu")
-    assert largest_deviation(cases.RBM, cases.CASES[cases.RBM], [peer]) < LIMIT
+    peer = gpu_peers.torch_rbm(cases.CASES[cases.RBM].sgd, NETWORKS[cases.RBM], dtype, 5, graph=False, device="cpu")
+    assert largest_deviation(cases.RBM, cases.CASES[cases.RBM].sgd, [peer]) < LIMIT
 
 
 class float64:
@@ -152,7 +152,7 @@ def test_everything_that_is_timed_runs_in_the_simulator(tmp_path):
 def test_pytorch_on_the_card_trains_the_same_networks(graph):
     if not peers.torch.cuda.is_available():
         pytest.skip("PyTorch is installed without CUDA")
-    sgd, networks = cases.CASES[cases.RBM], NETWORKS[cases.RBM]
+    sgd, networks = cases.CASES[cases.RBM].sgd, NETWORKS[cases.RBM]
     peer = gpu_peers.torch_rbm(sgd, networks, "float64", 5, graph)
     if not graph:
         assert largest_deviation(cases.RBM, sgd, [peer]) < LIMIT

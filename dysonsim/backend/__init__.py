@@ -13,8 +13,7 @@ target                    a lane value is                     file
 
 The names that every target has:
 
-- ``jit``: the decorator of the functions that kernels are made of; ``once``: the same for a large one that is called at
-  one place, with which it is compiled, in half the time; ``number``: the scalar float type.
+- ``jit``: the decorator of the functions that kernels are made of; ``number``: the scalar float type.
 - ``load(a, i)``, ``store(a, i, v)``: lane value number i of a flat array; ``part(a, first, count)``: a view of
   `count` lane values.
 - ``+ - * /`` and ``<`` between lane values and numbers; ``sqrt(v)``, ``sqrt_single(v)`` (float32);

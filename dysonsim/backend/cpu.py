@@ -73,8 +73,6 @@ def compiled(build, sizes: tuple, dtype: str, width: int):
     functions = [getattr(size, "py_func", size) for _, size in sizes if callable(size)]
     owner = next((f for f in functions if PACKAGE not in Path(f.__code__.co_filename).parents), build)
     cached = execute(TEXT if width > 1 else LOOP_OVER_NETWORKS, names, owner, [named(sizes), dtype, str(width)])
-    for inner in ("step", "advance_block") if width > 1 else ("step",):
-        # Put into `advance` before it is compiled: LLVM works on the whole once, not once a function.
-        text = getattr(names[inner], "py_func", names[inner])
-        names[inner] = njit(inline="always", error_model="numpy")(text)
+    if width > 1:  # not the step as well: LLVM makes slower code of it then
+        names["advance_block"] = njit(inline="always", error_model="numpy")(names["advance_block"])
     return njit(nogil=True, error_model="numpy", cache=cached)(names["advance"])

@@ -139,7 +139,7 @@ def lanes(dtype, threads: int, private: bool = False) -> SimpleNamespace:
         return number(math.ldexp(number(1), int(k)))
 
     return SimpleNamespace(
-        jit=device, once=device, number=number, load=load, store=store, part=part, sqrt=sqrt, sqrt_single=sqrt_single,
+        jit=device, number=number, load=load, store=store, part=part, sqrt=sqrt, sqrt_single=sqrt_single,
         select=select, nonzero=nonzero, index=index, multiply_wide=multiply_wide, shift_signed=shift_signed,
         full=as_number, real=as_number, word=as_word, bits=bits, from_bits=from_bits, signed_to_single=signed_to_single,
         any=any_lane, each=each, split=split, power_of_two=power_of_two,

@@ -49,7 +49,6 @@ def lanes(dtype, width: int) -> SimpleNamespace:
 
     return SimpleNamespace(
         jit=unchanged,
-        once=unchanged,
         number=number,
         load=lambda a, i: a[i * width : (i + 1) * width].copy(),
         store=store,

@@ -219,14 +219,6 @@ def lanes(dtype, width: int) -> SimpleNamespace:
         compiled.content = tag
         return compiled
 
-    within = njit(inline="always", **options)
-
-    def once(function):
-        tag = name_by_content(function, f"{dtype} {width}")
-        compiled = within(function)
-        compiled.content = tag
-        return compiled
-
     real = Lane({"float64": "f8", "float32": "f4"}[np.dtype(dtype).name], width)
     single, word, mask = Lane("f4", width), Lane("u4", width), Lane("b1", width)
     wide = ir.VectorType(ir.IntType(64), width // 2)
@@ -343,7 +335,6 @@ def lanes(dtype, width: int) -> SimpleNamespace:
     split, power_of_two = exponents(real)
     return SimpleNamespace(
         jit=jit,
-        once=once,
         number=np.dtype(dtype).type,
         load=load, store=store, part=part, sqrt=sqrt, sqrt_single=sqrt, select=select, nonzero=nonzero, index=index,
         multiply_wide=multiply_wide, shift_signed=shift_signed, any=any_lane, each=each, split=split,

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 def build(lanes, tall: bool = False) -> SimpleNamespace:
     """Matrix functions on one target. Outputs come first and do not overlap inputs, other than where named once."""
-    jit, once = lanes.jit, lanes.once
+    jit = lanes.jit
     load, store, full, sqrt, number = lanes.load, lanes.store, lanes.full, lanes.sqrt, lanes.number
     select = lanes.select
     zero, one = number(0), number(1)
@@ -118,7 +118,7 @@ def build(lanes, tall: bool = False) -> SimpleNamespace:
     general, triangular = product(scaled), product(scaled, ragged=True)
     stepped = product(step_of)
 
-    @once
+    @jit
     def gram(o, a, rows, n, scale):
         """o = scale a^T a for a of shape (rows, n)."""
         symmetric(o, a, 1, n, a, 1, n, n, n, rows, (n, scale))
@@ -150,7 +150,7 @@ def build(lanes, tall: bool = False) -> SimpleNamespace:
         for i in range(n * n):
             store(o, i, load(o, i) + load(a, i))
 
-    @once
+    @jit
     def powers(a, power, series, work, k, n):
         """a^k and 1 + a + ... + a^(2k-1) of a symmetric a, by doubling; the three arrays after `a` are overwritten."""
         bit = 0
@@ -198,7 +198,7 @@ def build(lanes, tall: bool = False) -> SimpleNamespace:
                 store(c, j * n + i, full(zero))
         return smallest
 
-    @once
+    @jit
     def add_product(o, scale, s, rows, n, work):
         """o += scale o s for o of shape (rows, n) and symmetric s; work: rows n numbers."""
         stepped(work, o, n, 1, s, n, 1, rows, n, n, (o, n, scale))

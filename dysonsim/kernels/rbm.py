@@ -26,7 +26,7 @@ def scratch(n_visible: int, n_hidden: int) -> int:
 
 def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = False):
     """One step on one target; sampling is "at_once", "step_by_step" or "fresh" (k = infinity), tall as in `algebra`."""
-    jit, once, number = lanes.jit, lanes.once, lanes.number
+    jit, number = lanes.jit, lanes.number
     load, store, full, part = lanes.load, lanes.store, lanes.full, lanes.part
     matrix = algebra.build(lanes, tall)
     normals = rng.build(lanes).normals
@@ -48,7 +48,7 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
     kicks = matrix.product(by_sample, ragged=True)
     added = matrix.product(by_sample, so_far)
 
-    @once
+    @jit
     def move(chains, at, count, power, factor, z, scale, work):
         """phi <- power phi + scale factor z for `count` <= 4 chains from number `at` on; factor lower triangular."""
         kicks(work, factor, n, 1, z, n, 1, n, count, n, scale)
@@ -57,7 +57,7 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
         for i in range(count * n):
             store(some, i, load(work, i))
 
-    @once
+    @jit
     def gibbs_half(o, to, rows, a, at, inner, w, dw, dm, z, count, weight, noise):
         """o_b = weight w a_b + noise z_b for `count` samples: one half of a Gibbs step, of either direction."""
         for b in range(count):
@@ -67,7 +67,7 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
                     s = load(w, i * dw + m * dm) * load(a, (at + b) * inner + m) + s
                 store(o, (to + b) * rows + i, s * weight + load(z, b * rows + i) * noise)
 
-    @once
+    @jit
     def draw(chains, at, count, factor, z):
         """phi = L^-T z, of covariance (L LT)^-1, for `count` samples; factor = L lower triangular."""
         for b in range(count):
@@ -86,7 +86,7 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
 
     missing = matrix.product(less, lower=True)
 
-    @once
+    @jit
     def mismatch(o, chains, batch, scale, target):
         """o = target - scale sum_b phi_b phi_bT."""
         missing(o, chains, 1, n, chains, 1, n, n, n, batch, (target, scale))
