@@ -22,6 +22,7 @@ THREADS = 2
 LIBRARY = "dysonsim"
 BARS = {"NumPy": 50.0, "JAX": 100.0, "PyTorch": 100.0}
 NS_PER_PAIR, FAST_MS, FAST_ERROR, EXPONENT, STEP_MS = 0.06, 30.0, 1e-11, 1.1, 100.0
+SHORT = {LIBRARY: 20}  # calls in a run of a hundredth of the others' length
 PAUSE = 0.1  # seconds before a run: threads of PyTorch and JAX spin for a while after a call, on the cores of the next
 ROWS = 64  # of a blocked peer at a time: its differences stay in the cache
 
@@ -57,7 +58,9 @@ def error(x: np.ndarray, forces: np.ndarray, rows: int = 40) -> float:
     return worst
 
 
-def in_turns(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, np.ndarray]:
+def in_turns(
+    contestants: dict[str, Callable[[], object]], rounds: int, repeats: dict[str, int] | None = None
+) -> dict[str, np.ndarray]:
     """Seconds (2, rounds) of each: on the clock, and of processor time for each of the threads.
 
     The second is what the first would be on a machine that has nothing else to do, if the threads share evenly.
@@ -69,9 +72,11 @@ def in_turns(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[
         for name, run in contestants.items():
             time.sleep(PAUSE)
             began = time.perf_counter(), time.process_time()
-            run()
-            times[name][0, r] = time.perf_counter() - began[0]
-            times[name][1, r] = (time.process_time() - began[1]) / THREADS
+            count = (repeats or {}).get(name, 1)
+            for _ in range(count):
+                run()
+            times[name][0, r] = (time.perf_counter() - began[0]) / count
+            times[name][1, r] = (time.process_time() - began[1]) / count / THREADS
     return times
 
 
@@ -128,12 +133,12 @@ def direct_sum(n: int, rounds: int) -> list[dict]:
     everyone: dict[str, Callable[[], np.ndarray]] = {}
     everyone[LIBRARY] = lambda: repulsion(x, method="direct", threads=THREADS)
     # Before the peers: their threads go on spinning after a call, and would be counted.
-    alone = float(np.median(in_turns(dict(everyone), rounds)[LIBRARY][1])) / n**2 * 1e9
+    alone = float(np.median(in_turns(dict(everyone), rounds, SHORT)[LIBRARY][1])) / n**2 * 1e9
     everyone |= peers(x)
     reference = everyone[LIBRARY]()
     for name, run in everyone.items():  # all of them sum the same
         np.testing.assert_allclose(run(), reference, rtol=0, atol=1e-9 * abs(reference).max(), err_msg=name)
-    times = in_turns(everyone, rounds)
+    times = in_turns(everyone, rounds, SHORT)
     rows = []
     for name, (seconds, _) in times.items():
         found = quartiles(seconds / times[LIBRARY][0])
