@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +17,7 @@ from scipy import special
 import dysonsim as ds
 from benchmarks import motion_kernels
 from dysonsim.backend import Kernel, driver
+from dysonsim.backend.threads import share
 
 LEVELS = 10
 RECORDS = (3.0, 4.0, 5.0, 6.0)  # relaxation times
@@ -50,13 +50,11 @@ class Motion:
         unit, count = program.unit * program.width, len(self.start)
         rows = np.concatenate([self.start, np.broadcast_to(self.kernel.extra, (count, len(self.kernel.extra)))], axis=1)
         self.parts = [program.open(rows[i : i + unit], i, self.seed) for i in range(0, count, unit)]
-        self.pool = ThreadPoolExecutor(self.threads)
         self.steps = 0
 
     def advance(self, steps: int) -> None:
         first, self.steps = self.steps, self.steps + steps
-        for _ in self.pool.map(lambda part: part.advance(first, steps), self.parts):
-            pass
+        share(lambda part: part.advance(first, steps), self.parts, self.threads)
 
     def levels(self) -> np.ndarray:
         """Sorted, (replicas, levels)."""
