@@ -14,7 +14,7 @@ from .kernels import direct_sum, fast_sum
 __all__ = ["SortedSums", "repulsion"]
 
 METHODS = ("auto", "direct", "fast")
-CROSSOVER = 900  # levels from which the fast sum is the faster one: 1000 on one thread, 850 on two
+CROSSOVER = 700  # levels from which the fast sum is the faster one
 PIECE = 2**15  # levels of which a thread scales so many at a time, in its cache
 ALONE = 2000  # levels up to which a direct sum takes no longer than handing it to threads
 LOOSEST, TIGHTEST = 1e-4, 1e-12
@@ -30,7 +30,7 @@ def repulsion(levels: Any, *, method: str = "auto", tolerance: float = 1e-12, th
         Levels in any order, no two of a gas equal.
     method : {"auto", "direct", "fast"}
         "direct" sums every pair, in a time that grows as n^2; "fast" is a fast multipole sum, in a time that grows
-        as n, however unevenly the levels lie. "auto" takes the faster one: "fast" from 900 levels on.
+        as n, however unevenly the levels lie. "auto" takes the faster one: "fast" from 700 levels on.
     tolerance : float
         From 1e-12 to 1e-4, for the fast sum: a bound on its error in F_i relative to sum_j 1/abs(x_i - x_j), the sum
         without its cancellations (relative to F_i itself the error is larger where F_i is small, as in the middle of a
