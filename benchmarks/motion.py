@@ -40,7 +40,7 @@ QUICK = {bias.PAIRS: (0.1, 0.3, 0.5), bias.TAMED: (0.002, 0.01), bias.SEMI: (0.0
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.motion", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="half a minute instead of five, with larger errors")
+    parser.add_argument("--quick", action="store_true", help="half a minute instead of eight, with larger errors")
     parser.add_argument("--out", type=Path, help="JSON file to write, the picture goes beside it (results/motion.json)")
     options = parser.parse_args(arguments)
     out = options.out or RESULTS / ("motion-quick.json" if options.quick else "motion.json")

@@ -162,10 +162,10 @@ def simulate(
     marks = list(enumerate(plan.steps.tolist()))
     with program.while_running():
         advance_in_rounds(len(ensembles), plan.begin, plan.end, marks, move, snapshot, check, workers, progress)
-    state = np.concatenate([ensemble.state() for ensemble in ensembles])
-    if not process.marks_after_step:
-        for ensemble in ensembles:  # looked at where a step begins: one more shows whether the last went well
-            ensemble.advance(plan.end, 1)
+        state = np.concatenate([ensemble.state() for ensemble in ensembles])
+        if not process.marks_after_step:
+            for ensemble in ensembles:  # looked at where a step begins: one more shows whether the last went well
+                ensemble.advance(plan.end, 1)
     check()
     if outside:
         _warn_outside(process, plan, sorted(outside), replicas)
