@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from subprocess import DEVNULL
+
 import numpy as np
 
 from .kernels import singular
@@ -11,6 +18,7 @@ __all__ = ["singular_values"]
 # Entries of a matrix up to which eight in lanes (backend/levels.py) take less time than eight calls of LAPACK: they
 # leave the second-level cache. The choice is by shape alone, so that the result does not depend on the company.
 MOST_ENTRIES = 10_000
+TWO_BY_TWO = (2, 2)  # these have a formula
 
 
 def singular_values(weights: np.ndarray) -> np.ndarray:
@@ -37,11 +45,11 @@ def singular_values(weights: np.ndarray) -> np.ndarray:
         raise ValueError(f"weights have shape {np.shape(weights)}: must be real matrices, shape (..., p, n)")
     w = np.asarray(weights, dtype=np.float64)
     p, n = w.shape[-2:]
-    if (p, n) == (2, 2):
+    if (p, n) == TWO_BY_TWO:
         a, b, c, d = w[..., 0, 0], w[..., 0, 1], w[..., 1, 0], w[..., 1, 1]
         sum_, difference = np.hypot(a + d, b - c), np.hypot(a - d, b + c)
         return np.stack([np.abs(sum_ - difference) / 2, (sum_ + difference) / 2], axis=-1)
-    if w.size > 0 and p * n <= MOST_ENTRIES:
+    if w.size > 0 and takes_lanes(p, n):
         found = in_lanes(w.reshape(-1, p, n)).reshape(*w.shape[:-2], min(p, n))
     else:
         found = np.linalg.svd(w, compute_uv=False)[..., ::-1]
@@ -50,6 +58,38 @@ def singular_values(weights: np.ndarray) -> np.ndarray:
     values = np.zeros((*w.shape[:-2], n))
     values[..., n - p :] = found
     return values
+
+
+def takes_lanes(p: int, n: int) -> bool:
+    """Whether `singular_values` of p x n matrices come from `in_lanes`."""
+    return (p, n) != TWO_BY_TWO and p * n <= MOST_ENTRIES
+
+
+@contextmanager
+def compiled_beside(p: int, n: int) -> Iterator[None]:
+    """Where p x n matrices take a kernel that has never been compiled, another process does so during the block.
+
+    For a block that compiles something itself: Numba compiles one function at a time in a process, and a machine that
+    is new to dysonsim would wait for both. If there is but one core, or the other process fails, nothing is lost.
+    """
+    from .backend import levels, usable_cores
+
+    helper = None
+    if takes_lanes(p, n) and usable_cores() > 1 and sys.executable and levels.to_be_compiled(singular.build):
+        command = f"import numpy as np; from {__name__} import in_lanes; in_lanes(np.eye(3)[None])"
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+        with suppress(OSError):
+            helper = subprocess.Popen(
+                [sys.executable, "-c", command], env=environment, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
+            )
+    try:
+        yield
+        if helper is not None:
+            helper.wait()
+    finally:
+        if helper is not None and helper.poll() is None:
+            helper.kill()
+            helper.wait()
 
 
 def in_lanes(w: np.ndarray, sweeps: int = singular.SWEEPS) -> np.ndarray:

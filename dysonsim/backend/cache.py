@@ -95,6 +95,11 @@ def cache_directory(text: str, build, parts: list[str]) -> Path | None:
     return directory
 
 
+def holds_code(directory: Path) -> bool:
+    """Whether a kernel's machine code lies there, as far as one can tell without loading it."""
+    return any(directory.glob("**/*.nbc"))
+
+
 def cache_root() -> Path:
     """$DYSONSIM_CACHE_DIR, or dysonsim/ in the user's cache directory."""
     chosen = os.environ.get("DYSONSIM_CACHE_DIR")

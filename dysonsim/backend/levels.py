@@ -20,7 +20,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import vector
-from .cache import execute
+from .cache import cache_directory, execute, holds_code
 from .threads import share
 
 WIDTH = 8  # two AVX2 registers or one AVX-512 register: two chains of multiply-adds fill either kind of core
@@ -105,13 +105,26 @@ def lanes() -> SimpleNamespace:
 @cache
 def compiled(build: Callable, **sizes: int) -> Callable:
     """The compiled function ``build(lanes, **sizes)``, from the cache on disk where it is there. It holds no lock."""
-    body: Any = build(lanes(), **sizes).py_func
+    body, text, parts = described(build, **sizes)
     # Put into `call` before it is compiled: LLVM works on the whole once, not twice.
     names = {"__name__": __name__, "body": njit(inline="always", error_model="numpy")(body)}
-    text = TEXT.format(arguments=", ".join(inspect.signature(body).parameters))
-    cached = execute(text, names, build, [repr(sorted(sizes.items()))])
+    cached = execute(text, names, build, parts)
     call: Any = names["call"]
     return njit(nogil=True, error_model="numpy", cache=cached)(call)
+
+
+def to_be_compiled(build: Callable, **sizes: int) -> bool:
+    """Whether `compiled` would have to compile what another process could leave in the cache on disk."""
+    _, text, parts = described(build, **sizes)
+    directory = cache_directory(text, build, parts)
+    return directory is not None and not holds_code(directory)
+
+
+@cache
+def described(build: Callable, **sizes: int) -> tuple[Any, str, list[str]]:
+    """The function that is to be compiled, the text around it, and the sizes in words."""
+    body: Any = build(lanes(), **sizes).py_func
+    return body, TEXT.format(arguments=", ".join(inspect.signature(body).parameters)), [repr(sorted(sizes.items()))]
 
 
 def in_parallel(task: Callable[[int, int], None], count: int, threads: int, pieces: int = 4) -> None:
