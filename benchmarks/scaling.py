@@ -14,18 +14,22 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 import dysonsim as ds
-from benchmarks import cases, peers
+from benchmarks import cases, peers, probes
 from benchmarks.report import RESULTS, announce, quartiles, steps_for, store, timed
 from benchmarks.starting import ROOT
 from dysonsim.backend import driver, usable_cores
+from dysonsim.rounds import advance_in_rounds
 
 LIBRARY, TORCH, CUDA = cases.LIBRARY, cases.BATCHED, "dysonsim, CUDA"
+MACHINE = "multiply-adds alone"
+PAUSE = 0.1  # seconds before a run: threads of PyTorch spin for a while after a call, on the cores of the next
 GAIN_BAR, GROWTH_BAR = 1.85, 1.05  # of a second thread; exponents of networks and steps
 MEMORY_BAR = 4.0  # MiB that more steps may add: what the allocator leaves over differs by this much
 MEMORY = """
@@ -104,6 +108,7 @@ def taken(panel: str, everyone: dict, steps: dict, rounds: int) -> list[dict]:
     times = {key: np.empty(rounds) for key in everyone}
     for r in range(rounds):
         for key, peer in everyone.items():
+            time.sleep(PAUSE)
             times[key][r] = timed(peer, steps[key]) / steps[key] / peer.networks * 1e6
     return [
         {
@@ -138,26 +143,51 @@ def exponents(rows: list[dict]) -> list[dict]:
 
 
 def gains(rounds: int, seconds: float) -> list[dict]:
-    """Time on one thread over time on two, `simulate` as it is called; which of them goes first changes."""
+    """Time on one thread over time on two, `simulate` as it is called; and of multiply-adds alone, in the same rounds.
+
+    A machine that lends its cores to others, or clocks down when both are busy, does not give two threads twice.
+    """
+    everyone = {}
+    for dtype in cases.DTYPES:
+        for name in (cases.RBM, cases.TEACHER, cases.HIDDEN):
+            case = cases.CASES[name]
+            everyone[name, dtype] = {t: cases.library(case.sgd, case.networks, dtype, 1, t) for t in (1, 2)}
+    everyone[MACHINE, "float64"] = {t: multiply_adds(t) for t in (1, 2)}
+    ratios: dict[tuple[str, str], list[float]] = {key: [] for key in everyone}
+    steps = {key: steps_for(both[1], seconds) for key, both in everyone.items()}
+    for r in range(-1, rounds):  # one before those that count
+        for key, both in everyone.items():
+            taken = {t: timed(both[t], steps[key]) for t in ((1, 2) if r % 2 else (2, 1))}
+            ratios[key] += [taken[1] / taken[2]] if r >= 0 else []
     rows = []
-    for name in (cases.RBM, cases.TEACHER, cases.HIDDEN):
-        case = cases.CASES[name]
-        for dtype in cases.DTYPES:
-            both = {t: cases.library(case.sgd, case.networks, dtype, 1, t) for t in (1, 2)}
-            steps = steps_for(both[1], seconds)
-            both[2].advance(steps)
-            ratios = []
-            for r in range(rounds):
-                seconds_of = {t: timed(both[t], steps) for t in ((1, 2) if r % 2 else (2, 1))}
-                ratios.append(seconds_of[1] / seconds_of[2])
-            found = quartiles(np.array(ratios))
-            rows.append(
-                {
-                    "case": name, "dtype": dtype, "gain": found["ratio"], "quartiles": found["quartiles"],
-                    "bar": GAIN_BAR, "reached": bool(found["ratio"] >= GAIN_BAR), "gain of each round": ratios,
-                }
-            )  # fmt: skip
+    for (name, dtype), of_rounds in ratios.items():
+        found = quartiles(np.array(of_rounds))
+        bar = None if name == MACHINE else GAIN_BAR
+        rows.append(
+            {
+                "case": name, "dtype": dtype, "gain": found["ratio"], "quartiles": found["quartiles"], "bar": bar,
+                "reached": None if bar is None else bool(found["ratio"] >= bar), "gain of each round": of_rounds,
+            }
+        )  # fmt: skip
     return rows
+
+
+def multiply_adds(threads: int) -> peers.Peer:
+    """What needs neither memory nor anything of ours but the threads: what they gain is the machine's doing."""
+    program = driver("cpu").prepare(probes.probing(probes.MULTIPLY_ADD, probes.REPEATS, probes.CHAINS, 1), "float64")
+    start = np.full((program.width, probes.CHAINS), 0.5)
+    ensembles = [program.open(start, 0, 1) for _ in range(64)]
+
+    def advance(steps: int) -> None:
+        def move(index: int, first: int, count: int) -> None:
+            ensembles[index].advance(first, count)
+
+        def nothing(*_: object) -> None:
+            pass
+
+        advance_in_rounds(len(ensembles), 0, steps, [], move, nothing, nothing, threads, False)
+
+    return peers.Peer(program.width * len(ensembles), advance, lambda: start)
 
 
 def memory(quick: bool) -> dict:

@@ -21,6 +21,8 @@ t = time.perf_counter()
 ds.simulate(sgd, replicas=16, steps=10)
 print(time.perf_counter() - t)
 """
+ALONE = "import time; t = time.perf_counter(); import alone; alone.f(1); print(time.perf_counter() - t)"
+CACHED = "from numba import njit\n\n\n@njit(cache=True)\ndef f(x):\n    return x + 1\n"
 IMPORT_BAR, COMPILING_BAR, LATER_BAR = 0.4, 8.0, 1.0  # seconds: the import, and whole processes
 
 
@@ -58,6 +60,13 @@ def first_runs(repeats: int) -> tuple[Taken, Taken, bool]:
         return compiling, later, machine_code(folder) != before or not before
 
 
+def numba_alone(repeats: int) -> Taken:
+    """Processes that import Numba and call one function from its cache: what none that uses it can do without."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "alone.py").write_text(CACHED)
+        return median_taken(ALONE, repeats, PYTHONPATH=folder)
+
+
 def machine_code(folder: str) -> dict[str, int]:
     """Numba's cache files and when they were written: compiling anew writes anew."""
     return {str(file): file.stat().st_mtime_ns for file in Path(folder).rglob("*.nb*")}
@@ -67,6 +76,7 @@ def start_up(repeats: int) -> list[dict]:
     """What a user waits for, one row each; "part" is the import or the call of `simulate` alone."""
     importing = median_taken(IMPORT, repeats)
     compiling, later, again = first_runs(repeats)
+    alone = numba_alone(repeats)
     rows = []
     for what, seconds, bar, barred in (
         ("import dysonsim", importing, IMPORT_BAR, importing.part),
@@ -80,12 +90,17 @@ def start_up(repeats: int) -> list[dict]:
             }
         )  # fmt: skip
     rows.append({"what": "later process compiled nothing", "reached": not again})
+    floor = "Numba alone: import, one cached function"
+    rows.append({"what": floor, "part, s": alone.part, "whole process, s": alone.whole})
     return rows
 
 
 def table(rows: list[dict]) -> str:
     lines = [f"{'a new process':44}{'part, s':>9}{'whole, s':>10}  bar"]
     for row in rows:
+        if "reached" not in row:
+            lines.append(f"    {row['what']:<40}{row['part, s']:>9.2f}{row['whole process, s']:>10.2f}")
+            continue
         verdict = "reached" if row["reached"] else "MISSED"
         if "bar, s" not in row:
             lines.append(f"    {row['what']:<61}{verdict}")
