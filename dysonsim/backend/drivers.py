@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -12,6 +13,7 @@ import numpy as np
 
 STILL_WELL = np.uint32(0xFFFFFFFF)  # in `left`: this network never left its domain
 DEVICES = ("cpu", "cuda")
+CACHE_LINE = 64  # bytes
 
 # The loop over steps, for the networks of one block. Every target compiles this same text with its own functions;
 # `marks` keeps the first step at which a network was not well.
@@ -165,12 +167,22 @@ def driver(device: str) -> Driver:
     raise ValueError(f"device = {device!r}: must be one of {', '.join(map(repr, DEVICES))}")
 
 
+def from_cache_line(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Zeros that begin with a cache line, so that no lane value lies in more lines than it must."""
+    kind = np.dtype(dtype)
+    size = math.prod(shape) * kind.itemsize
+    room = np.zeros(size + CACHE_LINE, np.uint8)
+    return room[-room.ctypes.data % CACHE_LINE :][:size].view(kind).reshape(shape)
+
+
 def to_blocks(start: np.ndarray, width: int, dtype: str) -> np.ndarray:
     """(networks, state) as (blocks, state * width), the lane fastest; lanes left over repeat the last network."""
     blocks = -(-len(start) // width)
     rows = np.minimum(np.arange(blocks * width), len(start) - 1)
     lanes_last = start[rows].reshape(blocks, width, -1).transpose(0, 2, 1)
-    return np.ascontiguousarray(lanes_last.reshape(blocks, -1), dtype=dtype)
+    out = from_cache_line((blocks, lanes_last[0].size), dtype)
+    out.reshape(lanes_last.shape)[...] = lanes_last
+    return out
 
 
 def from_blocks(state: np.ndarray, width: int, networks: int) -> np.ndarray:
@@ -198,7 +210,7 @@ class HostEnsemble:
     def open(cls, run, kernel: Kernel, dtype: str, width: int, start: np.ndarray, first_replica: int, seed: int):
         blocks = to_blocks(start, width, dtype)
         marks = np.full((len(blocks), width), STILL_WELL, np.uint32)
-        scratch = np.zeros(kernel.scratch * width, dtype)
+        scratch = from_cache_line((kernel.scratch * width,), dtype)
         reals = np.asarray(kernel.reals, dtype)
         return cls(run, kernel, len(start), width, first_replica, seed, blocks, scratch, reals, marks)
 
