@@ -97,16 +97,14 @@ def in_lanes(w: np.ndarray, sweeps: int = singular.SWEEPS) -> np.ndarray:
 
     LAPACK does those for which `sweeps` sweeps for each singular value are not enough, or that are not finite.
     """
-    from .backend import levels  # brings Numba along, which `import dysonsim` does without
+    from .backend import from_cache_line, levels  # brings Numba along, which `import dysonsim` does without
 
     run = levels.compiled(singular.build)
     count, rows, columns = w.shape
     p, n = max(rows, columns), min(rows, columns)
     down, across = (columns, 1) if rows >= columns else (1, columns)
     out, good = np.empty((count, n)), np.empty(count)
-    size = singular.working_numbers(p, n)
-    work = np.empty(size + singular.WIDTH)
-    work = work[-(work.ctypes.data // work.itemsize) % singular.WIDTH :][:size]  # lane values in a cache line each
+    work = from_cache_line(singular.working_numbers(p, n))
     run(np.ascontiguousarray(w).reshape(-1), out.reshape(-1), good, count, p, n, down, across, sweeps, work)
     if not good.all():
         left = np.flatnonzero(good == 0)

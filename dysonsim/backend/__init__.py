@@ -35,6 +35,8 @@ Numbers that meet integers must be typed (``np.uint32(...)``) and constants that
 
 from __future__ import annotations
 
-from .drivers import DEVICES, STILL_WELL, Driver, Ensemble, Kernel, Program, driver, usable_cores
+from .drivers import DEVICES, STILL_WELL, Driver, Ensemble, Kernel, Program, driver, from_cache_line, usable_cores
 
-__all__ = ["DEVICES", "STILL_WELL", "Driver", "Ensemble", "Kernel", "Program", "driver", "usable_cores"]
+__all__ = [
+    "DEVICES", "STILL_WELL", "Driver", "Ensemble", "Kernel", "Program", "driver", "from_cache_line", "usable_cores",
+]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -167,12 +166,11 @@ def driver(device: str) -> Driver:
     raise ValueError(f"device = {device!r}: must be one of {', '.join(map(repr, DEVICES))}")
 
 
-def from_cache_line(shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """Zeros that begin with a cache line, so that no lane value lies in more lines than it must."""
+def from_cache_line(count: int, dtype: str = "float64") -> np.ndarray:
+    """So many zeros, from the begin of a cache line on, so that no lane value lies in more lines than it must."""
     kind = np.dtype(dtype)
-    size = math.prod(shape) * kind.itemsize
-    room = np.zeros(size + CACHE_LINE, np.uint8)
-    return room[-room.ctypes.data % CACHE_LINE :][:size].view(kind).reshape(shape)
+    room = np.zeros(count * kind.itemsize + CACHE_LINE, np.uint8)
+    return room[-room.ctypes.data % CACHE_LINE :][: count * kind.itemsize].view(kind)
 
 
 def to_blocks(start: np.ndarray, width: int, dtype: str) -> np.ndarray:
@@ -180,9 +178,9 @@ def to_blocks(start: np.ndarray, width: int, dtype: str) -> np.ndarray:
     blocks = -(-len(start) // width)
     rows = np.minimum(np.arange(blocks * width), len(start) - 1)
     lanes_last = start[rows].reshape(blocks, width, -1).transpose(0, 2, 1)
-    out = from_cache_line((blocks, lanes_last[0].size), dtype)
-    out.reshape(lanes_last.shape)[...] = lanes_last
-    return out
+    out = from_cache_line(lanes_last.size, dtype).reshape(lanes_last.shape)
+    out[...] = lanes_last
+    return out.reshape(blocks, -1)
 
 
 def from_blocks(state: np.ndarray, width: int, networks: int) -> np.ndarray:
@@ -210,7 +208,7 @@ class HostEnsemble:
     def open(cls, run, kernel: Kernel, dtype: str, width: int, start: np.ndarray, first_replica: int, seed: int):
         blocks = to_blocks(start, width, dtype)
         marks = np.full((len(blocks), width), STILL_WELL, np.uint32)
-        scratch = from_cache_line((kernel.scratch * width,), dtype)
+        scratch = from_cache_line(kernel.scratch * width, dtype)
         reals = np.asarray(kernel.reals, dtype)
         return cls(run, kernel, len(start), width, first_replica, seed, blocks, scratch, reals, marks)
 

@@ -59,28 +59,32 @@ def draws(beta: float) -> str:
 def pairs(lanes, chi: str) -> SimpleNamespace:
     """Ordering of levels, and the chi-squared numbers of the neighbours."""
     jit, number = lanes.jit, lanes.number
-    load, store, select, any_lane = lanes.load, lanes.store, lanes.select, lanes.any
+    load, store, any_lane = lanes.load, lanes.store, lanes.any
     generator = rng.build(lanes)
     normals, words, uniform, real = generator.normals, generator.words, generator.uniform, lanes.real
     log = generator.log  # of the generator's precision, as its uniforms are
     chi_squared = gamma.build(lanes)
-    minus_two = number(-2)
+    minus_two, zero = number(-2), number(0)
+    full, helpers = lanes.full, functions.build(lanes)
+    least, largest = helpers.least, helpers.largest
 
     @jit
     def order(x, n):
-        """Sort in place: passes over neighbours until none is out of order in any lane."""
+        """Sort in place: passes over neighbours until none is out of order in any lane.
+
+        The sign of the smallest gap says so; a mask carried through a loop is kept in bytes, which takes far longer.
+        """
         top = n - 1
         while top > 0:
             moving = load(x, 0)
-            wrong = moving < moving
+            worst = full(zero)
             for i in range(top):
                 upper = load(x, i + 1)
-                swap = upper < moving
-                wrong = wrong | swap
-                store(x, i, select(swap, upper, moving))
-                moving = select(swap, moving, upper)
+                worst = least(worst, upper - moving)
+                store(x, i, least(upper, moving))
+                moving = largest(moving, upper)
             store(x, top, moving)
-            top = top - 1 if any_lane(wrong) else 0
+            top = top - 1 if any_lane(worst < zero) else 0
 
     @jit
     def openings(c, count, beta, first, s, replica, key0, key1):
@@ -136,24 +140,17 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
         return a, a + reach
 
     @jit
-    def far_upwards(x, part_of_step, constants, work):
-        for i in range(n - 2):
-            a = load(x, i)
-            for j in range(i + 2, n):
-                b = load(x, j)
-                a, b = apart(i, j, a, b, pair(i, j, a, b, constants, work) * part_of_step, constants, work)
-                store(x, j, b)
-            store(x, i, a)
-
-    @jit
-    def far_downwards(x, part_of_step, constants, work):
-        for i in range(n - 3, -1, -1):
-            a = load(x, i)
-            for j in range(n - 1, i + 1, -1):
-                b = load(x, j)
-                a, b = apart(i, j, a, b, pair(i, j, a, b, constants, work) * part_of_step, constants, work)
-                store(x, j, b)
-            store(x, i, a)
+    def far(x, outwards, part_of_step, constants, work):
+        """All pairs but neighbours, by the distance of their indices: pairs that follow each other share no level."""
+        for k in range(n - 2):
+            d = k + 2 if outwards else n - 1 - k
+            for q in range(n - d):
+                i = q if outwards else n - d - 1 - q
+                a, b = load(x, i), load(x, i + d)
+                opening = pair(i, i + d, a, b, constants, work) * part_of_step
+                a, b = apart(i, i + d, a, b, opening, constants, work)
+                store(x, i, a)
+                store(x, i + d, b)
 
     @jit
     def neighbours(x, c, upwards, scale, constants, work):
@@ -184,14 +181,14 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
         work, constants = part(scratch, 8 * blocks, work_size), reals[TERMS:]
         prepare(h, constants, work)
         flow(x, h * half, constants, work)
-        far_upwards(x, two, constants, work)
+        far(x, True, two, constants, work)
         draw(z, c, sub, s, reals[BETA], replica, key0, key1)
         for i in range(n):
             store(x, i, kick(i, load(x, i), load(z, i), constants, work))
         order(x, n)
         neighbours(x, c, True, two / reals[BETA], constants, work)
         neighbours(x, c, False, two / reals[BETA], constants, work)
-        far_downwards(x, two, constants, work)
+        far(x, False, two, constants, work)
         flow(x, h * half, constants, work)
         order(x, n)
 

@@ -117,9 +117,9 @@ def build(lanes, n: int, terms, **sizes):
         else:
             solve(x, b, r, hessian, constants, work)
         flow(x, reals[DT] * half, constants, work)
-        well = sum_of_squares(x, n) < reals[LIMIT]
+        smallest = full(one)
         for i in range(n - 1):
-            well = well & (load(x, i) < load(x, i + 1))
-        return well
+            smallest = least(smallest, load(x, i + 1) - load(x, i))
+        return (sum_of_squares(x, n) < reals[LIMIT]) & (zero < smallest)
 
     return step
