@@ -18,7 +18,6 @@ from .spectra import Run, fingerprint
 
 __all__ = ["DivergenceError", "memory_needed", "simulate"]
 
-PIECES = 8  # ensembles for each worker, if there are replicas enough
 USABLE = 1e100  # numbers beyond have no spectrum in floating point
 
 
@@ -278,9 +277,9 @@ def _joined(earlier: Run, later: Run) -> Run:
 
 
 def _split(replicas: int, width: int, unit: int, workers: int) -> list[tuple[int, int]]:
-    """Ranges of replicas, each a whole number of blocks: so many that a worker who was held up leaves his to others."""
+    """Ranges of replicas, each a whole number of blocks: small enough to keep all workers busy."""
     blocks = -(-replicas // width)
-    size = width * max(1, min(unit, -(-blocks // (PIECES * workers))))
+    size = width * max(1, min(unit, -(-blocks // workers)))
     return [(a, min(a + size, replicas)) for a in range(0, replicas, size)]
 
 
