@@ -29,7 +29,7 @@ TARGETS = {"mean spacing": 0.001, "mean squared gap": 0.005, "smallest gap": 0.0
 PAUSE = 0.1  # seconds before a run: threads of PyTorch and JAX spin for a while after a call, on the cores of the next
 PROBED = 40  # operations in a probe
 # What one step of the pair splitting is made of, for beta = 1: two sweeps of 36 far pairs and two of 9 neighbours.
-PARTS = {"square root": 90, "normal": 24, "division": 0}
+PARTS = {"square root": 90, "normal": 20, "division": 0}
 STEPS = {
     bias.PAIRS: (0.0125, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.7, 1.0),
     bias.TAMED: (0.0001, 0.0002, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01),
