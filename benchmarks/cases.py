@@ -104,6 +104,18 @@ def library(sgd: ds.SGD, networks: int, dtype: str, seed: int, threads: int) -> 
     return Peer(networks, advance, lambda: runs[-1].weights[:, -1])
 
 
+def steps_alone(ensembles: list, begin: int, end: int, workers: int) -> None:
+    """Advance ensembles as `simulate` does, and record nothing."""
+
+    def move(index: int, first: int, count: int) -> None:
+        ensembles[index].advance(first, count)
+
+    def nothing(*_: object) -> None:
+        pass
+
+    advance_in_rounds(len(ensembles), begin, end, [], move, nothing, nothing, workers, False)
+
+
 def library_steps(sgd: ds.SGD, networks: int, dtype: str, seed: int, threads: int, device: str = "cpu") -> Peer:
     """What `simulate` does between two records, without start and spectra: like the peers, in steps alone.
 
@@ -117,16 +129,10 @@ def library_steps(sgd: ds.SGD, networks: int, dtype: str, seed: int, threads: in
     while_running = getattr(program, "while_running", nullcontext)
     done = 0
 
-    def move(index: int, first: int, count: int) -> None:
-        ensembles[index].advance(first, count)
-
-    def nothing(*_: object) -> None:
-        pass
-
     def advance(steps: int) -> None:
         nonlocal done
         with while_running():
-            advance_in_rounds(len(ensembles), done, done + steps, [], move, nothing, nothing, workers, False)
+            steps_alone(ensembles, done, done + steps, workers)
         done += steps
 
     def weights() -> np.ndarray:

@@ -19,14 +19,13 @@ import numpy as np
 
 from benchmarks import motion_bias as bias
 from benchmarks import motion_kernels, motion_peers
-from benchmarks.report import RESULTS, announce, quartiles, store
+from benchmarks.report import PAUSE, RESULTS, announce, quartiles, store
 
 THREADS, REPLICAS = 2, 100_000
 LIBRARY = "dysonsim, pair step"
 BETAS = (1.0, 2.0, 2.5)
 STEP_BAR, COST_BAR = 60.0, 50.0  # ns a replica and step; cost of the others over the pair splitting's
 TARGETS = {"mean spacing": 0.001, "mean squared gap": 0.005, "smallest gap": 0.01}  # relative bias
-PAUSE = 0.1  # seconds before a run: threads of PyTorch and JAX spin for a while after a call, on the cores of the next
 PROBED = 40  # operations in a probe
 # What one step of the pair splitting is made of, for beta = 1: two sweeps of 36 far pairs and two of 9 neighbours.
 PARTS = {"square root": 90, "normal": 20, "division": 0}
@@ -40,7 +39,7 @@ QUICK = {bias.PAIRS: (0.1, 0.3, 0.5), bias.TAMED: (0.002, 0.01), bias.SEMI: (0.0
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.motion", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="half a minute instead of eight, with larger errors")
+    parser.add_argument("--quick", action="store_true", help="half a minute instead of eleven, with larger errors")
     parser.add_argument("--out", type=Path, help="JSON file to write, the picture goes beside it (results/motion.json)")
     options = parser.parse_args(arguments)
     out = options.out or RESULTS / ("motion-quick.json" if options.quick else "motion.json")

@@ -24,6 +24,7 @@ from benchmarks import cases, peers, starting
 from dysonsim.backend.cpu import source_hash
 
 RESULTS = Path(__file__).parent / "results"
+PAUSE = 0.1  # seconds before a run: threads of PyTorch and JAX spin for a while after a call, on the cores of the next
 BUSY = 0.5  # load average before the start from which others disturb the timings
 
 

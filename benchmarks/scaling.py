@@ -22,14 +22,12 @@ import numpy as np
 
 import dysonsim as ds
 from benchmarks import cases, peers, probes
-from benchmarks.report import RESULTS, announce, quartiles, steps_for, store, timed
+from benchmarks.report import PAUSE, RESULTS, announce, quartiles, steps_for, store, timed
 from benchmarks.starting import ROOT
 from dysonsim.backend import driver, usable_cores
-from dysonsim.rounds import advance_in_rounds
 
 LIBRARY, TORCH, CUDA = cases.LIBRARY, cases.BATCHED, "dysonsim, CUDA"
 MACHINE = "multiply-adds alone"
-PAUSE = 0.1  # seconds before a run: threads of PyTorch spin for a while after a call, on the cores of the next
 GAIN_BAR, GROWTH_BAR = 1.85, 1.05  # of a second thread; exponents of networks and steps
 MEMORY_BAR = 4.0  # MiB that more steps may add: what the allocator leaves over differs by this much
 MEMORY = """
@@ -179,13 +177,7 @@ def multiply_adds(threads: int) -> peers.Peer:
     ensembles = [program.open(start, 0, 1) for _ in range(64)]
 
     def advance(steps: int) -> None:
-        def move(index: int, first: int, count: int) -> None:
-            ensembles[index].advance(first, count)
-
-        def nothing(*_: object) -> None:
-            pass
-
-        advance_in_rounds(len(ensembles), 0, steps, [], move, nothing, nothing, threads, False)
+        cases.steps_alone(ensembles, 0, steps, threads)
 
     return peers.Peer(program.width * len(ensembles), advance, lambda: start)
 
@@ -295,7 +287,7 @@ def plot_bars(axes, names: list[str], values: list[float], bar: float, label: st
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="under a minute instead of five, with larger errors")
+    parser.add_argument("--quick", action="store_true", help="under a minute instead of six, with larger errors")
     parser.add_argument("--out", type=Path, help="JSON file, the picture goes beside it (results/scaling.json)")
     options = parser.parse_args(arguments)
     out = options.out or RESULTS / ("scaling-quick.json" if options.quick else "scaling.json")

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import betaincinv
 
-from benchmarks.report import RESULTS, announce, quartiles, store
+from benchmarks.report import PAUSE, RESULTS, announce, quartiles, store
 from dysonsim.large import open_large
 from dysonsim.repulsion import SortedSums, repulsion
 
@@ -23,7 +23,6 @@ LIBRARY = "dysonsim"
 BARS = {"NumPy": 50.0, "JAX": 100.0, "PyTorch": 100.0}
 NS_PER_PAIR, FAST_MS, FAST_ERROR, EXPONENT, STEP_MS = 0.06, 30.0, 1e-11, 1.1, 100.0
 SHORT = {LIBRARY: 20}  # calls in a run of a hundredth of the others' length
-PAUSE = 0.1  # seconds before a run: threads of PyTorch and JAX spin for a while after a call, on the cores of the next
 ROWS = 64  # of a blocked peer at a time: its differences stay in the cache
 
 
