@@ -17,7 +17,7 @@ from dysonsim import laws
 from dysonsim.backend import STILL_WELL, Kernel, driver, plain
 from dysonsim.backend.drivers import split_seed
 from dysonsim.backend.plain import PlainDriver
-from dysonsim.kernels import gamma, rng, tridiagonal
+from dysonsim.kernels import gamma, order, rng, tridiagonal
 
 BETAS = (0.5, 1.0, 2.0, 4.0, 10.0)
 SIGMAS = 4.7
@@ -102,6 +102,71 @@ def test_eigenvalues_of_the_dense_matrices(ensemble, n):
     if ensemble == "hermite":
         single = draw(made, 5, seed=7, dtype="float32")
         np.testing.assert_allclose(single, levels, rtol=0, atol=3e-5 * np.abs(dense).max())
+
+
+def build_levels(lanes):
+    """A step that makes of n diagonal numbers and n squares beside them the eigenvalues, for matrices of our choice."""
+    load, store, part = lanes.load, lanes.store, lanes.part
+    eigenvalues, sort, infinite = tridiagonal.build_eigenvalues(lanes), order.build(lanes), lanes.number(np.inf)
+
+    @lanes.jit
+    def step(state, scratch, reals, integers, s, replica, key0, key1):
+        n = integers[0]
+        d, e = part(scratch, 0, n + 1), part(scratch, n + 1, n)
+        for i in range(n):
+            store(d, i, load(state, i))
+            store(e, i, load(state, n + i))
+        eigenvalues(d, e, n)
+        sort(d, n)
+        for i in range(n):
+            store(state, i, load(d, i))
+        return load(d, n - 1) < infinite
+
+    return step
+
+
+def hard(n: int, rng: np.random.Generator, count: int = 200) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Diagonals (count, n) and squares beside them (count, n - 1): levels there twice, matrices that nearly split."""
+    d, e = rng.normal(size=(count, n)), rng.exponential(size=(count, n - 1))
+    size = max(2, n // 3)  # of a block that is there several times
+    copies = d[:, np.arange(n) % size], e[:, np.arange(n - 1) % size % (n - 1)]
+    joints = np.arange(1, n) % size == 0
+    faint, rounding = 10.0 ** rng.uniform(-40, 0, e.shape), 10.0 ** rng.uniform(-20, -10, e.shape)
+    fall = np.linspace(0, 12, n)
+    return {
+        "copies": (copies[0], np.where(joints, 0, copies[1])),
+        "copies, hardly joined": (copies[0], np.where(joints, faint, copies[1])),
+        "nearly copies": (copies[0] * (1 + 1e-7 * d), np.where(joints, rounding, copies[1])),
+        "hardly joined": (d, faint),
+        "constant diagonal": (np.ones_like(d), faint),
+        "zero diagonal": (0 * d, np.where(rng.integers(2, size=e.shape) > 0, faint, e)),
+        "few values": (rng.choice([0.3, 1.0], d.shape), rng.choice([0, 1e-19, 1e-17, 1e-14, 1.0], e.shape)),
+        "whole numbers": (rng.integers(-1, 2, d.shape) * 1.0, rng.integers(2, size=e.shape) * 1.0),
+        "graded": (d * 10.0**-fall, e * 10.0 ** -(2 * fall[1:])),
+        "graded the other way": (d * 10.0 ** (fall - 12), e * 10.0 ** (2 * fall[:-1] - 24)),
+        "zero": (0 * d, 0 * e),
+    }
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("target", [driver("cpu"), PlainDriver(width=200)], ids=lambda target: target.name)
+def test_eigenvalues_of_hard_matrices(target, dtype):
+    """To 50 roundings of the largest, in any unit: with fused multiply-adds (cpu), and without (numpy)."""
+    for n in (2, 3, 4, 8, 12):
+        made = Kernel(build_levels, {}, np.zeros(1), np.array([n]), 2 * n, scratch=2 * n + 1)
+        program = target.prepare(made, dtype)
+        for name, (d, e) in hard(n, np.random.default_rng(n)).items():
+            for unit in (1.0, 1e-3, 1e6):
+                diagonal, squares = (d * unit).astype(dtype), (e * unit * unit).astype(dtype)
+                ensemble = program.open(np.hstack([diagonal, squares, diagonal[:, :1]]), 0, 1)
+                ensemble.advance(0, 1)
+                beside = np.sqrt(squares.astype(float))[:, :, None] * np.eye(n)[1:]
+                dense = np.zeros((len(d), n, n))
+                dense[:, :-1] = beside
+                dense = dense + dense.swapaxes(1, 2) + diagonal.astype(float)[:, :, None] * np.eye(n)
+                levels = np.linalg.eigvalsh(dense)
+                worst = abs(ensemble.state()[:, :n] - levels).max(axis=1) / (abs(levels).max(axis=1) + 1e-300)
+                assert worst.max() < 50 * np.finfo(dtype).eps, (n, name, unit)
 
 
 def test_a_draw_does_not_depend_on_its_neighbours():

@@ -13,15 +13,20 @@ LOG = (
 LN2_HIGH, LN2_LOW = 6.93147180369123816490e-1, 1.90821492927058770002e-10
 TAYLOR = tuple(1 / math.factorial(i) for i in range(14))
 ROUND = {"float64": 1.5 * 2.0**52, "float32": 1.5 * 2.0**23}
+EXTREME = {"float64": 2.0**1000, "float32": 2.0**100}  # powers of two and their reciprocals must be normal numbers
 RANGE = {"float64": (-708.0, 709.0), "float32": (-87.0, 88.0)}
 
 
 def build(lanes) -> SimpleNamespace:
-    """`log`, `exp`, `least`, `largest`, `absolute`, `sum_of_squares` on one target; a few units in the last place."""
+    """`log`, `exp`, `least`, `largest`, `absolute`, `sum_of_squares`, `powers_near` on one target.
+
+    Good to a few units in the last place.
+    """
     jit, number, select, full = lanes.jit, lanes.number, lanes.select, lanes.full
     split, power_of_two, load = lanes.split, lanes.power_of_two, lanes.load
     name = number.__name__
     magic, lowest, highest = number(ROUND[name]), number(RANGE[name][0]), number(RANGE[name][1])
+    huge, minute = number(EXTREME[name]), number(1 / EXTREME[name])
     L0, L1, L2, L3, L4, L5, L6 = (number(c) for c in LOG)
     T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13 = (number(c) for c in TAYLOR[2:])
     high, low, per_octave = number(LN2_HIGH), number(LN2_LOW), number(1 / math.log(2))
@@ -87,6 +92,13 @@ def build(lanes) -> SimpleNamespace:
             total = v * v + total
         return total
 
+    @jit
+    def powers_near(v):
+        """The power of two next to v >= 0 and its reciprocal, which bring numbers of that size near 1 and back."""
+        _, exponent = split(largest(least(v, full(huge)), full(minute)))
+        return power_of_two(exponent), power_of_two(full(zero) - exponent)
+
     return SimpleNamespace(
-        log=log, exp=exp, least=least, largest=largest, absolute=absolute, sum_of_squares=sum_of_squares
-    )
+        log=log, exp=exp, least=least, largest=largest, absolute=absolute, sum_of_squares=sum_of_squares,
+        powers_near=powers_near,
+    )  # fmt: skip

@@ -8,19 +8,19 @@ The law, and the random numbers, of `dysonsim.processes.matrix_motion`, which do
 
 Complex (beta = 2) and quaternionic (4) matrices are real ones of twice and four times the size, which have every level
 as many times; what is left of their differences is averaged. Householder's reflections make them tridiagonal, then
-comes the QL iteration of `kernels/tridiagonal.py`. Levels agree with LAPACK's to rounding in float64; in float32 to
-about 1e-5 of the largest for beta = 2 and 4.
+comes the QL iteration of `kernels/tridiagonal.py`. All is done with entries near 1, whatever the levels' unit. Levels
+agree with LAPACK's to rounding, a few units of 2^-23 of the largest in float32 for any beta.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from . import order, rng, tridiagonal
+from . import functions, order, rng, tridiagonal
 
 DECAY, SPREAD, CENTRE = range(3)  # in `reals`; spread: of a real component off the diagonal
 COLUMNS, ROWS = range(2)  # in `integers`
-TINY = {"float64": 1e-200, "float32": 1e-30}
+TINY = {"float64": 1e-200, "float32": 1e-30}  # squares of columns that count as zero, next to entries of about 1
 
 
 def draws(shape: str, m: int, n: int, beta: int) -> int:
@@ -39,7 +39,8 @@ def build(lanes, shape: str, beta: int):
     """One transition on one target; sizes are in `integers`."""
     jit, number = lanes.jit, lanes.number
     load, store, full, part, sqrt, select = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt, lanes.select
-    normals = rng.build(lanes).normals
+    normals, elementary = rng.build(lanes).normals, functions.build(lanes)
+    largest, absolute, powers_near = elementary.largest, elementary.absolute, elementary.powers_near
     eigenvalues, sort = tridiagonal.build_eigenvalues(lanes), order.build(lanes)
     zero, half, one = number(0), number(0.5), number(1)
     tiny, root_of_two, infinite = number(TINY[number.__name__]), number(np.sqrt(2)), number(np.inf)
@@ -78,11 +79,18 @@ def build(lanes, shape: str, beta: int):
         return load(z, first + k * stride) * scale if k < beta else full(zero)
 
     @jit
-    def fill_hermitian(a, x, z, reals, n):
-        scale, centre = reals[SPREAD], reals[CENTRE]
+    def drifted(x, i, reals):
+        """Where level i is without noise."""
+        if shape == "rectangular":
+            return load(x, i) * reals[DECAY]
+        return (load(x, i) - reals[CENTRE]) * reals[DECAY] + reals[CENTRE]
+
+    @jit
+    def fill_hermitian(a, x, z, reals, n, down):
+        scale = down * reals[SPREAD]
         none, pairs = full(zero), n * (n - 1) // 2
         for i in range(n):
-            level = (load(x, i) - centre) * reals[DECAY] + centre + load(z, i) * (scale * root_of_two)
+            level = drifted(x, i, reals) * down + load(z, i) * (scale * root_of_two)
             put(a, n, n, i, i, level, none, none, none)
             for j in range(i):
                 first = n + i * (i - 1) // 2 + j
@@ -92,14 +100,14 @@ def build(lanes, shape: str, beta: int):
                 put(a, n, n, j, i, w0, none - w1, none - w2, none - w3)
 
     @jit
-    def fill_rectangular(a, x, z, reals, m, n):
+    def fill_rectangular(a, x, z, reals, m, n, down):
         for i in range(m):
             for j in range(n):
-                first, scale = i * n + j, reals[SPREAD]
+                first, scale = i * n + j, down * reals[SPREAD]
                 w0, w1 = component(z, 0, first, m * n, scale), component(z, 1, first, m * n, scale)
                 w2, w3 = component(z, 2, first, m * n, scale), component(z, 3, first, m * n, scale)
                 if i == j:
-                    w0 = w0 + load(x, i) * reals[DECAY]
+                    w0 = w0 + drifted(x, i, reals) * down
                 put(a, m, n, i, j, w0, w1, w2, w3)
 
     @jit
@@ -161,11 +169,15 @@ def build(lanes, shape: str, beta: int):
         d, e = part(scratch, rest, large + 1), part(scratch, rest + large + 1, large)
         v = part(scratch, rest + 2 * large + 1, large)
         normals(z, blocks, 0, rng.LEVELS, s, replica, key0, key1)
+        top = full(reals[SPREAD])
+        for i in range(n):
+            top = largest(top, absolute(drifted(state, i, reals)))
+        up, down = powers_near(top)
         if shape == "hermitian":
-            fill_hermitian(a, state, z, reals, n)
+            fill_hermitian(a, state, z, reals, n, down)
         else:
             w = part(scratch, rest + 4 * large + 1, beta * m * large)
-            fill_rectangular(w, state, z, reals, m, n)
+            fill_rectangular(w, state, z, reals, m, n, down)
             gram(a, w, beta * m, large)
         reduce(a, d, e, v, large)
         eigenvalues(d, e, large)
@@ -178,6 +190,7 @@ def build(lanes, shape: str, beta: int):
             level = level * share
             if shape == "rectangular":
                 level = sqrt(select(zero < level, level, full(zero)))
+            level = level * up
             total = level * level + total
             store(state, i, level)
         return total < infinite

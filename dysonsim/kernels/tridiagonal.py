@@ -24,9 +24,11 @@ u32 = np.uint32
 SCALE, CENTER, DEGREES = range(3)  # in `reals`; the degrees of freedom of the chi-squared numbers follow
 ITERATIONS = 60  # of one eigenvalue; three are usual
 SMALL = 1e-3  # of the largest level: lower ones are taken from the determinant
-# Off-diagonals count as zero below this share of their neighbours; what stands for zero in a denominator.
+# Off-diagonals count as zero below this share of their neighbours; squares of entries below TINY, next to a largest
+# entry of about 1, do too: its root is well below rounding, its square a normal number.
 ACCURACY = {"float64": 1e-15, "float32": 5e-7}
 TINY = {"float64": 1e-140, "float32": 1e-18}
+USUAL = 0.01, 1e6  # sums of squares of matrices that are taken as they are; others are scaled
 
 
 def hermite_degrees(n: int, beta: float) -> np.ndarray:
@@ -57,8 +59,11 @@ def build_eigenvalues(lanes):
     jit, number = lanes.jit, lanes.number
     load, store, full, sqrt = lanes.load, lanes.store, lanes.full, lanes.sqrt
     select, any_lane = lanes.select, lanes.any
+    elementary = functions.build(lanes)
+    largest, absolute, powers_near = elementary.largest, elementary.absolute, elementary.powers_near
     precision = number.__name__
     threshold, tiny = number(ACCURACY[precision] ** 2), number(TINY[precision])
+    low, high = number(USUAL[0]), number(USUAL[1])
     zero, one, two = number(0), number(1), number(2)
 
     @jit
@@ -70,16 +75,44 @@ def build_eigenvalues(lanes):
         return d0 - root / (q + select(q < zero, full(zero) - r, r))
 
     @jit
+    def scaled(d, e, n):
+        """Bring the largest entry near 1, exactly, where it is far from it; returns the power of two that undoes it."""
+        square, size = full(zero), full(zero)
+        for i in range(n - 1):
+            square = largest(square, load(e, i))
+            size = size + load(e, i)
+        for i in range(n):
+            size = load(d, i) * load(d, i) + size
+        far = (size < low) | (high < size)
+        if not any_lane(far):
+            return full(one)
+        top = sqrt(square)
+        for i in range(n):
+            top = largest(top, absolute(load(d, i)))
+        up, down = powers_near(select(far, top, one))
+        for i in range(n):
+            store(d, i, load(d, i) * down)
+            store(e, i, load(e, i) * down * down)
+        return up
+
+    @jit
     def eigenvalues(d, e, n):
         """Diagonal d and squares e of the off-diagonal (e[n - 1] is not read): d becomes the eigenvalues, in any order.
 
         Root-free QL (Pal, Walker, Kahan; LAPACK's dsterf). A lane that is done is left as it is while others go on.
+
+        Levels that are there twice split the matrix within, where LAPACK goes on with one part: squares beside the
+        diagonal, and the square p that the next rotation turns into one of them, are then rounding or nothing. Squares
+        of sine and cosine must add up to 1 even so, and p must stay gap^2/c, which is divided by c again: a p that
+        counted as zero with a gap that did not gave levels of 1e13. Hence both become zero together, and what is
+        beside the diagonal never does: levels move by the root of `tiny`.
         """
         store(e, n - 1, full(zero))
+        up = scaled(d, e, n)
         for l in range(n - 1):
             for _ in range(ITERATIONS):
                 d0, d1, first = load(d, l), load(d, l + 1), load(e, l)
-                pending = (d0 * d0 + d1 * d1) * threshold + tiny * tiny < first
+                pending = (d0 * d0 + d1 * d1) * threshold + tiny < first
                 if not any_lane(pending):
                     break
                 sigma = shift(d0, d1, first)
@@ -87,21 +120,23 @@ def build_eigenvalues(lanes):
                 gap = load(d, n - 1) - sigma
                 p = gap * gap
                 for i in range(n - 2, l - 1, -1):
-                    square, diagonal = load(e, i), load(d, i)
-                    r = p + square + tiny
-                    usable = tiny < p
-                    safe = select(usable, p, one)
+                    square, diagonal = largest(load(e, i), full(tiny)), load(d, i)
+                    faint = p < tiny
+                    safe = select(faint, one, p)
+                    p, old = select(faint, zero, p), select(faint, zero, gap)
+                    r = p + square
                     both = one / (r * safe)  # one division: 1/r and 1/p
                     inverse = both * safe
                     store(e, i + 1, select(pending, s * r, load(e, i + 1)))
                     before = c
                     c, s = p * inverse, square * inverse
-                    old = gap
                     gap = c * (diagonal - sigma) - s * old
                     store(d, i + 1, select(pending, old + (diagonal - gap), load(d, i + 1)))
-                    p = select(usable, gap * gap * (both * r) * r, before * square)
+                    p = select(faint, before * square, gap * gap * (both * r) * r)
                 store(e, l, select(pending, s * p, first))
                 store(d, l, select(pending, sigma + gap, d0))
+        for i in range(n):
+            store(d, i, load(d, i) * up)
 
     return eigenvalues
 
