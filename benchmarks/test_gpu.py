@@ -16,7 +16,7 @@ import pytest
 
 import dysonsim as ds
 from benchmarks import cases, gpu, gpu_bounds, gpu_peers, peers
-from benchmarks.test_peers import LIMIT, NETWORKS, largest_deviation, mean_and_variance
+from benchmarks.test_peers import FEW, LIMIT, largest_deviation, mean_and_variance
 from dysonsim.backend import plain
 
 TOP = Path(__file__).parent.parent
@@ -28,7 +28,7 @@ needs_card = pytest.mark.skipif(bool(gpu.no_device()), reason=f"no CUDA device: 
 @pytest.mark.parametrize("dtype", cases.DTYPES)
 def test_pytorch_trains_the_same_networks(dtype):
     """On the CPU, what the GPU then does; limits as in `test_peers.py`."""
-    peer = gpu_peers.torch_rbm(cases.CASES[cases.RBM].sgd, NETWORKS[cases.RBM], dtype, 5, graph=False, device="cpu")
+    peer = gpu_peers.torch_rbm(cases.CASES[cases.RBM].sgd, FEW, dtype, 5, graph=False, device="cpu")
     assert largest_deviation(cases.RBM, cases.CASES[cases.RBM].sgd, [peer]) < LIMIT
 
 
@@ -152,7 +152,7 @@ def test_everything_that_is_timed_runs_in_the_simulator(tmp_path):
 def test_pytorch_on_the_card_trains_the_same_networks(graph):
     if not peers.torch.cuda.is_available():
         pytest.skip("PyTorch is installed without CUDA")
-    sgd, networks = cases.CASES[cases.RBM].sgd, NETWORKS[cases.RBM]
+    sgd, networks = cases.CASES[cases.RBM].sgd, FEW
     peer = gpu_peers.torch_rbm(sgd, networks, "float64", 5, graph)
     if not graph:
         assert largest_deviation(cases.RBM, sgd, [peer]) < LIMIT
