@@ -22,13 +22,14 @@ import numpy as np
 import dysonsim as ds
 from benchmarks import cases, gpu_bounds, gpu_peers, peers
 from benchmarks.report import RESULTS, announce, quartiles, steps_for, store, timed
+from dysonsim.backend.cuda_plan import alone, in_device_memory, in_teams
 
 SGD = cases.CASES[cases.RBM].sgd
 DATA_SET = 8.25e9  # updates of the papers' RBM data set
 LIBRARY, PLAIN, GRAPH = "dysonsim", "PyTorch batched", "PyTorch batched, CUDA graph"
 NETWORKS = (2**12, 2**14, 2**16)  # in the caches, and beyond them
 BAR, DATA_SET_BAR, BOUND_BAR = 5.0, 60.0, 4.0
-PLACES = ("private", "shared", "global")
+PLACES = {"a thread a network": alone, "in teams": in_teams, "device memory": in_device_memory}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -95,8 +96,8 @@ def compare(dtype: str, rounds: int, seconds: float) -> list[dict]:
         best = int(np.argmin(costs))
         everyone[name], counts[name] = ensembles[best], 4 * trials[best]
     chosen = everyone[LIBRARY].networks
-    for place in PLACES:
-        everyone[f"dysonsim, {place}"] = gpu_peers.dysonsim_rbm(SGD, chosen, dtype, 1, place)
+    for place, plan in PLACES.items():
+        everyone[f"dysonsim, {place}"] = gpu_peers.dysonsim_rbm(SGD, chosen, dtype, 1, plan)
         counts[f"dysonsim, {place}"] = steps_of(everyone[f"dysonsim, {place}"], seconds)
     times = {name: np.empty(rounds) for name in everyone}
     for r in range(rounds):

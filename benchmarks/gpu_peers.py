@@ -13,11 +13,11 @@ CAPTURED = 16  # steps of one graph: an even number, after which the two buffers
 WARM_UP = 4
 
 
-def dysonsim_rbm(sgd: SGD, networks: int, dtype: str, seed: int, place: str | None = None) -> Peer:
-    """The kernel alone, without `simulate` around it; `place` as of `CudaDriver`."""
+def dysonsim_rbm(sgd: SGD, networks: int, dtype: str, seed: int, chosen=None) -> Peer:
+    """The kernel alone, without `simulate` around it; `chosen` as of `CudaDriver`."""
     from dysonsim.backend.cuda import CudaDriver
 
-    program = CudaDriver(place).prepare(sgd.kernel(), dtype)
+    program = (CudaDriver(chosen) if chosen else CudaDriver()).prepare(sgd.kernel(), dtype)
     ensemble, done = program.open(sgd.start(networks, seed), 0, seed), 0
 
     def advance(steps: int) -> None:

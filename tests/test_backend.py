@@ -12,7 +12,7 @@ import pytest
 
 import dysonsim as ds
 from dysonsim.backend import Kernel, driver
-from dysonsim.backend.cuda_plan import PLACES, Card, chunk, plan
+from dysonsim.backend.cuda_plan import PLACES, Card, alone, chunk, edge_of, in_device_memory, plan, unrolled
 from dysonsim.backend.plain import PlainDriver
 
 MODELS = {
@@ -63,6 +63,8 @@ def simulated(process, device="cpu", dtype="float64", replicas=9):
 
 
 PLACED = ("rbm", "network", "dyson", "gas hmc")  # in the simulator, with each place of their numbers
+PLANS = {"private": alone, "global": in_device_memory}
+TEAMS = [(2, 2), (4, 5)]  # threads of a network, and edges of their tiles
 
 
 def steps(process, device, dtype="float64"):
@@ -98,11 +100,17 @@ SIMULATED = """
         run = simulated(PROCESSES[name], "cuda", dtype)
         assert run.device == "cuda"
         np.save(sys.argv[1] + "/" + name + dtype, run.spectra)
-    from dysonsim.backend.cuda import CudaDriver, TEXT
-    from test_backend import PLACED, steps
+    from functools import partial
+    from dysonsim.backend.cuda import CudaDriver
+    from dysonsim.backend.cuda_plan import in_teams
+    from test_backend import PLACED, PLANS, TEAMS, steps
     for name in PLACED:
-        for place in TEXT:
-            np.save(f"{sys.argv[1]}/{name}-{place}", steps(PROCESSES[name], CudaDriver(place)))
+        for place, chosen in PLANS.items():
+            np.save(f"{sys.argv[1]}/{name}-{place}", steps(PROCESSES[name], CudaDriver(chosen)))
+    for name, process in PROCESSES.items():
+        for team, tile in TEAMS if process.kernel().matrix else []:
+            chosen = partial(in_teams, team=team, tile=tile, unroll=3)
+            np.save(f"{sys.argv[1]}/{name}-{team}", steps(process, CudaDriver(chosen)))
     try:
         ds.simulate(ds.SGD(ds.TeacherStudent(2 * np.eye(2), 0.1), 3.0, 1), 9, 50, device="cuda")
     except ds.DivergenceError as error:
@@ -128,8 +136,14 @@ def test_cuda_simulator_gives_the_numbers_of_the_cpu(tmp_path):
         np.testing.assert_allclose(cuda, cpu, rtol=0, atol=TOLERANCE[dtype])
     for name in PLACED:
         cpu = steps(PROCESSES[name], driver("cpu"))
-        for place in PLACES:
+        for place in PLANS:
             np.testing.assert_allclose(np.load(tmp_path / f"{name}-{place}.npy"), cpu, rtol=0, atol=1e-5)
+    shared = [name for name, process in PROCESSES.items() if process.kernel().matrix]
+    assert {"rbm", "rbm wide", "rbm step by step", "rbm fresh"} <= set(shared)
+    for name in shared:
+        cpu = steps(PROCESSES[name], driver("cpu"))
+        for team, _ in TEAMS:
+            np.testing.assert_allclose(np.load(tmp_path / f"{name}-{team}.npy"), cpu, rtol=0, atol=1e-5)
     with pytest.raises(ds.DivergenceError) as caught:
         ds.simulate(ds.SGD(ds.TeacherStudent(2 * np.eye(2), 0.1), 3.0, 1), 9, 50)
     assert done.stdout.split() == [str(caught.value.replica), str(caught.value.step)]
@@ -173,27 +187,50 @@ def test_ptx_of_small_kernels_spills_no_registers(tmp_path):
         assert int(stack) == 0, f"{name}, {dtype}, {arch}: numbers that were to be registers lie in local memory"
 
 
-def kernel_of(state, scratch, registers=False):
-    return Kernel(lambda lanes: None, {}, np.zeros(1), np.zeros(1), state, scratch=scratch, registers=registers)
+def kernel_of(state, scratch, **kinds):
+    return Kernel(lambda lanes: None, {}, np.zeros(1), np.zeros(1), state, scratch=scratch, **kinds)
 
 
-def test_cuda_plans_fit_the_card():
-    """Numbers go as near to a thread as they fit, a block never has more shared memory than there is."""
-    assert plan(kernel_of(10, 64, registers=True), "float64", Card()).place == "private"
-    assert plan(kernel_of(10, 64), "float64", Card()).place == "shared"
-    assert plan(kernel_of(4000, 4000), "float64", Card()).place == "global"
-    for card in (Card(), Card(multiprocessors=108, shared=163 * 1024, per_multiprocessor=164 * 1024)):
+CARDS = (Card(), Card(multiprocessors=108, shared=163 * 1024, per_multiprocessor=164 * 1024))  # H100 or H200, A100
+
+
+def test_cuda_plans_go_by_size():
+    assert plan(kernel_of(10, 64, registers=True), "float64", Card()).blocks is None
+    assert plan(kernel_of(10, 64), "float64", Card()).place == "private"
+    assert plan(kernel_of(100, 1000), "float64", Card()).place == "private"
+    assert plan(kernel_of(100, 1000, matrix=(10, 10)), "float64", Card()).place == "shared"
+    assert plan(kernel_of(10, 64, matrix=(3, 3)), "float64", Card()).place == "private"
+    for kinds in ({}, {"matrix": (90, 90)}):
+        assert plan(kernel_of(20000, 20000, **kinds), "float64", Card()).place == "global"
+
+
+@pytest.mark.parametrize("card", CARDS)
+@pytest.mark.parametrize("n", [3, 7, 10, 20, 31, 50, 63])
+def test_cuda_plans_fit_the_card(card, n):
+    """A block never has more shared memory, threads or registers than there are."""
+    for batch in (1, 16, 300):
+        kernel = ds.SGD(ds.GaussianRBM.scalar_field(n, 2.0, 3.0), 0.1, batch).kernel()
         for dtype, size in (("float64", 8), ("float32", 4)):
-            for scratch in (1, 24, 73, 190, 193, 480, 620, 900, 1500, 5000):
-                chosen = plan(kernel_of(100, scratch), dtype, card)
-                assert chosen.shared <= card.shared
-                assert chosen.shared == (chosen.threads * scratch * size if chosen.place == "shared" else 0)
-                assert (chosen.place == "shared") == (32 * scratch * size <= card.shared)
-                assert chosen.threads >= 32
+            for how in (plan, alone, in_device_memory):
+                chosen = how(kernel, dtype, card)
+                assert chosen.place in PLACES
                 assert chosen.opts_in == (chosen.shared > 49152)
+                assert chosen.shared <= card.shared
+                assert (chosen.shared > 0) == (chosen.place == "shared")
                 assert chosen.blocks is None or chosen.blocks >= 4 * card.multiprocessors
-                blocks = chunk(kernel_of(100, scratch), dtype, card, chosen.threads)
-                assert blocks * chosen.threads >= 512 * card.multiprocessors  # every multiprocessor is busy
+                blocks = chunk(kernel, dtype, card, chosen)
+                assert blocks * chosen.threads > 450 * card.multiprocessors  # every multiprocessor is busy
+                assert how is not plan or batch > 16 or blocks * chosen.networks * kernel.state * size < 2**29
+                if chosen.place == "shared":
+                    assert chosen.shared == chosen.networks * (kernel.state + kernel.scratch) * size
+                    assert 2 <= chosen.team <= max(2, (-(-n // chosen.tile)) ** 2)
+                    assert chosen.threads <= 1024
+                    assert -(-chosen.threads // 128) * 128 * chosen.registers <= 2**16
+
+
+def test_tiles_of_teams():
+    assert [edge_of(n, n) for n in (4, 6, 7, 9, 10, 11, 20, 50, 63)] == [4, 3, 4, 3, 5, 4, 5, 5, 5]
+    assert [unrolled(n) for n in (2, 3, 7, 10, 13, 20, 34, 50)] == [2, 3, 7, 10, 8, 10, 8, 10]
 
 
 def test_a_full_card_says_how_many_replicas_fit(monkeypatch):
@@ -224,9 +261,9 @@ def test_where_shared_memory_is_refused_device_memory_serves(monkeypatch):
     monkeypatch.setattr(module, "this_card", Card)
     monkeypatch.setattr(module, "compiled", compiled)
     kernel = SMALL["rbm 10"].kernel()
-    with pytest.warns(RuntimeWarning, match="215040 bytes of shared memory were refused .* device memory"):
+    with pytest.warns(RuntimeWarning, match="232320 bytes of shared memory were refused .* device memory"):
         program = module.CudaDriver().prepare(kernel, "float64")
-    assert (plan(kernel, "float64", Card()).threads, program.width) == (56, 32)
+    assert (plan(kernel, "float64", Card()).networks, program.width) == (44, 32)
 
 
 def test_cuda_without_a_device_is_a_clear_error():

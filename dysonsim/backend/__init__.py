@@ -24,6 +24,9 @@ The names that every target has:
 - ``each(f)``: a function (v, i) that applies a compiled scalar function f(x) or f(x, i) to every lane; i is an
   integer, or a lane value of whole numbers.
 - ``full(x)``: the number x in every lane; ``real(v)``: a float32 lane value in the float type of the run.
+- ``team``: how many threads share a network, on a GPU; ``member()``: the number of this one of them; ``together()``
+  waits until all are there and lets each find what the others stored. A kernel that does not use them is run by teams
+  of one; ``tile`` and ``unroll``: the size of tiles of a team's products, and terms to a turn of their loops.
 - for random numbers: unsigned 32-bit lane values made with ``word(x)``, with ``+ - ^ & << >>``, ``nonzero(v)``,
   ``multiply_wide(number, v)`` (the high and the low half of the 64-bit product), ``shift_signed(v, bits)``,
   ``bits(v)`` and ``from_bits(v)`` (float32 as integer and back), ``signed_to_single(v)``, and ``index()``, the number

@@ -18,44 +18,45 @@ import numpy as np
 from numba import cuda, types
 
 from .cuda_lanes import SIMULATED, lanes
-from .cuda_plan import Card, Plan, chunk, plan
+from .cuda_plan import Card, Plan, chunk, in_device_memory, plan
 from .drivers import LOOP_OVER_STEPS, STILL_WELL, Kernel, Program, from_blocks, loop_names, split_seed, to_blocks
 
-SIMULATOR = Card(multiprocessors=1, shared=2**14, per_multiprocessor=2**14, cached=2**14, threads=4)
+SIMULATOR = Card(1, shared=2**14, per_multiprocessor=2**14, cached=2**14, threads=4, most_threads=8)
 SIMULATED_CHUNK = 2  # blocks of an ensemble there, so that tests see several
 
-# Blocks of networks that outnumber those of the grid take turns.
-LOOP_OVER_BLOCKS = """
+# Blocks of networks that outnumber those of the grid take turns. {before} and {after} bring numbers near, and back.
+TEXT = """
+def advance(blocks, scratch, reals, integers, first, count, first_replica, key0, key1, marks):
     t = cuda.threadIdx.x
+    {arrays}
     for b in range(cuda.blockIdx.x, blocks.shape[0], cuda.gridDim.x):
-        replica = u32(first_replica + b * WIDTH + t)
+        replica = index() + u32(first_replica + b * WIDTH)
+        {before}
+        advance_block({state}, {work}, reals, integers, first, count, replica, key0, key1, {marks})
+        {after}
 """
-HEAD = "\ndef advance(blocks, scratch, reals, integers, first, count, first_replica, key0, key1, marks):"
-CALL = "advance_block({state}, {work}, reals, integers, first, count, replica, key0, key1, {marks})\n"
-TEXT = {
-    "global": HEAD
-    + LOOP_OVER_BLOCKS
-    + "        "
-    + CALL.format(state="blocks[b]", work="scratch[cuda.blockIdx.x]", marks="marks[b]"),
-    "shared": HEAD
-    + "\n    work = cuda.shared.array(0, REAL)"
-    + LOOP_OVER_BLOCKS
-    + "        "
-    + CALL.format(state="blocks[b]", work="work", marks="marks[b]"),
-    "private": HEAD
-    + """
-    work, own, mark = cuda.local.array(SCRATCH, REAL), cuda.local.array(STATE, REAL), cuda.local.array(1, WORD)"""
-    + LOOP_OVER_BLOCKS
-    + """        for i in range(STATE):
-            own[i] = blocks[b, i * WIDTH + t]
-        mark[0] = marks[b, t]
-        """
-    + CALL.format(state="own", work="work", marks="mark")
-    + """        for i in range(STATE):
-            blocks[b, i * WIDTH + t] = own[i]
-        marks[b, t] = mark[0]
-""",
-}
+
+
+def text_of(chosen: Plan) -> str:
+    """The loop over blocks as the plan wants it."""
+    parts = {"arrays": "", "before": "", "after": "", "state": "(blocks[b], u64(0))", "marks": "(marks[b], u64(0))"}
+    if chosen.place == "global":
+        return TEXT.format(**parts | {"work": "(scratch[cuda.blockIdx.x], u64(0))"})
+    if chosen.place == "shared":
+        parts |= {"work": "(numbers, u64(0))", "arrays": "numbers = cuda.shared.array(0, REAL)"}
+        copy = "together()\n        for i in range(t, STATE * WIDTH, THREADS):\n            {}\n        together()"
+        there, here = "numbers[SCRATCH * WIDTH + i]", "blocks[b, i]"
+        before, after = copy.format(f"{there} = {here}"), copy.format(f"{here} = {there}")
+        return TEXT.format(**parts | {"state": "(numbers, u64(SCRATCH * WIDTH))", "before": before, "after": after})
+    copy = "for i in range(STATE):\n            {}\n        {}"
+    there, here = "own[i]", "blocks[b, i * WIDTH + t]"
+    return TEXT.format(
+        work="(work, u64(0))", state="(own, u64(0))", marks="(mark, u64(0))",
+        arrays="work, own = cuda.local.array(SCRATCH, REAL), cuda.local.array(STATE, REAL)\n"
+               "    mark = cuda.local.array(1, WORD)",
+        before=copy.format(f"{there} = {here}", "mark[0] = marks[b, t]"),
+        after=copy.format(f"{here} = {there}", "marks[b, t] = mark[0]"),
+    )  # fmt: skip
 
 
 class CudaDriver:
@@ -63,32 +64,33 @@ class CudaDriver:
 
     Parameters
     ----------
-    place : {"private", "shared", "global"}, optional
-        Where working space lies, instead of what `cuda_plan` chooses: for tests and timings.
+    chosen : callable, optional
+        ``chosen(kernel, dtype, card)`` says where numbers lie and how many threads share them, instead of
+        `cuda_plan.plan`: for tests and timings.
     """
 
     name = "cuda"
 
-    def __init__(self, place: str | None = None) -> None:
+    def __init__(self, chosen: Callable[[Kernel, str, Card], Plan] = plan) -> None:
         require_device()
-        self.place = place
+        self.plan = chosen
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
         card = this_card()
-        chosen = plan(kernel, dtype, card, self.place)
+        chosen = self.plan(kernel, dtype, card)
         what = kernel.build, tuple(sorted(kernel.sizes.items())), dtype
         try:
             run = compiled(*what, chosen, kernel.state, kernel.scratch)
         except SharedMemoryRefused as refused:
             warnings.warn(f"{refused}; slower device memory is used instead", RuntimeWarning, stacklevel=2)
-            chosen = plan(kernel, dtype, card, "global")
+            chosen = in_device_memory(kernel, dtype, card)
             run = compiled(*what, chosen, kernel.state, kernel.scratch)
-        unit = SIMULATED_CHUNK if SIMULATED else chunk(kernel, dtype, card, chosen.threads)
+        unit = SIMULATED_CHUNK if SIMULATED else chunk(kernel, dtype, card, chosen)
 
         def open_ensemble(start, first_replica, seed):
             return CudaEnsemble.open(run, kernel, dtype, chosen, start, first_replica, seed)
 
-        return Program(open_ensemble, chosen.threads, unit=unit, parallel=False)
+        return Program(open_ensemble, chosen.networks, unit=unit, parallel=False)
 
 
 def require_device() -> None:
@@ -145,11 +147,11 @@ class CudaEnsemble:
 
     @classmethod
     def open(cls, run, kernel: Kernel, dtype: str, chosen: Plan, start: np.ndarray, first_replica: int, seed: int):
-        blocks = to_blocks(start, chosen.threads, dtype)
+        blocks = to_blocks(start, chosen.networks, dtype)
         # Working space in device memory is there for the blocks that run at once, not for all.
         rows = min(len(blocks), chosen.blocks or len(blocks)) if chosen.place == "global" else 1
-        row = kernel.scratch * chosen.threads if chosen.place == "global" else 1
-        marks = np.full((len(blocks), chosen.threads), STILL_WELL, np.uint32)
+        row = kernel.scratch * chosen.networks if chosen.place == "global" else 1
+        marks = np.full((len(blocks), chosen.networks), STILL_WELL, np.uint32)
         extra = rows * row * np.dtype(dtype).itemsize
         with room_for(len(start), first_replica, blocks.nbytes + marks.nbytes, extra):
             return cls(
@@ -174,7 +176,7 @@ class CudaEnsemble:
             cuda.synchronize()
 
     def state(self) -> np.ndarray:
-        return from_blocks(self.blocks.copy_to_host(), self.plan.threads, self.networks)
+        return from_blocks(self.blocks.copy_to_host(), self.plan.networks, self.networks)
 
     def left(self) -> np.ndarray:
         return self.marks.copy_to_host().reshape(-1)[: self.networks]
@@ -227,6 +229,8 @@ def compiled(build: Callable, sizes: tuple, dtype: str, chosen: Plan, state: int
         return cuda.jit(function)
     # All of the memory that L1 and shared memory divide goes where the plan puts the numbers.
     options: dict[str, Any] = {"shared_memory_carveout": "MaxShared" if chosen.shared else "MaxL1"}
+    if chosen.registers:
+        options["max_registers"] = chosen.registers
     run = cuda.jit(signature(dtype), **options)(function)
     if chosen.opts_in:
         allow_shared(run, chosen.shared)
@@ -252,9 +256,10 @@ def allow_shared(run, size: int) -> None:
 
 def kernel_function(build, sizes: tuple, dtype: str, chosen: Plan, state: int, scratch: int):
     """The kernel's Python function, for `cuda.jit` or for `cuda.compile`."""
-    functions = lanes(dtype, chosen.threads, chosen.place == "private")
-    names = loop_names(functions, build(functions, **dict(sizes)), chosen.threads)
+    functions = lanes(dtype, chosen.networks, chosen.place == "private", chosen.team, chosen.tile, chosen.unroll)
+    names = loop_names(functions, build(functions, **dict(sizes)), chosen.networks)
     names |= {"cuda": cuda, "REAL": getattr(types, dtype), "WORD": types.uint32, "STATE": state, "SCRATCH": scratch}
-    exec(compile(LOOP_OVER_STEPS + TEXT[chosen.place], "<dysonsim>", "exec"), names)
+    names |= {"together": functions.together, "THREADS": chosen.threads, "u64": int if SIMULATED else np.uint64}
+    exec(compile(LOOP_OVER_STEPS + text_of(chosen), "<dysonsim>", "exec"), names)
     names["advance_block"] = functions.jit(names["advance_block"])
     return names["advance"]

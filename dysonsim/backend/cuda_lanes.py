@@ -1,13 +1,16 @@
 """Lane values on a CUDA device: numbers of one thread.
 
-Arrays that the threads of a block share keep the thread fastest, a[i * threads + thread], so that a warp reads
-neighbouring numbers; arrays of one thread alone, a[i], become registers where the compiler knows every index.
+Arrays that the threads of a block share keep the network fastest, number i of a network at i * networks + network, so
+that a warp reads neighbouring numbers; arrays of one thread become registers where the compiler knows every index.
+
+A network has a thread, or a team of threads that share its work: thread m * networks + network is its member m.
 """
 
 from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,49 +26,97 @@ def device_thread():
     return cuda.threadIdx.x
 
 
+def device_barrier() -> None:
+    """Wait for all threads of the block."""
+    cuda.syncthreads()  # type: ignore[call-arg]
+
+
 def simulated_thread() -> int:
     """Number of the simulator's thread in its block, without `cuda.threadIdx`, which nested calls race for there."""
     return threading.current_thread().threadIdx.x  # type: ignore[attr-defined]
 
 
-def lanes(dtype, threads: int, private: bool = False) -> SimpleNamespace:
+def simulated_barrier() -> None:
+    """The same as `device_barrier`."""
+    threading.current_thread().syncthreads()  # type: ignore[attr-defined]
+
+
+def plain_memory() -> SimpleNamespace:
+    """`load` and `store` of numbers of arrays themselves."""
+    device = unchanged if SIMULATED else cuda.jit(device=True)
+
+    @device
+    def load(a, i):
+        return a[np.uint64(i)]
+
+    @device
+    def store(a, i, v):
+        a[np.uint64(i)] = v
+
+    return SimpleNamespace(load=load, store=store)
+
+
+def barrier() -> Callable[[], None]:
+    """The function with which the threads of a block wait for each other."""
+    return simulated_barrier if SIMULATED else cuda.jit(device=True)(device_barrier)
+
+
+def lanes(
+    dtype, networks: int, private: bool = False, team: int = 1, tile: int = 2, unroll: int = 1
+) -> SimpleNamespace:
     """The lane functions of a CUDA thread; `dysonsim.backend` says what each name means.
 
-    Arrays are shared by the `threads` of a block, the thread fastest, or `private` to each thread.
+    Arrays are shared by all threads of a block, the network fastest, or `private` to each thread.
     """
     number = np.dtype(dtype).type
-    u32, u64, i32, i64, f32 = np.uint32, np.uint64, np.int32, np.int64, np.float32
+    u32, i32, i64, f32 = np.uint32, np.int32, np.int64, np.float32
+    u64 = int if SIMULATED else np.uint64  # a wide product wraps in neither
     root_half = number(math.sqrt(0.5))
     device = unchanged if SIMULATED else cuda.jit(device=True)
     thread = simulated_thread if SIMULATED else device(device_thread)
-
-    # Indices are unsigned: a negative one would count from the end, and to ask for each whether it does takes several
-    # times as many instructions as the multiply-add that it is for.
-    if private:
+    if team == 1:
+        network = thread
 
         @device
-        def load(a, i):
-            return a[u64(i)]
+        def member():
+            return 0
 
         @device
-        def store(a, i, v):
-            a[u64(i)] = v
+        def together():
+            pass
 
     else:
+        together = barrier()
 
         @device
-        def load(a, i):
-            return a[u64(u64(i) * u64(threads) + u64(thread()))]
+        def network():
+            return thread() % networks
 
         @device
-        def store(a, i, v):
-            a[u64(u64(i) * u64(threads) + u64(thread()))] = v
+        def member():
+            return thread() // networks
 
-    stride = 1 if private else threads
 
-    @(unchanged if SIMULATED else cuda.jit(device=True, inline="always"))  # device functions cannot return views
+    # A lane array is an array and where in it the lane array begins: views would hide from the compiler that all parts
+    # lie in the same memory. Indices are unsigned: a negative one would count from the end, and to ask for each whether
+    # it does takes several times as many instructions as the multiply-add that it is for.
+    stride = u64(1 if private else networks)
+
+    @device
+    def first_of():
+        return u64(0) if private else u64(network())
+
+    @device
+    def load(a, i):
+        return a[0][a[1] + u64(i) * stride + first_of()]
+
+    @device
+    def store(a, i, v):
+        a[0][a[1] + u64(i) * stride + first_of()] = v
+
+    @(unchanged if SIMULATED else cuda.jit(device=True, inline="always"))  # device functions cannot return arrays
     def part(a, first, count):
-        return a[first * stride : (first + count) * stride]
+        return a[0], a[1] + u64(first) * stride
 
     @device
     def sqrt(v):
@@ -85,7 +136,7 @@ def lanes(dtype, threads: int, private: bool = False) -> SimpleNamespace:
 
     @device
     def index():
-        return u32(thread())
+        return u32(network())
 
     @device
     def multiply_wide(a, b):
@@ -142,5 +193,6 @@ def lanes(dtype, threads: int, private: bool = False) -> SimpleNamespace:
         jit=device, number=number, load=load, store=store, part=part, sqrt=sqrt, sqrt_single=sqrt_single,
         select=select, nonzero=nonzero, index=index, multiply_wide=multiply_wide, shift_signed=shift_signed,
         full=as_number, real=as_number, word=as_word, bits=bits, from_bits=from_bits, signed_to_single=signed_to_single,
-        any=any_lane, each=each, split=split, power_of_two=power_of_two,
+        any=any_lane, each=each, split=split, power_of_two=power_of_two, team=team, member=member, together=together,
+        tile=tile, unroll=unroll,
     )  # fmt: skip

@@ -102,16 +102,8 @@ def signatures() -> dict[str, Any]:
     }
 
 
-def device_barrier() -> None:
-    cuda.syncthreads()  # type: ignore[call-arg]
-
-
 def device_any(flag):
     return cuda.syncthreads_or(np.int32(flag)) != 0
-
-
-def simulated_barrier() -> None:
-    threading.current_thread().syncthreads()  # type: ignore[attr-defined]
 
 
 def simulated_any(flag) -> bool:
@@ -120,10 +112,10 @@ def simulated_any(flag) -> bool:
 
 def lanes() -> SimpleNamespace:
     """The functions of one thread in float64, and those with which the threads of a block wait for each other."""
-    base = cuda_lanes.lanes("float64", 1, private=True)  # number i of an array is what it is in Python
-    barrier = simulated_barrier if SIMULATED else base.jit(device_barrier)
+    base = cuda_lanes.lanes("float64", 1, private=True)
     any_thread = simulated_any if SIMULATED else base.jit(device_any)
-    return SimpleNamespace(**vars(base), barrier=barrier, any_thread=any_thread)
+    memory = cuda_lanes.plain_memory()
+    return SimpleNamespace(**vars(base) | vars(memory), barrier=cuda_lanes.barrier(), any_thread=any_thread)
 
 
 def kernel_functions(kernel: ModuleType, normals: int) -> dict[str, Any]:

@@ -1,26 +1,20 @@
-"""Where the numbers of a CUDA thread live, and how many threads share a multiprocessor: chosen by problem size.
+"""Where the numbers of a CUDA thread live, and how many threads share a network: chosen by problem size.
 
-A network is a thread, and nothing passes between threads. What counts is how far a thread's numbers lie from it: a
-multiply-add of the kernels' 2 x 2 tiles needs one load, of 4 or 8 bytes, where a multiprocessor of compute capability
-9.0 does 128 multiply-adds in float32 or 64 in float64 a clock.
+==================  =========================================================================================
+place               for what
+==================  =========================================================================================
+``"private"``       a network has a thread of its own. Few numbers become registers; more lie in the thread's
+                    local memory, which L1 keeps and writes back only when it must
+``"shared"``        networks of larger matrices: their state and working space lie in shared memory, and a team
+                    of threads works on each, so that a multiprocessor that has room for few networks has work
+                    for many threads. Each takes tiles of the matrix products, whose sums are registers
+``"global"``        what is too large for either: working space in device memory, for the blocks that run at
+                    once
+==================  =========================================================================================
 
-==================  =================  ==================================================================
-place               bytes a clock      multiply-adds a clock that these feed, float32 and float64
-==================  =================  ==================================================================
-registers           enough             all
-shared memory, L1   128                32 and 16
-L2                  about 25           6 and 3
-device memory       about 15 to 20     4 and 2
-==================  =================  ==================================================================
-
-So a kernel goes as near as its numbers fit: to registers ("private"), else with its working space to shared memory,
-else to device memory, with so few blocks at once that L2 holds what they work on. Working space is not left to L1: it
-passes stores on to L2, and a quarter of a kernel's accesses are stores. State is, it is touched a few times a step.
-
-Blocks are one warp, the finest pieces to pack. A multiprocessor takes 32 of them, 1024 threads, as many as 64 registers
-a thread leave room for; some of the small kernels take fewer (ptxas: 43 to 62) and could have larger blocks.
-
-None of this is measured yet; `benchmarks/gpu.py` times the other places beside the chosen one.
+Measured on an H100 (ns per update of all networks, `benchmarks/gpu.py` times the places beside each other): an RBM of
+10 units takes PRIVATE_F32 in float32 and PRIVATE_F64 in float64 with a thread a network, and TEAM_F32 and TEAM_F64 in
+teams; one of four units .54 and 1.1 alone, .65 and 1.3 in teams.
 """
 
 from __future__ import annotations
@@ -39,8 +33,14 @@ WARP = 32
 # not alive at once (134 registers for the 74 numbers of ten levels, float64). At 102 numbers, 14 levels, loops
 # are no longer unrolled, and the levels lie in local memory.
 PRIVATE = 80
+ALONE = 2048  # bytes of a network up to which a thread of its own is faster than a team
+LOCAL = 12 * 1024  # bytes of local memory that a thread may have: drivers reserve it for all threads that could run
+LOCAL_BLOCKS = 8  # warps a multiprocessor with numbers in local memory; more drive each other out of L1
 FREE_SHARED = 48 * 1024  # bytes that a block may have without asking the driver for more
-ALIGNED = 8  # rows of a whole number of 32-byte sectors, in either float type
+RESERVED = 1024  # bytes of shared memory that a block takes for itself
+REGISTERS, MOST_REGISTERS = 2**16, 255  # of a multiprocessor, and of a thread
+THREADS = 256  # of a multiprocessor that works in teams: enough to hide latencies, and registers for their tiles
+EDGES = (5, 4, 3, 2)  # of tiles
 STATE_BYTES = 2**28  # of one ensemble: what a copy to the host, and its conversions there, hold at a time
 FEWEST, MOST = 4, 16  # blocks a multiprocessor in device memory: one warp a scheduler, and enough to hide L2's latency
 
@@ -54,20 +54,32 @@ class Card:
     per_multiprocessor: int = 228 * 1024  # and all blocks of a multiprocessor together
     cached: int = 50 * 2**20  # bytes of L2
     threads: int = WARP  # of a block that is not larger for a reason
+    most_threads: int = 1024  # of any block
 
 
 @dataclass(frozen=True)
 class Plan:
     """How a kernel is launched.
 
-    place : one of `PLACES`; threads : of a block; shared : bytes of dynamic shared memory of a block;
-    blocks : that run at once at most, each with working space in device memory, None where there is no limit.
+    place : one of `PLACES`; networks : of a block; team : threads that share a network; tile : rows and columns of a
+    tile of a team's products; unroll : terms to a turn of their loops; shared : bytes of dynamic shared memory of a
+    block; registers : that a thread may have at most, 0 where that is the compiler's choice; blocks : that run at once
+    at most, None where there is no limit.
     """
 
     place: str
-    threads: int
+    networks: int
+    team: int = 1
+    tile: int = 2
+    unroll: int = 1
     shared: int = 0
+    registers: int = 0
     blocks: int | None = None
+
+    @property
+    def threads(self) -> int:
+        """Of a block."""
+        return self.networks * self.team
 
     @property
     def opts_in(self) -> bool:
@@ -75,27 +87,64 @@ class Plan:
         return self.shared > FREE_SHARED
 
 
-def plan(kernel: Kernel, dtype: str, card: Card, place: str | None = None) -> Plan:
-    """The plan of a kernel on a card; `place` forces one, for tests and timings."""
-    numbers, size = kernel.state + kernel.scratch, np.dtype(dtype).itemsize
-    work = kernel.scratch * size  # bytes a thread; its state is used a few times a step, which L1 is good for
-    fits = min(card.shared, card.per_multiprocessor) // work
-    if place is None:
-        place = "private" if kernel.registers and numbers <= PRIVATE else "shared" if fits >= card.threads else "global"
-    if place == "private":
-        return Plan("private", card.threads)
-    if place == "shared":
-        # A warp's working space above what is free to have needs one large block a multiprocessor, of all the threads
-        # that fit: 56 of an RBM of ten units in float64, 120 in float32, a warp for two or for all four schedulers.
-        threads = card.threads
-        if threads * work > FREE_SHARED:
-            threads = min(fits, 4 * card.threads) // ALIGNED * ALIGNED or fits
-        return Plan("shared", int(threads), int(threads) * work)
+def plan(kernel: Kernel, dtype: str, card: Card) -> Plan:
+    """The plan of a kernel on a card."""
+    each = bytes_of(kernel, dtype)
+    if kernel.registers and kernel.state + kernel.scratch <= PRIVATE:
+        return alone(kernel, dtype, card, None)
+    if kernel.matrix and ALONE < each <= card.shared:
+        return in_teams(kernel, dtype, card)
+    if each <= LOCAL:
+        return alone(kernel, dtype, card)
+    return in_device_memory(kernel, dtype, card)
+
+
+def bytes_of(kernel: Kernel, dtype: str) -> int:
+    """Bytes of a network's state and working space."""
+    return (kernel.state + kernel.scratch) * np.dtype(dtype).itemsize
+
+
+def alone(kernel: Kernel, dtype: str, card: Card, blocks: int | None = LOCAL_BLOCKS) -> Plan:
+    """A thread a network, its numbers in registers or in local memory."""
+    return Plan("private", card.threads, blocks=blocks and blocks * card.multiprocessors)
+
+
+def in_teams(
+    kernel: Kernel, dtype: str, card: Card, team: int = 0, tile: int = 0, unroll: int = 0, blocks: int = 1
+) -> Plan:
+    """`blocks` blocks a multiprocessor, of as many networks as it has shared memory for; 0: what suits the sizes."""
+    rows, columns = kernel.matrix or (1, 1)
+    tile = tile or edge_of(rows, columns)
+    each = bytes_of(kernel, dtype)
+    networks = min(card.shared, card.per_multiprocessor // blocks - RESERVED) // each
+    tiles = -(-rows // tile) * -(-columns // tile)
+    team = team or max(2, min(tiles, round(THREADS / (blocks * networks))))
+    networks = min(networks, card.most_threads // team)
+    warps = -(-networks * team // (4 * WARP)) * 4  # registers are given out to as many at a time
+    registers = min(MOST_REGISTERS, REGISTERS // (warps * WARP * blocks) // 8 * 8)
+    return Plan("shared", networks, team, tile, unroll or unrolled(columns), networks * each, registers)
+
+
+def edge_of(rows: int, columns: int) -> int:
+    """The edge of the tiles that do a product at least cost: multiply-adds of all tiles, and their loads."""
+    return min(EDGES, key=lambda edge: -(-rows // edge) * edge * -(-columns // edge) * edge * (1 + 2 / edge))
+
+
+def unrolled(terms: int) -> int:
+    """The largest divisor of the number of terms up to ten, if it is not small."""
+    divisor = max(d for d in range(1, 11) if terms % d == 0)
+    return divisor if divisor > 3 else min(terms, 8)
+
+
+def in_device_memory(kernel: Kernel, dtype: str, card: Card) -> Plan:
+    """A thread a network, its working space in device memory, for as many blocks as L2 holds it for."""
+    work = kernel.scratch * np.dtype(dtype).itemsize
     resident = card.cached // (card.multiprocessors * card.threads * work)
-    return Plan("global", card.threads, 0, card.multiprocessors * int(np.clip(resident, FEWEST, MOST)))
+    return Plan("global", card.threads, blocks=card.multiprocessors * int(np.clip(resident, FEWEST, MOST)))
 
 
-def chunk(kernel: Kernel, dtype: str, card: Card, threads: int) -> int:
+def chunk(kernel: Kernel, dtype: str, card: Card, chosen: Plan) -> int:
     """Blocks of one ensemble: the whole card busy, and states of a size that the host copies at ease."""
-    full = card.multiprocessors * MOST * card.threads // threads
-    return max(full, STATE_BYTES // (kernel.state * np.dtype(dtype).itemsize * threads), 1)
+    full = card.multiprocessors * MOST * card.threads // chosen.threads
+    state = kernel.state * np.dtype(dtype).itemsize * chosen.networks
+    return max(full, STATE_BYTES // state, 1)

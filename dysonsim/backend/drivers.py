@@ -82,6 +82,9 @@ class Kernel:
     registers : bool
         Whether a GPU's compiler holds state and scratch in registers, if they are few: it must know every index, and
         few numbers must be needed at once. `ptxas -v` tells (tests/test_backend.py).
+    matrix : (int, int), optional
+        Rows and columns of the matrices that a step multiplies, if a team of a GPU's threads may share a network: its
+        text then gives each `member` a share of every loop and brings them `together` after it.
     """
 
     build: Callable[..., Callable[..., Any]]
@@ -94,6 +97,7 @@ class Kernel:
     vectors: float = 1
     whole: bool = False
     registers: bool = False
+    matrix: tuple[int, int] | None = None
 
     @property
     def state(self) -> int:

@@ -67,6 +67,7 @@ def lanes(dtype, width: int) -> SimpleNamespace:
         from_bits=lambda v: v.view(np.float32),
         signed_to_single=lambda v: v.view(np.int32).astype(np.float32),
         any=np.any,
+        team=1, tile=2, unroll=1, member=lambda: 0, together=lambda: None,
         each=each,
         split=split,
         power_of_two=lambda k: np.ldexp(number(1), k.astype(np.int64)).astype(number),

@@ -331,6 +331,14 @@ def lanes(dtype, width: int) -> SimpleNamespace:
     def part(a, first, count):
         return a[first * width : (first + count) * width]
 
+    @jit
+    def member():
+        return 0
+
+    @jit
+    def together():
+        pass
+
     load, store = memory(width)
     split, power_of_two = exponents(real)
     return SimpleNamespace(
@@ -338,7 +346,8 @@ def lanes(dtype, width: int) -> SimpleNamespace:
         number=np.dtype(dtype).type,
         load=load, store=store, part=part, sqrt=sqrt, sqrt_single=sqrt, select=select, nonzero=nonzero, index=index,
         multiply_wide=multiply_wide, shift_signed=shift_signed, any=any_lane, each=each, split=split,
-        power_of_two=power_of_two, full=conversion(real, real, None),
+        power_of_two=power_of_two, team=1, tile=2, unroll=1, member=member, together=together,
+        full=conversion(real, real, None),
         real=conversion(single, real, lambda b, v: b.fpext(v, real.vector)),
         word=conversion(word, word, None),
         bits=conversion(single, word, lambda b, v: b.bitcast(v, word.vector)),

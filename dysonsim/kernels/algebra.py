@@ -1,99 +1,52 @@
 """Algebra of small matrices of lane values, stored flat by rows: element (i, j) of an N-column matrix is i*N + j.
 
 Every product is made of tiles, several inner products at once, which share their loads: 2 x 2, or 4 x 2 where a lane
-value is a single vector register and the accumulators of such a tile still fit (`tall`). At an odd edge a tile holds
-its last row or column twice and puts the same values twice, so that no size needs a case of its own.
+value is a single vector register and the accumulators of such a tile still fit (`tall`). Where a team of threads shares
+a network, each takes its share of the tiles, whose size the target names. At an odd edge a tile holds its last row or
+column more than once and puts the same values as often, so that no size needs a case of its own.
 """
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 
+from . import tiles
 
-def build(lanes, tall: bool = False) -> SimpleNamespace:
-    """Matrix functions on one target. Outputs come first and do not overlap inputs, other than where named once."""
+
+def build(lanes, sizes: tuple[int, ...], tall: bool = False) -> SimpleNamespace:
+    """Matrix functions on one target. Outputs come first and do not overlap inputs, other than where named once.
+
+    sizes: what rows and columns of products there are, other than thin ones' columns; first the order of matrices that
+    have a Cholesky factor.
+    The threads of a team call them together and find all of their results.
+    """
     jit = lanes.jit
     load, store, full, sqrt, number = lanes.load, lanes.store, lanes.full, lanes.sqrt, lanes.number
-    select = lanes.select
+    select, part = lanes.select, lanes.part
+    member, together, team, edge = lanes.member, lanes.together, lanes.team, lanes.tile
     zero, one = number(0), number(1)
 
     @jit
     def nothing(o, i, j, more):
         return full(zero)
 
-    def product(put, start=nothing, lower=False, ragged=False):
+    def product(put, start=nothing, lower=False, ragged=False, thin=False, unroll=lanes.unroll):
         """A function that does ``put(o, i, j, start(o, i, j, more) + sum_m a_im b_jm, more)`` for all i and j.
 
         It is called as ``f(o, a, ai, am, b, bj, bm, rows, columns, inner, more)``, where a_im = a[i ai + m am] and
-        b_jm = b[j bj + m bm]. lower: for j <= i, and some more; ragged: a_im = 0 for m > i. `start` is asked for a
-        whole tile before any of it is put.
+        b_jm = b[j bj + m bm]. lower: for j <= i, and some more; ragged: a_im = 0 for m > i; thin: columns come in
+        fours. `start` is asked for a whole tile before any of it is put. unroll: terms to a turn of a team's loops.
         """
 
-        @jit
-        def in_twos(o, a, ai, am, b, bj, bm, rows, columns, inner, more, first=0):
-            for i0 in range(first, rows, 2):
-                i1 = min(i0 + 1, rows - 1)
-                a0, a1 = i0 * ai, i1 * ai
-                terms = min(i1 + 1, inner) if ragged else inner
-                for j0 in range(0, min(i1 + 1, columns) if lower else columns, 2):
-                    j1 = min(j0 + 1, columns - 1)
-                    b0, b1 = j0 * bj, j1 * bj
-                    s00, s01 = start(o, i0, j0, more), start(o, i0, j1, more)
-                    s10, s11 = start(o, i1, j0, more), start(o, i1, j1, more)
-                    for m in range(terms):
-                        x0, x1 = load(a, a0 + m * am), load(a, a1 + m * am)
-                        y0, y1 = load(b, b0 + m * bm), load(b, b1 + m * bm)
-                        s00 = x0 * y0 + s00
-                        s01 = x0 * y1 + s01
-                        s10 = x1 * y0 + s10
-                        s11 = x1 * y1 + s11
-                    put(o, i0, j0, s00, more)
-                    put(o, i0, j1, s01, more)
-                    put(o, i1, j0, s10, more)
-                    put(o, i1, j1, s11, more)
+        def by_tiles(down, across, rest=None, **kinds):
+            make = tiles.made(tiles.product(down, across, lower, rest=rest is not None, **kinds))
+            return jit(make(load, put, start, rest, member, team, together))
 
-        if not tall:
-            return in_twos
-
-        @jit
-        def in_fours(o, a, ai, am, b, bj, bm, rows, columns, inner, more):
-            done = rows - rows % 4
-            for i0 in range(0, done, 4):
-                i1, i2, i3 = i0 + 1, i0 + 2, i0 + 3
-                a0, a1, a2, a3 = i0 * ai, i1 * ai, i2 * ai, i3 * ai
-                terms = min(i3 + 1, inner) if ragged else inner
-                for j0 in range(0, min(i3 + 1, columns) if lower else columns, 2):
-                    j1 = min(j0 + 1, columns - 1)
-                    b0, b1 = j0 * bj, j1 * bj
-                    s00, s01 = start(o, i0, j0, more), start(o, i0, j1, more)
-                    s10, s11 = start(o, i1, j0, more), start(o, i1, j1, more)
-                    s20, s21 = start(o, i2, j0, more), start(o, i2, j1, more)
-                    s30, s31 = start(o, i3, j0, more), start(o, i3, j1, more)
-                    for m in range(terms):
-                        y0, y1 = load(b, b0 + m * bm), load(b, b1 + m * bm)
-                        x = load(a, a0 + m * am)
-                        s00 = x * y0 + s00
-                        s01 = x * y1 + s01
-                        x = load(a, a1 + m * am)
-                        s10 = x * y0 + s10
-                        s11 = x * y1 + s11
-                        x = load(a, a2 + m * am)
-                        s20 = x * y0 + s20
-                        s21 = x * y1 + s21
-                        x = load(a, a3 + m * am)
-                        s30 = x * y0 + s30
-                        s31 = x * y1 + s31
-                    put(o, i0, j0, s00, more)
-                    put(o, i0, j1, s01, more)
-                    put(o, i1, j0, s10, more)
-                    put(o, i1, j1, s11, more)
-                    put(o, i2, j0, s20, more)
-                    put(o, i2, j1, s21, more)
-                    put(o, i3, j0, s30, more)
-                    put(o, i3, j1, s31, more)
-            in_twos(o, a, ai, am, b, bj, bm, rows, columns, inner, more, done)
-
-        return in_fours
+        if team > 1:
+            even = all(size % edge == 0 for size in sizes)
+            return by_tiles(edge, 4 if thin else edge, team=True, unroll=unroll, even=(even, even and not thin))
+        twos = by_tiles(2, 2, ragged=ragged)
+        return by_tiles(4, 2, rest=twos, ragged=ragged) if tall else twos
 
     @jit
     def mirror(o, i, j, s, more):
@@ -136,49 +89,74 @@ def build(lanes, tall: bool = False) -> SimpleNamespace:
         else:
             general(o, a, n, 1, b, n, 1, n, n, n, (n, scale))
 
+    def each(put):
+        """A function ``f(o, a, count)`` that does ``put(o, a, i)`` for all i < count."""
+
+        @jit
+        def one_by_one(o, a, count):
+            for first in range(0, count, team):  # as often for every member: compilers know how often
+                i = first + member()
+                if count % team == 0 or i < count:
+                    put(o, a, i)
+            together()
+
+        return one_by_one
+
+    @jit
+    def put_copy(o, a, i):
+        store(o, i, load(a, i))
+
+    @jit
+    def put_sum(o, a, i):
+        store(o, i, load(o, i) + load(a, i))
+
+    copy, accumulate = each(put_copy), each(put_sum)
+
     @jit
     def add_identity(o, a, n):
         """o = 1 + a."""
-        for i in range(n * n):
-            store(o, i, load(a, i))
-        for i in range(n):
+        copy(o, a, n * n)
+        for i in range(member(), n, team):
             store(o, i * n + i, load(o, i * n + i) + one)
+        together()
 
     @jit
     def add(o, a, n):
         """o += a."""
-        for i in range(n * n):
-            store(o, i, load(o, i) + load(a, i))
+        accumulate(o, a, n * n)
 
     @jit
-    def powers(a, power, series, work, k, n):
-        """a^k and 1 + a + ... + a^(2k-1) of a symmetric a, by doubling; the three arrays after `a` are overwritten."""
-        bit = 0
+    def powers(a, area, k, n):
+        """a^k and 1 + a + ... + a^(2k-1) of a symmetric a, by doubling.
+
+        `area` has room for three matrices; returned is where in it these two lie, and where nothing does.
+        """
+        bit, size = 0, n * n
         while k >> (bit + 1) > 0:
             bit += 1
-        for i in range(n * n):
-            store(power, i, load(a, i))
+        power, series, work = 0, size, 2 * size
+        copy(part(area, power, size), a, size)
         j = 1  # here and below: power = a^j, series = S_j = 1 + ... + a^(j-1)
         while bit >= 0:
             bit -= 1
             if j == 1:
-                add_identity(series, a, n)
+                add_identity(part(area, series, size), a, n)
             else:  # S_2j = S_j + S_j a^j
-                symmetric_product(work, series, power, n)
-                add(series, work, n)
+                symmetric_product(part(area, work, size), part(area, series, size), part(area, power, size), n)
+                add(part(area, series, size), part(area, work, size), n)
             if bit >= 0:
-                symmetric_product(work, power, power, n)
+                symmetric_product(part(area, work, size), part(area, power, size), part(area, power, size), n)
                 power, work = work, power
                 j = 2 * j
                 if (k >> bit) & 1:
-                    add(series, power, n)
-                    symmetric_product(work, power, a, n)
+                    add(part(area, series, size), part(area, power, size), n)
+                    symmetric_product(part(area, work, size), part(area, power, size), a, n)
                     power, work = work, power
                     j = j + 1
-        return power, series
+        return power, series, work
 
     @jit
-    def cholesky(c, n):
+    def by_columns(c, n):
         """Lower factor of c in place, zero above the diagonal; returns the smallest pivot (before its root)."""
         smallest = load(c, 0)
         for j in range(n):
@@ -198,15 +176,49 @@ def build(lanes, tall: bool = False) -> SimpleNamespace:
                 store(c, j * n + i, full(zero))
         return smallest
 
+    def by_panels(order):
+        """The same in panels, a tile wide: the triangle at the top, the rows below it, what they take off the rest."""
+        left = order % edge
+        whole = order - left
+
+        @jit
+        def minus(o, i, j, more):
+            return full(zero) - load(o, i * order + j)
+
+        @jit
+        def put_minus(o, i, j, s, more):
+            store(o, i * order + j, full(zero) - s)
+
+        subtract = product(put_minus, minus, lower=True, unroll=edge)
+        names = load, store, sqrt, select, full, zero, one, member, together, team
+        panel, last = (jit(tiles.made(tiles.panel(width, order))(*names)) for width in (edge, max(left, 1)))
+
+        @jit
+        def factor(c, n):
+            smallest = load(c, 0)
+            for at in range(0, whole, edge):
+                smallest = panel(c, at, smallest)
+                below = order - at - edge
+                if below > 0:
+                    rows = part(c, (at + edge) * order + at, below * order)
+                    rest = part(c, (at + edge) * (order + 1), below * order)
+                    subtract(rest, rows, order, 1, rows, order, 1, below, below, edge, 0)
+            if left > 0:
+                smallest = last(c, whole, smallest)
+            return smallest
+
+        return factor
+
+    cholesky = by_columns if team == 1 else by_panels(sizes[0])
+
     @jit
     def add_product(o, scale, s, rows, n, work):
         """o += scale o s for o of shape (rows, n) and symmetric s; work: rows n numbers."""
         stepped(work, o, n, 1, s, n, 1, rows, n, n, (o, n, scale))
-        for i in range(rows * n):
-            store(o, i, load(work, i))
+        copy(o, work, rows * n)
 
     return SimpleNamespace(
         product=product, mirror=mirror, gram=gram, symmetric_product=symmetric_product,
         times_transposed=times_transposed, add_identity=add_identity, powers=powers, cholesky=cholesky,
-        add_product=add_product,
+        add_product=add_product, copy=copy,
     )  # fmt: skip

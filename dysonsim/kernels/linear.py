@@ -66,7 +66,7 @@ def build(
     """
     jit, number = lanes.jit, lanes.number
     load, store, full, part, sqrt = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt
-    matrix = algebra.build(lanes)
+    matrix = algebra.build(lanes, (inputs, width, outputs))
     generator = rng.build(lanes)
     normals, even_chi_squared = generator.normals, generator.even_chi_squared
     n, p, q = inputs, width, outputs

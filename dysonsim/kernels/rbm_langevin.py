@@ -42,7 +42,7 @@ def build(lanes, n_visible: int, n_hidden: int, correlated: bool, tall: bool = F
     """One step on one target."""
     jit, number = lanes.jit, lanes.number
     load, store, full, part, select = lanes.load, lanes.store, lanes.full, lanes.part, lanes.select
-    matrix = algebra.build(lanes, tall)
+    matrix = algebra.build(lanes, (n_visible, n_hidden), tall)
     gram, powers, cholesky, add_identity = matrix.gram, matrix.powers, matrix.cholesky, matrix.add_identity
     symmetric_product, times_transposed = matrix.symmetric_product, matrix.times_transposed
     add_product = matrix.add_product
@@ -117,8 +117,7 @@ def build(lanes, n_visible: int, n_hidden: int, correlated: bool, tall: bool = F
     @jit
     def step(state, scratch, reals, integers, s, replica, key0, key1):
         w = part(state, 0, p * n)
-        a, power = part(scratch, 0, square), part(scratch, square, square)
-        series, m = part(scratch, 2 * square, square), part(scratch, 3 * square, square)
+        a, area = part(scratch, 0, square), part(scratch, square, 3 * square)
         factor, work = part(scratch, 4 * square, square), part(scratch, WORK, Z - WORK)
         z = part(scratch, Z, 4 * blocks)
         size, unit = reals[FLUCTUATION], reals[INVERSE_MU] * reals[INVERSE_MU]
@@ -130,10 +129,11 @@ def build(lanes, n_visible: int, n_hidden: int, correlated: bool, tall: bool = F
         normals(z, blocks, 0, rng.CHAIN, s, replica, key0, key1)
         if correlated:
             c = part(state, p * n, square)
-            power, series = powers(a, power, series, work, integers[GIBBS_STEPS], n)
+            power, series, free = powers(a, area, integers[GIBBS_STEPS], n)
+            power, series, m = part(area, power, square), part(area, series, square), part(area, free, square)
             move_chains(c, power, series, m, factor, z, size, unit)
         else:
-            c = m
+            c = part(area, 0, square)
             well = well & (zero < draw_independent(c, a, factor, z, size, unit))
         for i in range(square):
             store(a, i, full(reals[TARGET + i]) - load(c, i))

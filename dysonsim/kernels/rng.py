@@ -48,6 +48,7 @@ def build(lanes) -> SimpleNamespace:
     word, bits, from_bits = lanes.word, lanes.bits, lanes.from_bits
     multiply_wide, shift_signed, signed_to_single = lanes.multiply_wide, lanes.shift_signed, lanes.signed_to_single
     real, sqrt_single, select, nonzero, store = lanes.real, lanes.sqrt_single, lanes.select, lanes.nonzero, lanes.store
+    member, together, team = lanes.member, lanes.together, lanes.team
     L0, L1, L2, L3, L4, L5, L6, L7, L8 = LOG
     S0, S1, S2 = SIN
     C0, C1, C2 = COS
@@ -116,7 +117,7 @@ def build(lanes) -> SimpleNamespace:
     @jit
     def normals(z, blocks, first, stream, step, replica, key0, key1):
         """Draws 4 first ... 4 (first + blocks) - 1 of a stream, into z[0], z[1], ..."""
-        for q in range(blocks):
+        for q in range(member(), blocks, team):
             a, b, c, d = words(u32(first + q), u32(stream), u32(step), replica, key0, key1)
             z0, z1 = box_muller(a, b)
             z2, z3 = box_muller(c, d)
@@ -124,6 +125,7 @@ def build(lanes) -> SimpleNamespace:
             store(z, 4 * q + 1, z1)
             store(z, 4 * q + 2, z2)
             store(z, 4 * q + 3, z3)
+        together()
 
     @jit
     def even_chi_squared(half, first, stream, step, replica, key0, key1):

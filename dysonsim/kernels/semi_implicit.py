@@ -27,7 +27,7 @@ def build(lanes, n: int, terms, **sizes):
     jit, number = lanes.jit, lanes.number
     load, store, full, part, sqrt, select = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt, lanes.select
     any_lane = lanes.any
-    normals, cholesky = rng.build(lanes).normals, algebra.build(lanes).cholesky
+    normals, cholesky = rng.build(lanes).normals, algebra.build(lanes, (n,)).cholesky
     helpers = functions.build(lanes)
     absolute, least, largest = helpers.absolute, helpers.least, helpers.largest
     sum_of_squares = helpers.sum_of_squares

@@ -138,6 +138,7 @@ class GaussianRBM(Model):
             extra=np.broadcast_to(1.0, batch_size * n),
             scratch=rbm.scratch(n, p),
             vectors=1 if n < TALL else 0.5,
+            matrix=(p, n),
         )
 
     def large_kernel(self, learning_rate: float, batch_size: int) -> Kernel | None:
@@ -146,9 +147,15 @@ class GaussianRBM(Model):
         kernel = self.kernel(learning_rate, batch_size)
         if kernel.sizes["sampling"] != "step_by_step" or n * p < LARGE**2:
             return None
-        sizes = {"n_visible": n, "n_hidden": p}
-        scratch = rbm_large.scratch(n, p, batch_size)
-        return dataclasses.replace(kernel, build=rbm_large.build, sizes=sizes, scratch=scratch, vectors=1, whole=True)
+        return dataclasses.replace(
+            kernel,
+            build=rbm_large.build,
+            sizes={"n_visible": n, "n_hidden": p},
+            scratch=rbm_large.scratch(n, p, batch_size),
+            vectors=1,
+            whole=True,
+            matrix=None,
+        )
 
     def langevin_kernel(self, learning_rate: float, batch_size: int, correlated: bool | None = None) -> Kernel:
         """The update with a Gaussian C, `dysonsim.kernels.rbm_langevin`; C starts as the chains' does, phi = 1."""
