@@ -3,18 +3,28 @@
 - RBM 10x10, |B| = 16, k = 3: a step of many networks, dysonsim's kernel against batched PyTorch on the same card, plain
   and as CUDA graphs, each with the number of networks that suits it best. Contestants take turns; ratios are taken
   within a round. Where the kernel's numbers live is varied as well (`backend/cuda_plan.py` chooses one of the places).
+- the same for other sizes, against CUDA graphs.
 - the papers' RBM data set, 8.25e9 updates: from a run of `simulate` that is long enough, start and spectra included.
 - Dyson Brownian motion, N = 10 with 10^6 replicas and N = 10^4 with 16, against the least time that the card's
   arithmetic units need (`gpu_bounds.py` counts).
 
+Each of these has a process of its own: they compile beside each other, and have the card one after the other.
 Exit status 1 where there is no CUDA device.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
+import json
+import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -22,42 +32,95 @@ import numpy as np
 import dysonsim as ds
 from benchmarks import cases, gpu_bounds, gpu_peers, peers
 from benchmarks.report import RESULTS, announce, quartiles, steps_for, store, timed
+from dysonsim.backend import usable_cores
 from dysonsim.backend.cuda_plan import alone, in_device_memory, in_teams
 
-SGD = cases.CASES[cases.RBM].sgd
 DATA_SET = 8.25e9  # updates of the papers' RBM data set
 LIBRARY, PLAIN, GRAPH = "dysonsim", "PyTorch batched", "PyTorch batched, CUDA graph"
-NETWORKS = (2**12, 2**14, 2**16)  # in the caches, and beyond them
 BAR, DATA_SET_BAR, BOUND_BAR = 5.0, 60.0, 4.0
 PLACES = {"a thread a network": alone, "in teams": in_teams, "device memory": in_device_memory}
+MAIN = {"n": 10, "batch": 16, "k": 3}
+OTHERS = (
+    {"n": 4}, {"n": 20}, {"n": 50}, {"n": 64}, {"batch": 4}, {"batch": 64}, {"k": 1}, {"k": 10},
+)  # fmt: skip
+NETWORKS = (2**12, 2**14, 2**16)  # in the caches, and beyond them
+WIDE = 20  # units from which a quarter of them is enough
+REPLICAS, LEVELS = 10**6, 10**4
+LOCK = Path(tempfile.gettempdir()) / "dysonsim-benchmarks-gpu.lock"
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a minute or two, mostly of compiling; larger errors")
+    parser.add_argument("--quick", action="store_true", help="a minute, mostly of compiling; larger errors")
     parser.add_argument("--out", type=Path, help="JSON file to write (results/gpu.json)")
+    parser.add_argument("--in-turn", action="store_true", help="all in this process")
+    parser.add_argument("--task", help="one of the measurements, as JSON: what the other processes are asked for")
     options = parser.parse_args(arguments)
+    if options.task:
+        print(json.dumps(done(json.loads(options.task))))
+        return
     out = options.out or RESULTS / ("gpu-quick.json" if options.quick else "gpu.json")
     obstacle = no_device()
     if obstacle:
         print(f"benchmarks.gpu: no CUDA device, nothing is measured: {obstacle}", file=sys.stderr)
         raise SystemExit(1)
-    rounds, seconds = (3, 0.3) if options.quick else (9, 1.0)
-
     about = announce() | {"card": card()}
-    print("card:", about["card"], "\n")
+    print("card:", about["card"], "\n", flush=True)
     if peers.torch is None or not peers.torch.cuda.is_available():
         print("PyTorch with CUDA is not installed: SKIPPED its peers, and with them the bars.\n")
-    rows = [row for dtype in cases.DTYPES for row in compare(dtype, rounds, seconds)]
-    print(table(rows), flush=True)
-    data_set = [papers_data_set(dtype, 1.0 if options.quick else 10.0) for dtype in cases.DTYPES]
-    print("\n" + "\n".join(map(sentence, data_set)), flush=True)
-    small = 2**17 if options.quick else 10**6
-    motion = [motion_of_many(10, small, dtype, rounds, seconds) for dtype in cases.DTYPES]
-    motion.append(motion_of_large(2000 if options.quick else 10**4, 16, rounds, seconds))
-    print("\n" + "\n".join(map(bound_sentence, motion)))
-    store({"machine": about, "rounds": rounds, "rbm": rows, "data set": data_set, "motion": motion}, out)
+    tasks = all_tasks(options.quick)
+    results = list(map(done, tasks)) if options.in_turn else beside_each_other(tasks)
+    of = {what: [r for t, r in zip(tasks, results, strict=True) if t["what"] == what] for what in WHAT}
+    rows, other = ([row for found in of[what] for row in found] for what in ("places", "size"))
+    for name, some in (("RBM 10x10, |B| = 16, k = 3", rows), ("RBM of other sizes", other)):
+        print(table(name, some) + "\n")
+    print("\n".join(map(sentence, of["data set"])) + "\n")
+    motion = of["many"] + of["large"]
+    print("\n".join(map(bound_sentence, motion)))
+    store({"machine": about, "rbm": rows, "sizes": other, "data set": of["data set"], "motion": motion}, out)
     print(f"\nwritten: {out}")
+
+
+def all_tasks(quick: bool) -> list[dict]:
+    """What is measured, each with the rounds and the seconds of a contestant in one."""
+    length = {"rounds": 3, "seconds": 0.1} if quick else {"rounds": 7, "seconds": 0.3}
+    tasks = [{"what": "places", "dtype": dtype, **length} for dtype in cases.DTYPES]
+    tasks += [{"what": "data set", "dtype": dtype, "seconds": 1.0 if quick else 6.0} for dtype in cases.DTYPES]
+    tasks += [{"what": "many", "dtype": dtype, **length} for dtype in cases.DTYPES]
+    tasks += [{"what": "large", "dtype": "float64", **length}]
+    shorter = length | {"seconds": length["seconds"] / 2}
+    return tasks + [{"what": "size", "dtype": d, "size": s, **shorter} for s in OTHERS for d in cases.DTYPES]
+
+
+def done(task: dict):
+    """One measurement."""
+    task = dict(task)
+    return WHAT[task.pop("what")](**task)
+
+
+def beside_each_other(tasks: list[dict]) -> list:
+    """The results of tasks, each in a process of its own."""
+
+    def one(task: dict):
+        command = [sys.executable, "-m", "benchmarks.gpu", "--task", json.dumps(task)]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise RuntimeError(f"benchmarks.gpu: {task} failed:\n{run.stderr[-2000:]}")
+        print(".", end="", flush=True)
+        return json.loads(run.stdout.splitlines()[-1])
+
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        results = list(pool.map(one, tasks))
+    print("\n")
+    return results
+
+
+@contextmanager
+def card_to_itself() -> Iterator[None]:
+    """What runs in here has the card while no other process of this benchmark does."""
+    with LOCK.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def no_device() -> str:
@@ -77,46 +140,71 @@ def card() -> dict[str, object]:
         "name": name,
         "capability": list(device.compute_capability),
         "multiprocessors": device.MULTIPROCESSOR_COUNT,
+        "numba-cuda": metadata.version("numba-cuda"),
         "hertz": device.CLOCK_RATE * 1e3,  # the highest that the card allows itself: bounds are the lower for it
         "shared bytes of a block": device.MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
     }
 
 
-def compare(dtype: str, rounds: int, seconds: float) -> list[dict]:
+def rbm(size: dict) -> ds.SGD:
+    return cases.rbm(**MAIN | size)
+
+
+def counts(sgd: ds.SGD) -> tuple[int, ...]:
+    """Numbers of networks of which each contestant takes the best."""
+    return tuple(count // 4 if len(sgd.model.target) >= WIDE else count for count in NETWORKS)
+
+
+def compare(
+    dtype: str, rounds: int, seconds: float, size: dict | None = None, places: dict | None = None
+) -> list[dict]:
     """One row a contestant: ns per update of one network, and how many times as long as dysonsim it takes."""
-    makers = {LIBRARY: gpu_peers.dysonsim_rbm}
-    if peers.torch is not None and peers.torch.cuda.is_available():
-        makers[PLAIN] = lambda *arguments: gpu_peers.torch_rbm(*arguments, graph=False)
-        makers[GRAPH] = lambda *arguments: gpu_peers.torch_rbm(*arguments, graph=True)
-    everyone, counts = {}, {}
-    for name, make in makers.items():
-        ensembles = [make(SGD, networks, dtype, 1) for networks in NETWORKS]
-        trials = [steps_of(ensemble, seconds / 4) for ensemble in ensembles]
-        costs = [timed(e, steps) / (steps * e.networks) for e, steps in zip(ensembles, trials, strict=True)]
+    sgd, size = rbm(size or {}), size or {}
+    with_torch = peers.torch is not None and peers.torch.cuda.is_available()
+    everyone, steps = {}, {}
+
+    def enter(name: str, make, networks: tuple[int, ...]) -> None:
+        ensembles = [make(sgd, count, dtype, 1) for count in networks]
+        ensembles[0].advance(gpu_peers.CAPTURED)  # compiled or captured by now
+        with card_to_itself():
+            trials = [steps_of(ensemble, seconds / 4) for ensemble in ensembles]
+            costs = [timed(e, s) / (s * e.networks) for e, s in zip(ensembles, trials, strict=True)]
         best = int(np.argmin(costs))
-        everyone[name], counts[name] = ensembles[best], 4 * trials[best]
-    chosen = everyone[LIBRARY].networks
-    for place, plan in PLACES.items():
-        everyone[f"dysonsim, {place}"] = gpu_peers.dysonsim_rbm(SGD, chosen, dtype, 1, plan)
-        counts[f"dysonsim, {place}"] = steps_of(everyone[f"dysonsim, {place}"], seconds)
+        everyone[name], steps[name] = ensembles[best], 4 * trials[best]
+
+    enter(LIBRARY, gpu_peers.dysonsim_rbm, counts(sgd))
+    if with_torch:
+        if places:
+            enter(PLAIN, lambda *arguments: gpu_peers.torch_rbm(*arguments, graph=False), counts(sgd))
+        enter(GRAPH, lambda *arguments: gpu_peers.torch_rbm(*arguments, graph=True), counts(sgd))
+    for place, plan in (places or {}).items():
+        chosen = (everyone[LIBRARY].networks,)
+        enter(f"dysonsim, {place}", lambda *arguments, plan=plan: gpu_peers.dysonsim_rbm(*arguments, plan), chosen)
     times = {name: np.empty(rounds) for name in everyone}
-    for r in range(rounds):
-        for name, ensemble in everyone.items():
-            times[name][r] = timed(ensemble, counts[name]) / (counts[name] * ensemble.networks) * 1e9
-    barred = min((name for name in (PLAIN, GRAPH) if name in times), key=lambda n: np.median(times[n]), default=None)
+    with card_to_itself():
+        for r in range(rounds):
+            for name, ensemble in everyone.items():
+                times[name][r] = timed(ensemble, steps[name]) / (steps[name] * ensemble.networks) * 1e9
+    theirs = [name for name in (PLAIN, GRAPH) if name in times]
+    barred = min(theirs, key=lambda n: np.median(times[n]), default=None) if places else None
     rows = []
     for name, nanoseconds in times.items():
         found = quartiles(nanoseconds / times[LIBRARY])
         bar = BAR if name == barred else None
         rows.append(
             {
-                "dtype": dtype, "by": name, "networks": everyone[name].networks,
+                "dtype": dtype, "by": name, "size": MAIN | size, "networks": everyone[name].networks,
                 "ns per update": float(np.median(nanoseconds)), **found, "bar": bar,
                 "reached": None if bar is None else bool(found["ratio"] >= bar),
                 "ns of each round": nanoseconds.tolist(),
             }
         )  # fmt: skip
     return rows
+
+
+def compare_places(dtype: str, rounds: int, seconds: float) -> list[dict]:
+    """The papers' RBM, beside the places where its numbers could live."""
+    return compare(dtype, rounds, seconds, places=PLACES)
 
 
 def steps_of(ensemble: peers.Peer, seconds: float) -> int:
@@ -131,16 +219,17 @@ def papers_data_set(dtype: str, seconds: float) -> dict:
 
     def run(count: int) -> float:
         began = time.perf_counter()
-        ds.simulate(SGD, networks, count, 1, dtype=dtype, device="cuda", progress=False)
+        ds.simulate(rbm({}), networks, count, 1, dtype=dtype, device="cuda", progress=False)
         return time.perf_counter() - began
 
     run(steps)
-    base = run(steps)
-    while (taken := run(2 * steps)) < seconds / 4:
-        steps *= 2
-    per_step = max(taken - base, 1e-9) / (2 * steps)  # without the start and the spectra, to choose the length
-    steps = max(steps, round(seconds / per_step))
-    taken = run(steps)
+    with card_to_itself():
+        base = run(steps)
+        while (taken := run(2 * steps)) < seconds / 4:
+            steps *= 2
+        per_step = max(taken - base, 1e-9) / (2 * steps)  # without the start and the spectra, to choose the length
+        steps = max(steps, round(seconds / per_step))
+        taken = run(steps)
     whole = taken * DATA_SET / (networks * steps)
     return {
         "dtype": dtype, "networks": networks, "steps": steps, "measured s": taken, "updates": networks * steps,
@@ -148,22 +237,22 @@ def papers_data_set(dtype: str, seconds: float) -> dict:
     }  # fmt: skip
 
 
-def motion_of_many(n: int, replicas: int, dtype: str, rounds: int, seconds: float) -> dict:
+def motion_of_many(dtype: str, rounds: int, seconds: float, n: int = 10) -> dict:
     """A step of many small systems by the pair splitting."""
     process = ds.Dyson(n=n, beta=1, scheme="pairs")
-    counts = gpu_bounds.splitting(n, dtype)
-    return against_bound(process, replicas, dtype, counts, replicas, rounds, seconds)
+    return against_bound(process, REPLICAS, dtype, gpu_bounds.splitting(n, dtype), rounds, seconds)
 
 
-def motion_of_large(n: int, replicas: int, rounds: int, seconds: float) -> dict:
+def motion_of_large(dtype: str, rounds: int, seconds: float, replicas: int = 16) -> dict:
     """A step of a few large systems, by direct sums of all far forces."""
     from dysonsim.kernels.large_cooperative import CHUNK
 
+    n = LEVELS
     process = ds.Dyson(n=n, beta=1, scheme="fast", initial=np.linspace(-1, 1, n) * np.sqrt(2 * n))
-    return against_bound(process, replicas, "float64", gpu_bounds.large(n, CHUNK), replicas, rounds, seconds)
+    return against_bound(process, replicas, dtype, gpu_bounds.large(n, CHUNK), rounds, seconds)
 
 
-def against_bound(process, replicas: int, dtype: str, counts, systems: int, rounds: int, seconds: float) -> dict:
+def against_bound(process, replicas: int, dtype: str, counted, rounds: int, seconds: float) -> dict:
     """Time of a step of all replicas, and over the bound."""
     program = process.prepare("cuda", dtype, 1)
     start, size = process.start(replicas, 1), program.unit * program.width
@@ -181,27 +270,35 @@ def against_bound(process, replicas: int, dtype: str, counts, systems: int, roun
         done += steps
 
     moved = peers.Peer(replicas, advance, lambda: np.empty(0))
-    steps = steps_for(moved, seconds)
-    each = np.array([timed(moved, steps) / steps for _ in range(rounds)])
+    moved.advance(1)
+    with card_to_itself():
+        steps = steps_for(moved, seconds)
+        each = np.array([timed(moved, steps) / steps for _ in range(rounds)])
     about = card()
-    bound = systems * counts.seconds(tuple(about["capability"]), about["multiprocessors"], about["hertz"])
+    bound = replicas * counted.seconds(tuple(about["capability"]), about["multiprocessors"], about["hertz"])
     found = quartiles(each / bound)
     return {
         "n": process.n, "replicas": replicas, "dtype": dtype, "s per step": float(np.median(each)), "bound s": bound,
-        "instructions of a system": vars(counts), **found, "bar": BOUND_BAR,
+        "instructions of a system": vars(counted), **found, "bar": BOUND_BAR,
         "reached": bool(found["ratio"] <= BOUND_BAR),
     }  # fmt: skip
 
 
-def table(rows: list[dict]) -> str:
-    lines = [f"{'RBM 10x10, |B| = 16, k = 3':36}{'networks':>10}{'ns/update':>11}{'ratio':>8}  {'quartiles':<16}bar"]
+WHAT = {
+    "places": compare_places, "size": compare, "data set": papers_data_set, "many": motion_of_many,
+    "large": motion_of_large,
+}  # fmt: skip
+
+
+def table(title: str, rows: list[dict]) -> str:
+    lines = [f"{title:52}{'networks':>10}{'ns/update':>11}{'ratio':>8}  {'quartiles':<16}bar"]
     for row in rows:
         low, high = row["quartiles"]
         bar = "" if row["bar"] is None else f">= {row['bar']:g}: {'reached' if row['reached'] else 'MISSED'}"
-        name = f"{row['dtype']} {row['by']}"
+        size = "" if row["size"] == MAIN else "N = {n}, |B| = {batch}, k = {k}, ".format(**row["size"])
         times = f"{row['ns per update']:>11.2f}{row['ratio']:>8.2f}"
         numbers = f"{row['networks']:>10}{times}  {f'{low:.2f} to {high:.2f}':<16}"
-        lines.append(f"{name:<36}{numbers}{bar}".rstrip())
+        lines.append(f"{size + row['dtype'] + ' ' + row['by']:<52}{numbers}{bar}".rstrip())
     return "\n".join(lines)
 
 

@@ -33,13 +33,16 @@ WARP = 32
 # not alive at once (134 registers for the 74 numbers of ten levels, float64). At 102 numbers, 14 levels, loops
 # are no longer unrolled, and the levels lie in local memory.
 PRIVATE = 80
-ALONE = 2048  # bytes of a network up to which a thread of its own is faster than a team
+ALONE = 400  # numbers of a network up to which a thread of its own is faster than a team
 LOCAL = 12 * 1024  # bytes of local memory that a thread may have: drivers reserve it for all threads that could run
 LOCAL_BLOCKS = 8  # warps a multiprocessor with numbers in local memory; more drive each other out of L1
 FREE_SHARED = 48 * 1024  # bytes that a block may have without asking the driver for more
 RESERVED = 1024  # bytes of shared memory that a block takes for itself
 REGISTERS, MOST_REGISTERS = 2**16, 255  # of a multiprocessor, and of a thread
-THREADS = 256  # of a multiprocessor that works in teams: enough to hide latencies, and registers for their tiles
+# Blocks of a multiprocessor that works in teams, if it has room for as many networks a block, and threads of a block:
+# enough to hide latencies, and registers for their tiles.
+TEAM_BLOCKS, FEWEST_NETWORKS = 2, 4
+TEAM_THREADS = {1: 256, 2: 192}
 EDGES = (5, 4, 3, 2)  # of tiles
 STATE_BYTES = 2**28  # of one ensemble: what a copy to the host, and its conversions there, hold at a time
 FEWEST, MOST = 4, 16  # blocks a multiprocessor in device memory: one warp a scheduler, and enough to hide L2's latency
@@ -89,10 +92,10 @@ class Plan:
 
 def plan(kernel: Kernel, dtype: str, card: Card) -> Plan:
     """The plan of a kernel on a card."""
-    each = bytes_of(kernel, dtype)
-    if kernel.registers and kernel.state + kernel.scratch <= PRIVATE:
+    numbers, each = kernel.state + kernel.scratch, bytes_of(kernel, dtype)
+    if kernel.registers and numbers <= PRIVATE:
         return alone(kernel, dtype, card, None)
-    if kernel.matrix and ALONE < each <= card.shared:
+    if kernel.matrix and numbers > ALONE and each <= card.shared:
         return in_teams(kernel, dtype, card)
     if each <= LOCAL:
         return alone(kernel, dtype, card)
@@ -110,16 +113,17 @@ def alone(kernel: Kernel, dtype: str, card: Card, blocks: int | None = LOCAL_BLO
 
 
 def in_teams(
-    kernel: Kernel, dtype: str, card: Card, team: int = 0, tile: int = 0, unroll: int = 0, blocks: int = 1
+    kernel: Kernel, dtype: str, card: Card, team: int = 0, tile: int = 0, unroll: int = 0, blocks: int = 0
 ) -> Plan:
     """`blocks` blocks a multiprocessor, of as many networks as it has shared memory for; 0: what suits the sizes."""
     rows, columns = kernel.matrix or (1, 1)
     tile = tile or edge_of(rows, columns)
     each = bytes_of(kernel, dtype)
-    networks = min(card.shared, card.per_multiprocessor // blocks - RESERVED) // each
+    room = {count: min(card.shared, card.per_multiprocessor // count - RESERVED) // each for count in (1, TEAM_BLOCKS)}
+    blocks = blocks or (TEAM_BLOCKS if room[TEAM_BLOCKS] >= FEWEST_NETWORKS else 1)
     tiles = -(-rows // tile) * -(-columns // tile)
-    team = team or max(2, min(tiles, round(THREADS / (blocks * networks))))
-    networks = min(networks, card.most_threads // team)
+    team = team or max(2, min(tiles, round(TEAM_THREADS[blocks] / room[blocks])))
+    networks = min(room[blocks], card.most_threads // team)
     warps = -(-networks * team // (4 * WARP)) * 4  # registers are given out to as many at a time
     registers = min(MOST_REGISTERS, REGISTERS // (warps * WARP * blocks) // 8 * 8)
     return Plan("shared", networks, team, tile, unroll or unrolled(columns), networks * each, registers)

@@ -18,13 +18,19 @@ from . import algebra, rng
 RATE, SIGMA, INVERSE_MU, INVERSE_BATCH, LIMIT, TARGET = range(6)
 BATCH, GIBBS_STEPS = range(2)
 CHUNK = 4  # samples whose normals are drawn together: 4 n normals are whole blocks of the generator
-TEAM_CHUNK = 2 * CHUNK  # the same where a team of threads draws them
+TEAM_CHUNKS = (16, 8)  # the same where a team of threads draws them: the first that fits into a matrix, or the last
+
+
+def team_chunk(n_visible: int, n_hidden: int) -> int:
+    """Samples that a team of threads draws together."""
+    widest = max(n_visible, n_hidden)
+    return next((chunk for chunk in TEAM_CHUNKS if chunk * widest <= n_visible**2), TEAM_CHUNKS[-1])
 
 
 def scratch(n_visible: int, n_hidden: int) -> int:
     """Numbers of working space that one network needs: four matrices, and room to draw samples, if not within two."""
     n, widest = n_visible, max(n_visible, n_hidden)
-    drawn = TEAM_CHUNK * widest
+    drawn = team_chunk(n, n_hidden) * widest
     return 3 * n * n + n * widest + (0 if drawn <= n * n else 2 * drawn)
 
 
@@ -39,7 +45,7 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
     n, p = n_visible, n_hidden
     widest = max(n, p)
     member, together, team = lanes.member, lanes.together, lanes.team
-    chunk = CHUNK if team == 1 else TEAM_CHUNK
+    chunk = CHUNK if team == 1 else team_chunk(n, p)
     drawn = chunk * widest
     within, buffers = drawn <= n * n, 3 * n * n + n * widest
     zero, one, u64 = number(0), number(1), np.uint64
@@ -94,7 +100,7 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
         store(o, i * n + j, s)
         store(o, j * n + i, s)
 
-    missing = matrix.product(less, lower=True, unroll=TEAM_CHUNK)
+    missing = matrix.product(less, lower=True, unroll=TEAM_CHUNKS[-1])
 
     @jit
     def mismatch(o, chains, batch, scale, target):
