@@ -64,7 +64,7 @@ def compiled(kernel, dtype, capability) -> str:
 
     chosen = planned(kernel, dtype, capability)
     sizes = tuple(kernel.sizes.items())
-    function = kernel_function(kernel.build, sizes, dtype, chosen, kernel.state, kernel.scratch)
+    function, _ = kernel_function(kernel.build, sizes, dtype, chosen, kernel.state, kernel.scratch)
     return to_ptx(function, signature(dtype), capability)
 
 
@@ -117,7 +117,7 @@ def small_through_ptxas(folder: Path) -> None:
                     plan, ptx = planned(kernel, dtype, capability), compiled(kernel, dtype, capability)
                 where = [plan.place, str(plan.threads), str(plan.shared)]
                 print(";".join([name, dtype, arch, *where, *report(ptxas, ptx, folder, arch)]))
-    for name, function in cuda_large.kernel_functions(large_cooperative, normals=1).items():
+    for name, function in cuda_large.kernel_functions(large_cooperative, normals=1)[0].items():
         ptx = to_ptx(function, cuda_large.signatures()[name], (8, 0))
         for arch in ("sm_80", "sm_90"):
             where = ["shared", "", "static"]

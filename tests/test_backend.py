@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import dysonsim as ds
-from dysonsim.backend import Kernel, driver
-from dysonsim.backend.cuda_plan import PLACES, Card, alone, chunk, edge_of, in_device_memory, plan, unrolled
+from dysonsim.backend import Kernel, cuda_plan, driver
+from dysonsim.backend.cuda_plan import PLACES, Card, alone, chunk, in_device_memory, in_shared_memory, plan
 from dysonsim.backend.plain import PlainDriver
 
 MODELS = {
@@ -63,7 +63,7 @@ def simulated(process, device="cpu", dtype="float64", replicas=9):
 
 
 PLACED = ("rbm", "network", "dyson", "gas hmc")  # in the simulator, with each place of their numbers
-PLANS = {"private": alone, "global": in_device_memory}
+PLANS = {"private": alone, "shared": in_shared_memory, "global": in_device_memory}
 TEAMS = [(2, 2), (4, 5)]  # threads of a network, and edges of their tiles
 
 
@@ -196,10 +196,10 @@ CARDS = (Card(), Card(multiprocessors=108, shared=163 * 1024, per_multiprocessor
 
 def test_cuda_plans_go_by_size():
     assert plan(kernel_of(10, 64, registers=True), "float64", Card()).blocks is None
-    assert plan(kernel_of(10, 64), "float64", Card()).place == "private"
+    assert plan(kernel_of(10, 64), "float64", Card()) == in_shared_memory(kernel_of(10, 64), "float64", Card())
     assert plan(kernel_of(100, 1000), "float64", Card()).place == "private"
     assert plan(kernel_of(100, 1000, matrix=(10, 10)), "float64", Card()).place == "shared"
-    assert plan(kernel_of(10, 64, matrix=(3, 3)), "float64", Card()).place == "private"
+    assert plan(kernel_of(10, 64, matrix=(3, 3)), "float64", Card()).team == 1
     for kinds in ({}, {"matrix": (90, 90)}):
         assert plan(kernel_of(20000, 20000, **kinds), "float64", Card()).place == "global"
 
@@ -211,7 +211,7 @@ def test_cuda_plans_fit_the_card(card, n):
     for batch in (1, 16, 300):
         kernel = ds.SGD(ds.GaussianRBM.scalar_field(n, 2.0, 3.0), 0.1, batch).kernel()
         for dtype, size in (("float64", 8), ("float32", 4)):
-            for how in (plan, alone, in_device_memory):
+            for how in (plan, alone, in_device_memory, *([in_shared_memory] if n < 10 else [])):
                 chosen = how(kernel, dtype, card)
                 assert chosen.place in PLACES
                 assert chosen.opts_in == (chosen.shared > 49152)
@@ -221,7 +221,7 @@ def test_cuda_plans_fit_the_card(card, n):
                 blocks = chunk(kernel, dtype, card, chosen)
                 assert blocks * chosen.threads > 450 * card.multiprocessors  # every multiprocessor is busy
                 assert how is not plan or batch > 16 or blocks * chosen.networks * kernel.state * size < 2**29
-                if chosen.place == "shared":
+                if chosen.team > 1:
                     assert chosen.shared == chosen.networks * (kernel.state + kernel.scratch) * size
                     assert 2 <= chosen.team <= max(2, (-(-n // chosen.tile)) ** 2)
                     assert chosen.threads <= 1024
@@ -229,8 +229,8 @@ def test_cuda_plans_fit_the_card(card, n):
 
 
 def test_tiles_of_teams():
-    assert [edge_of(n, n) for n in (4, 6, 7, 9, 10, 11, 20, 50, 63)] == [4, 3, 4, 3, 5, 4, 5, 5, 5]
-    assert [unrolled(n) for n in (2, 3, 7, 10, 13, 20, 34, 50)] == [2, 3, 7, 10, 8, 10, 8, 10]
+    assert [cuda_plan.edge_of(n, n) for n in (4, 6, 7, 9, 10, 11, 20, 50, 63)] == [4, 3, 4, 3, 5, 4, 5, 5, 5]
+    assert [cuda_plan.unrolled(n) for n in (2, 3, 7, 10, 13, 20, 34, 50)] == [2, 3, 7, 10, 8, 10, 8, 10]
 
 
 def test_a_full_card_says_how_many_replicas_fit(monkeypatch):
@@ -273,6 +273,31 @@ def test_cuda_without_a_device_is_a_clear_error():
         pytest.skip("a device or a simulator is here")
     with pytest.raises(RuntimeError, match=r'device = "cuda": no CUDA device .* device="cpu"'):
         ds.simulate(ds.SGD(MODELS["rbm"][0], 0.1, 5), 4, 4, device="cuda")
+
+
+CACHED = """
+    import sys; import numpy as np
+    from test_backend import SGD, simulated
+    from dysonsim.backend import cuda, cuda_large
+    from dysonsim.kernels import large_cooperative
+    np.save(sys.argv[1], simulated(SGD["rbm"], "cuda").spectra)
+    kernel = SGD["rbm"].kernel()
+    chosen = cuda.plan(kernel, "float64", cuda.this_card())
+    sizes = tuple(sorted(kernel.sizes.items()))
+    small = cuda.compiled(kernel.build, sizes, "float64", chosen, kernel.state, kernel.scratch)
+    large = cuda_large.compiled(large_cooperative, 1).forces
+    print(*[sum(run.stats.cache_hits.values()) for run in (small, large)])
+"""
+
+
+@pytest.mark.gpu
+def test_the_next_process_finds_compiled_kernels_on_disk(tmp_path):
+    for hits in ("0 0", "1 1"):
+        done = run_python(CACHED, tmp_path / "spectra.npy", DYSONSIM_CACHE_DIR=str(tmp_path / "cache"))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip() == hits
+        cpu = simulated(SGD["rbm"]).spectra
+        np.testing.assert_allclose(np.load(tmp_path / "spectra.npy"), cpu, rtol=0, atol=1e-5)
 
 
 @pytest.mark.gpu

@@ -44,6 +44,17 @@ def execute(text: str, names: dict[str, Any], build, parts: list[str]) -> bool:
     return directory is not None
 
 
+def variant(build, sizes: tuple, *parts: str) -> tuple[Any, list[str]]:
+    """Whose kernel it is and which of its variants, in words that are the same in every process, as `execute` wants it.
+
+    A kernel that holds a function from outside dysonsim belongs to that function, and is not cached.
+    """
+    functions = [getattr(size, "py_func", size) for _, size in sizes if callable(size)]
+    owner = next((f for f in functions if PACKAGE not in Path(f.__code__.co_filename).parents), build)
+    words = [(name, f"{s.__module__}.{s.__qualname__}" if callable(s) else s) for name, s in sizes]
+    return owner, [repr(words), *parts]
+
+
 def digest(*parts: str) -> str:
     """A short hash of texts."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

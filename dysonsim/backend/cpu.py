@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 from . import vector
-from .cache import PACKAGE, execute, source_hash
+from .cache import execute, source_hash, variant
 from .drivers import (
     LOOP_OVER_BLOCKS,
     LOOP_OVER_NETWORKS,
@@ -60,19 +59,13 @@ def one_blas_thread() -> AbstractContextManager[Any]:
     return threadpool_limits(limits=1, user_api="blas")
 
 
-def named(sizes: tuple) -> str:
-    """The sizes in words that are the same in every process."""
-    return repr([(name, f"{s.__module__}.{s.__qualname__}" if callable(s) else s) for name, s in sizes])
-
-
 @cache
 def compiled(build, sizes: tuple, dtype: str, width: int):
     """The compiled loop over blocks and steps of one kernel, `width` networks a block; 1: one in plain arrays."""
     lanes = vector.lanes(dtype, width if width > 1 else WIDTH[dtype])
     names = loop_names(lanes, build(lanes, **dict(sizes)), width)
-    functions = [getattr(size, "py_func", size) for _, size in sizes if callable(size)]
-    owner = next((f for f in functions if PACKAGE not in Path(f.__code__.co_filename).parents), build)
-    cached = execute(TEXT if width > 1 else LOOP_OVER_NETWORKS, names, owner, [named(sizes), dtype, str(width)])
+    text = TEXT if width > 1 else LOOP_OVER_NETWORKS
+    cached = execute(text, names, *variant(build, sizes, dtype, str(width)))
     if width > 1:  # not the step as well: LLVM makes slower code of it then
         names["advance_block"] = njit(inline="always", error_model="numpy")(names["advance_block"])
     return njit(nogil=True, error_model="numpy", cache=cached)(names["advance"])

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from numba import cuda, types
 
+from .cache import execute, variant
 from .cuda_lanes import SIMULATED, lanes
 from .cuda_plan import Card, Plan, chunk, in_device_memory, plan
 from .drivers import LOOP_OVER_STEPS, STILL_WELL, Kernel, Program, from_blocks, loop_names, split_seed, to_blocks
@@ -44,6 +46,8 @@ def text_of(chosen: Plan) -> str:
         return TEXT.format(**parts | {"work": "(scratch[cuda.blockIdx.x], u64(0))"})
     if chosen.place == "shared":
         parts |= {"work": "(numbers, u64(0))", "arrays": "numbers = cuda.shared.array(0, REAL)"}
+        if chosen.team == 1:  # the state is touched a few times a step, which L1 is good for
+            return TEXT.format(**parts)
         copy = "together()\n        for i in range(t, STATE * WIDTH, THREADS):\n            {}\n        together()"
         there, here = "numbers[SCRATCH * WIDTH + i]", "blocks[b, i]"
         before, after = copy.format(f"{there} = {here}"), copy.format(f"{here} = {there}")
@@ -214,6 +218,11 @@ def room_for(networks: int, first_replica: int, each: int, extra: int) -> Iterat
         raise
 
 
+def compiler() -> str:
+    """What makes machine code of kernels, in words; with which it is kept on disk."""
+    return "simulator" if SIMULATED else f"numba-cuda {metadata.version('numba-cuda')}"
+
+
 def signature(dtype: str):
     """The argument types of a kernel."""
     real = getattr(types, dtype)
@@ -224,14 +233,14 @@ def signature(dtype: str):
 @cache
 def compiled(build: Callable, sizes: tuple, dtype: str, chosen: Plan, state: int, scratch: int):
     """The kernel that advances one block of networks a CUDA block."""
-    function = kernel_function(build, sizes, dtype, chosen, state, scratch)
+    function, cached = kernel_function(build, sizes, dtype, chosen, state, scratch)
     if SIMULATED:
         return cuda.jit(function)
     # All of the memory that L1 and shared memory divide goes where the plan puts the numbers.
     options: dict[str, Any] = {"shared_memory_carveout": "MaxShared" if chosen.shared else "MaxL1"}
     if chosen.registers:
         options["max_registers"] = chosen.registers
-    run = cuda.jit(signature(dtype), **options)(function)
+    run = cuda.jit(signature(dtype), cache=cached, **options)(function)
     if chosen.opts_in:
         allow_shared(run, chosen.shared)
     return run
@@ -255,11 +264,12 @@ def allow_shared(run, size: int) -> None:
 
 
 def kernel_function(build, sizes: tuple, dtype: str, chosen: Plan, state: int, scratch: int):
-    """The kernel's Python function, for `cuda.jit` or for `cuda.compile`."""
+    """The kernel's Python function, for `cuda.jit` or `cuda.compile`, and whether what is made of it can be cached."""
     functions = lanes(dtype, chosen.networks, chosen.place == "private", chosen.team, chosen.tile, chosen.unroll)
     names = loop_names(functions, build(functions, **dict(sizes)), chosen.networks)
     names |= {"cuda": cuda, "REAL": getattr(types, dtype), "WORD": types.uint32, "STATE": state, "SCRATCH": scratch}
     names |= {"together": functions.together, "THREADS": chosen.threads, "u64": int if SIMULATED else np.uint64}
-    exec(compile(LOOP_OVER_STEPS + text_of(chosen), "<dysonsim>", "exec"), names)
+    of = variant(build, sizes, compiler(), dtype, repr(chosen), f"{state} {scratch}")
+    cached = execute(LOOP_OVER_STEPS + text_of(chosen), names, *of)
     names["advance_block"] = functions.jit(names["advance_block"])
-    return names["advance"]
+    return names["advance"], cached

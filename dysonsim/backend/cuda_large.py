@@ -17,7 +17,8 @@ import numpy as np
 from numba import cuda, types
 
 from . import cuda_lanes
-from .cuda import quietly, require_device, room_for
+from .cache import execute
+from .cuda import compiler, quietly, require_device, room_for
 from .cuda_lanes import SIMULATED
 from .drivers import STILL_WELL, split_seed
 
@@ -118,8 +119,11 @@ def lanes() -> SimpleNamespace:
     return SimpleNamespace(**vars(base) | vars(memory), barrier=cuda_lanes.barrier(), any_thread=any_thread)
 
 
-def kernel_functions(kernel: ModuleType, normals: int) -> dict[str, Any]:
-    """The kernels' Python functions, for `cuda.jit` or for `cuda.compile`; `normals` as of `kernel.build_before`."""
+def kernel_functions(kernel: ModuleType, normals: int) -> tuple[dict[str, Any], bool]:
+    """The kernels' Python functions, for `cuda.jit` or `cuda.compile`, and whether what is made of them can be cached.
+
+    `normals` as of `kernel.build_before`.
+    """
     functions = lanes()
     order = kernel.build_order(functions)
     names: dict[str, Any] = {
@@ -132,17 +136,19 @@ def kernel_functions(kernel: ModuleType, normals: int) -> dict[str, Any]:
         "do_before": kernel.build_before(functions, normals), "do_after": kernel.build_after(functions),
         "do_move": kernel.build_move(functions), "do_sort": order.sort, "do_mend": order.mend,
     }  # fmt: skip
-    exec(compile(TEXT, "<dysonsim>", "exec"), names)
-    return {name: names[name] for name in signatures()}
+    cached = execute(TEXT, names, kernel.build_forces, [compiler(), str(normals)])
+    return {name: names[name] for name in signatures()}, cached
 
 
 @cache
 def compiled(kernel: ModuleType, normals: int) -> SimpleNamespace:
     """The kernels."""
-    types_of, functions = signatures(), kernel_functions(kernel, normals)
+    functions, cached = kernel_functions(kernel, normals)
     if SIMULATED:
         return SimpleNamespace(**{name: cuda.jit(function) for name, function in functions.items()})
-    return SimpleNamespace(**{name: cuda.jit(types_of[name])(function) for name, function in functions.items()})
+    types_of = signatures()
+    made = {name: cuda.jit(types_of[name], cache=cached)(function) for name, function in functions.items()}
+    return SimpleNamespace(**made)
 
 
 class CudaLarge:

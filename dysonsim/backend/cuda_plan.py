@@ -3,18 +3,20 @@
 ==================  =========================================================================================
 place               for what
 ==================  =========================================================================================
-``"private"``       a network has a thread of its own. Few numbers become registers; more lie in the thread's
-                    local memory, which L1 keeps and writes back only when it must
-``"shared"``        networks of larger matrices: their state and working space lie in shared memory, and a team
-                    of threads works on each, so that a multiprocessor that has room for few networks has work
-                    for many threads. Each takes tiles of the matrix products, whose sums are registers
+``"private"``       a network has a thread of its own, and its numbers. Few become registers; more lie in the
+                    thread's local memory, which L1 keeps and writes back only when it must
+``"shared"``        working space in shared memory: of threads that have a network each, if it is small and the
+                    kernel is not made for registers; of teams of threads that share a network, together with its
+                    state, for larger matrices. A multiprocessor that has room for few networks then has work for
+                    many threads; each takes tiles of the matrix products, whose sums are registers
 ``"global"``        what is too large for either: working space in device memory, for the blocks that run at
                     once
 ==================  =========================================================================================
 
-Measured on an H100 (ns per update of all networks, `benchmarks/gpu.py` times the places beside each other): an RBM of
-10 units takes PRIVATE_F32 in float32 and PRIVATE_F64 in float64 with a thread a network, and TEAM_F32 and TEAM_F64 in
-teams; one of four units .54 and 1.1 alone, .65 and 1.3 in teams.
+Measured on an H100, ns per step of a network in float64: an RBM of ten units takes 4.0 in teams, 9.7 in local memory,
+17 in device memory and 13 to 17 with only its working space in shared memory; one of four .95 in shared, 1.1 in local
+memory and 1.3 in teams; twenty levels of Dyson Brownian motion 2.3 in local, 2.5 in device and 4.3 in shared memory.
+`benchmarks/gpu.py` times the places beside each other.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ WARP = 32
 # are no longer unrolled, and the levels lie in local memory.
 PRIVATE = 80
 ALONE = 400  # numbers of a network up to which a thread of its own is faster than a team
+SHARED_THREADS = 192  # of a multiprocessor, from which working space of a thread's own is well in shared memory
 LOCAL = 12 * 1024  # bytes of local memory that a thread may have: drivers reserve it for all threads that could run
 LOCAL_BLOCKS = 8  # warps a multiprocessor with numbers in local memory; more drive each other out of L1
 FREE_SHARED = 48 * 1024  # bytes that a block may have without asking the driver for more
@@ -97,6 +100,8 @@ def plan(kernel: Kernel, dtype: str, card: Card) -> Plan:
         return alone(kernel, dtype, card, None)
     if kernel.matrix and numbers > ALONE and each <= card.shared:
         return in_teams(kernel, dtype, card)
+    if not kernel.registers and work_of(kernel, dtype) * SHARED_THREADS <= card.shared:
+        return in_shared_memory(kernel, dtype, card)
     if each <= LOCAL:
         return alone(kernel, dtype, card)
     return in_device_memory(kernel, dtype, card)
@@ -105,6 +110,16 @@ def plan(kernel: Kernel, dtype: str, card: Card) -> Plan:
 def bytes_of(kernel: Kernel, dtype: str) -> int:
     """Bytes of a network's state and working space."""
     return (kernel.state + kernel.scratch) * np.dtype(dtype).itemsize
+
+
+def work_of(kernel: Kernel, dtype: str) -> int:
+    """Bytes of a network's working space."""
+    return kernel.scratch * np.dtype(dtype).itemsize
+
+
+def in_shared_memory(kernel: Kernel, dtype: str, card: Card) -> Plan:
+    """A thread a network, its working space in shared memory."""
+    return Plan("shared", card.threads, shared=card.threads * work_of(kernel, dtype))
 
 
 def alone(kernel: Kernel, dtype: str, card: Card, blocks: int | None = LOCAL_BLOCKS) -> Plan:
@@ -142,8 +157,7 @@ def unrolled(terms: int) -> int:
 
 def in_device_memory(kernel: Kernel, dtype: str, card: Card) -> Plan:
     """A thread a network, its working space in device memory, for as many blocks as L2 holds it for."""
-    work = kernel.scratch * np.dtype(dtype).itemsize
-    resident = card.cached // (card.multiprocessors * card.threads * work)
+    resident = card.cached // (card.multiprocessors * card.threads * work_of(kernel, dtype))
     return Plan("global", card.threads, blocks=card.multiprocessors * int(np.clip(resident, FEWEST, MOST)))
 
 

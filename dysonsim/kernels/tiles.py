@@ -40,19 +40,19 @@ def product(
     top = [f"i{k} = i0 + {k}" if rest or even[0] else f"i{k} = min(i0 + {k}, rows - 1)" for k in rows[1:]]
     top += [f"a{k} = i{k} * ai" for k in rows]
     top += [f"terms = min(i{down - 1} + 1, inner)" if ragged else "terms = inner"]
-    top += ["whole = terms" if unroll == 1 else f"whole = terms - terms % {unroll}"]
+    top += [] if unroll == 1 else [f"whole = terms - terms % {unroll}"]
     body = [f"j{k} = j0 + {k}" if even[1] else f"j{k} = min(j0 + {k}, columns - 1)" for k in columns[1:]]
     body += [f"b{k} = j{k} * bj" for k in columns]
     body += [f"s{i}_{j} = start(o, i{i}, j{j}, more)" for i in rows for j in columns]
-    for bounds, at_once in ((f"0, whole, {unroll}", unroll), ("whole, terms", 1)):
+    turns = [("terms", 1)] if unroll == 1 else [(f"0, whole, {unroll}", unroll), ("whole, terms", 1)]
+    for bounds, at_once in turns:
         body += [f"for m in range({bounds}):"]
         for k in range(at_once):
-            body += [f"    y{j} = load(b, b{j} + (m + {k}) * bm)" for j in columns]
+            term = f"(m + {k})" if k else "m"
+            body += [f"    y{j} = load(b, b{j} + {term} * bm)" for j in columns]
             for i in rows:
-                body += [f"    x = load(a, a{i} + (m + {k}) * am)"]
+                body += [f"    x = load(a, a{i} + {term} * am)"]
                 body += [f"    s{i}_{j} = x * y{j} + s{i}_{j}" for j in columns]
-        if unroll == 1:
-            break
     body += [f"put(o, i{i}, j{j}, s{i}_{j}, more)" for i in rows for j in columns]
     if team:
         # Tile number q of row p. Those of a triangle are taken as a rectangle, each row a long and a short one of it.
