@@ -261,9 +261,9 @@ def test_where_shared_memory_is_refused_device_memory_serves(monkeypatch):
     monkeypatch.setattr(module, "this_card", Card)
     monkeypatch.setattr(module, "compiled", compiled)
     kernel = SMALL["rbm 10"].kernel()
-    with pytest.warns(RuntimeWarning, match="232320 bytes of shared memory were refused .* device memory"):
+    with pytest.warns(RuntimeWarning, match="110880 bytes of shared memory were refused .* device memory"):
         program = module.CudaDriver().prepare(kernel, "float64")
-    assert (plan(kernel, "float64", Card()).networks, program.width) == (44, 32)
+    assert (plan(kernel, "float64", Card()).networks, program.width) == (21, 32)
 
 
 def test_cuda_without_a_device_is_a_clear_error():
