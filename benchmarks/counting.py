@@ -136,7 +136,7 @@ def lanes(dtype: str, width: int, tally: Tally) -> SimpleNamespace:
         return call
 
     def jit(function):
-        key = (function.__module__.rpartition(".")[2], function.__name__)
+        key = ((function.__module__ or "").rpartition(".")[2], function.__name__)  # texts of `kernels.tiles` have none
         if key in WHOLE:
             return unit(function, WHOLE[key])
         if key == WORDS:

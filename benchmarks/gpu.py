@@ -8,7 +8,8 @@
 - Dyson Brownian motion, N = 10 with 10^6 replicas and N = 10^4 with 16, against the least time that the card's
   arithmetic units need (`gpu_bounds.py` counts).
 
-Each of these has a process of its own: they compile beside each other, and have the card one after the other.
+Each of these has a process of its own: they compile beside each other, and have the card one after the other. What has
+been measured is printed and stored at once, so that nothing is lost where a run is cut short.
 Exit status 1 where there is no CUDA device.
 """
 
@@ -69,15 +70,12 @@ def main(arguments: list[str] | None = None) -> None:
     if peers.torch is None or not peers.torch.cuda.is_available():
         print("PyTorch with CUDA is not installed: SKIPPED its peers, and with them the bars.\n")
     tasks = all_tasks(options.quick)
-    results = list(map(done, tasks)) if options.in_turn else beside_each_other(tasks)
-    of = {what: [r for t, r in zip(tasks, results, strict=True) if t["what"] == what] for what in WHAT}
-    rows, other = ([row for found in of[what] for row in found] for what in ("places", "size"))
-    for name, some in (("RBM 10x10, |B| = 16, k = 3", rows), ("RBM of other sizes", other)):
-        print(table(name, some) + "\n")
-    print("\n".join(map(sentence, of["data set"])) + "\n")
-    motion = of["many"] + of["large"]
-    print("\n".join(map(bound_sentence, motion)))
-    store({"machine": about, "rbm": rows, "sizes": other, "data set": of["data set"], "motion": motion}, out)
+    results = map(done, tasks) if options.in_turn else beside_each_other(tasks)
+    found: dict[str, list] = {what: [] for what in WHAT}
+    for task, result in zip(tasks, results, strict=True):
+        found[task["what"]] += result if isinstance(result, list) else [result]
+        print(shown(task["what"], result), flush=True)
+        store({"machine": about, **found}, out)
     print(f"\nwritten: {out}")
 
 
@@ -98,21 +96,18 @@ def done(task: dict):
     return WHAT[task.pop("what")](**task)
 
 
-def beside_each_other(tasks: list[dict]) -> list:
-    """The results of tasks, each in a process of its own."""
+def beside_each_other(tasks: list[dict]) -> Iterator:
+    """The results of tasks, each in a process of its own, in the order of the tasks."""
 
     def one(task: dict):
         command = [sys.executable, "-m", "benchmarks.gpu", "--task", json.dumps(task)]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode:
             raise RuntimeError(f"benchmarks.gpu: {task} failed:\n{run.stderr[-2000:]}")
-        print(".", end="", flush=True)
         return json.loads(run.stdout.splitlines()[-1])
 
     with ThreadPoolExecutor(usable_cores()) as pool:
-        results = list(pool.map(one, tasks))
-    print("\n")
-    return results
+        yield from pool.map(one, tasks)
 
 
 @contextmanager
@@ -290,8 +285,16 @@ WHAT = {
 }  # fmt: skip
 
 
-def table(title: str, rows: list[dict]) -> str:
-    lines = [f"{title:52}{'networks':>10}{'ns/update':>11}{'ratio':>8}  {'quartiles':<16}bar"]
+def shown(what: str, result) -> str:
+    """A result in words."""
+    if what in ("places", "size"):
+        return table(result)
+    return sentence(result) if what == "data set" else bound_sentence(result)
+
+
+def table(rows: list[dict]) -> str:
+    head = "RBM, by default 10x10, |B| = 16, k = 3"
+    lines = [f"{head:52}{'networks':>10}{'ns/update':>11}{'ratio':>8}  quartiles       bar"]
     for row in rows:
         low, high = row["quartiles"]
         bar = "" if row["bar"] is None else f">= {row['bar']:g}: {'reached' if row['reached'] else 'MISSED'}"

@@ -140,9 +140,9 @@ def test_everything_that_is_timed_runs_in_the_simulator(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=TOP, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads(file.read_text())
-    assert {row["by"] for row in report["rbm"]} == {gpu.LIBRARY, *(f"dysonsim, {place}" for place in gpu.PLACES)}
-    assert [row["size"]["n"] for row in report["sizes"]] == [3]
-    assert [row["n"] for row in report["motion"]] == [3, 5]
+    assert {row["by"] for row in report["places"]} == {gpu.LIBRARY, *(f"dysonsim, {place}" for place in gpu.PLACES)}
+    assert [row["size"]["n"] for row in report["size"]] == [3]
+    assert [row["n"] for row in report["many"] + report["large"]] == [3, 5]
     assert report["data set"][0]["extrapolated s"] > 0
 
 

@@ -122,7 +122,8 @@ def run_python(program, *arguments, **environment):
     import os
     from pathlib import Path
 
-    env = os.environ | {"PYTHONPATH": str(Path(__file__).parent)} | environment
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = os.environ | {"PYTHONPATH": path} | environment
     command = [sys.executable, "-c", textwrap.dedent(program), *map(str, arguments)]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
