@@ -36,7 +36,7 @@ WARP = 32
 # are no longer unrolled, and the levels lie in local memory.
 PRIVATE = 80
 ALONE = 400  # numbers of a network up to which a thread of its own is faster than a team
-SHARED_THREADS = 192  # of a multiprocessor, from which working space of a thread's own is well in shared memory
+SHARED_THREADS = 160  # of a multiprocessor, from which working space of a thread's own is well in shared memory
 LOCAL = 12 * 1024  # bytes of local memory that a thread may have: drivers reserve it for all threads that could run
 LOCAL_BLOCKS = 8  # warps a multiprocessor with numbers in local memory; more drive each other out of L1
 FREE_SHARED = 48 * 1024  # bytes that a block may have without asking the driver for more
