@@ -42,7 +42,8 @@ def splitting(n: int, dtype: str) -> Counts:
     """One network of n levels, beta = 1, linear drift: `kernels/dyson.py`."""
     moves = 2 * ((n - 1) * (n - 2) // 2 + n - 1)  # far pairs and neighbours, two sweeps each
     pair = 6 + ROUNDED[dtype]  # gap, square and opening, difference, halves of it to both levels; the root
-    rest = 2 * 2 * n + 2 * (n - 1) + 2 * n + 2 * n  # two flows, comparisons of two sorts, kicks, squares
+    sort = 4 * (n - 1)  # one pass over neighbours: a gap, the smallest of them, the lower and the upper level
+    rest = 2 * 2 * n + 2 * sort + 2 * n + 2 * n  # two flows, two sorts, kicks, squares
     normals = -(-(2 * n - 1) // 4)  # blocks of four, for the levels and the neighbours' openings
     arithmetic = moves * pair + rest
     single = normals * 2 * BOX_MULLER

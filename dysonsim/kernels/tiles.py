@@ -66,17 +66,17 @@ def product(
         step = ["while q >= wide:", "    p, q = p + 1, q - wide"]
         inside = [*here, *top, *body, "q += team", *step]
         lines += [f"height, p, q = {height}, 0, member()", *step, "while p < height:"]
-        lines += [*("    " + line for line in inside), "together()"]
+        lines += [*indented(inside), "together()"]
     else:
         end = f"min(i{down - 1} + 1, columns)" if lower else "columns"
-        inside = [*top, f"for j0 in range(0, {end}, {across}):", *("    " + line for line in body)]
+        inside = [*top, f"for j0 in range(0, {end}, {across}):", *indented(body)]
         lines = [f"last = rows - rows % {down}" if rest else "last = rows", f"for i0 in range(first, last, {down}):"]
-        lines += ["    " + line for line in inside]
+        lines += indented(inside)
         if rest:
             lines += ["rest(o, a, ai, am, b, bj, bm, rows, columns, inner, more, last)"]
-    head = "def tiles(o, a, ai, am, b, bj, bm, rows, columns, inner, more, first=0):"
-    text = "\n".join("        " + line for line in lines)
-    return f"def make(load, put, start, rest, member, team, together):\n    {head}\n{text}\n    return tiles\n"
+    head = "def make(load, put, start, rest, member, team, together):"
+    function = "    def tiles(o, a, ai, am, b, bj, bm, rows, columns, inner, more, first=0):"
+    return "\n".join([head, function, *indented(lines, 2), "    return tiles", ""])
 
 
 def panel(width: int, order: int) -> str:
