@@ -61,15 +61,15 @@ def first_runs(repeats: int) -> tuple[Taken, Taken, bool]:
 
 
 def numba_alone(repeats: int) -> Taken:
-    """Processes that import Numba and call one function from its cache: what none that uses it can do without."""
+    """Processes that import Numba and call one function from its cache: what none that does so can do without."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "alone.py").write_text(CACHED)
         return median_taken(ALONE, repeats, PYTHONPATH=folder)
 
 
 def machine_code(folder: str) -> dict[str, int]:
-    """Numba's cache files and when they were written: compiling anew writes anew."""
-    return {str(file): file.stat().st_mtime_ns for file in Path(folder).rglob("*.nb*")}
+    """Files of machine code and when they were written: compiling anew writes anew."""
+    return {str(file): file.stat().st_mtime_ns for file in Path(folder).rglob("*.code")}
 
 
 def start_up(repeats: int) -> list[dict]:

@@ -105,7 +105,7 @@ def in_lanes(w: np.ndarray, sweeps: int = singular.SWEEPS) -> np.ndarray:
 
     LAPACK does those for which `sweeps` sweeps for each singular value are not enough, or that are not finite.
     """
-    from .backend import from_cache_line, levels  # brings Numba along, which `import dysonsim` does without
+    from .backend import from_cache_line, levels  # brings LLVM along, which `import dysonsim` does without
 
     run = levels.compiled(singular.build)
     count, rows, columns = w.shape

@@ -104,7 +104,7 @@ class SortedSums:
     """
 
     def __init__(self, n: int, method: str, tolerance: float, threads: int) -> None:
-        from .backend import levels  # brings Numba along, which `import dysonsim` does without
+        from .backend import levels  # brings LLVM along, which `import dysonsim` does without
 
         self.lanes = levels
         self.n, self.threads = n, threads

@@ -1,16 +1,15 @@
-"""The CPU: kernels compiled to vector code, one thread an ensemble, the machine code cached on disk (`cache.py`)."""
+"""The CPU: kernels compiled to vector code, one thread an ensemble, the machine code kept on disk (`native.py`)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from . import vector
-from .cache import execute, source_hash, variant
+from .cache import cache_directory, source_hash, variant
 from .drivers import (
     LOOP_OVER_BLOCKS,
     LOOP_OVER_NETWORKS,
@@ -20,6 +19,7 @@ from .drivers import (
     Program,
     loop_names,
 )
+from .native import Native
 
 __all__ = ["WIDTH", "CpuDriver", "source_hash"]
 
@@ -27,8 +27,6 @@ WIDTH = {"float64": 8, "float32": 16}  # two AVX2 registers or one AVX-512 regis
 
 CACHED = 2**17  # bytes of state that one call works on: they stay in a core's second-level cache
 MOST_BLOCKS = 256
-
-TEXT = LOOP_OVER_STEPS + LOOP_OVER_BLOCKS
 
 
 class CpuDriver:
@@ -60,12 +58,29 @@ def one_blas_thread() -> AbstractContextManager[Any]:
 
 
 @cache
-def compiled(build, sizes: tuple, dtype: str, width: int):
+def compiled(build, sizes: tuple, dtype: str, width: int) -> Callable[..., None]:
     """The compiled loop over blocks and steps of one kernel, `width` networks a block; 1: one in plain arrays."""
+    owner, words = variant(build, sizes, dtype, str(width))
+
+    def outermost():
+        return function(build, sizes, dtype, width)
+
+    if owner is build:
+        return Native(outermost, cache_directory(build, words))
+    from numba import njit
+
+    return njit(nogil=True, error_model="numpy")(outermost())  # whose exceptions reach the caller
+
+
+def function(build, sizes: tuple, dtype: str, width: int):
+    """The Python function that is to be compiled."""
+    from numba import njit
+
+    from . import vector
+
     lanes = vector.lanes(dtype, width if width > 1 else WIDTH[dtype])
     names = loop_names(lanes, build(lanes, **dict(sizes)), width)
-    text = TEXT if width > 1 else LOOP_OVER_NETWORKS
-    cached = execute(text, names, *variant(build, sizes, dtype, str(width)))
+    exec(LOOP_OVER_NETWORKS if width == 1 else LOOP_OVER_STEPS + LOOP_OVER_BLOCKS, names)
     if width > 1:  # not the step as well: LLVM makes slower code of it then
         names["advance_block"] = njit(inline="always", error_model="numpy")(names["advance_block"])
-    return njit(nogil=True, error_model="numpy", cache=cached)(names["advance"])
+    return names["advance"]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numba import cuda, types
 
-from .cache import execute, variant
+from .cache import cache_directory, execute, variant
 from .cuda_lanes import SIMULATED, lanes
 from .cuda_plan import Card, Plan, chunk, in_device_memory, plan
 from .drivers import LOOP_OVER_STEPS, STILL_WELL, Kernel, Program, from_blocks, loop_names, split_seed, to_blocks
@@ -269,7 +269,7 @@ def kernel_function(build, sizes: tuple, dtype: str, chosen: Plan, state: int, s
     names = loop_names(functions, build(functions, **dict(sizes)), chosen.networks)
     names |= {"cuda": cuda, "REAL": getattr(types, dtype), "WORD": types.uint32, "STATE": state, "SCRATCH": scratch}
     names |= {"together": functions.together, "THREADS": chosen.threads, "u64": int if SIMULATED else np.uint64}
-    of = variant(build, sizes, compiler(), dtype, repr(chosen), f"{state} {scratch}")
-    cached = execute(LOOP_OVER_STEPS + text_of(chosen), names, *of)
+    directory = cache_directory(*variant(build, sizes, compiler(), dtype, repr(chosen), f"{state} {scratch}"))
+    execute(LOOP_OVER_STEPS + text_of(chosen), names, directory)
     names["advance_block"] = functions.jit(names["advance_block"])
-    return names["advance"], cached
+    return names["advance"], directory is not None

@@ -17,7 +17,7 @@ import numpy as np
 from numba import cuda, types
 
 from . import cuda_lanes
-from .cache import execute
+from .cache import cache_directory, execute
 from .cuda import compiler, quietly, require_device, room_for
 from .cuda_lanes import SIMULATED
 from .drivers import STILL_WELL, split_seed
@@ -136,8 +136,9 @@ def kernel_functions(kernel: ModuleType, normals: int) -> tuple[dict[str, Any], 
         "do_before": kernel.build_before(functions, normals), "do_after": kernel.build_after(functions),
         "do_move": kernel.build_move(functions), "do_sort": order.sort, "do_mend": order.mend,
     }  # fmt: skip
-    cached = execute(TEXT, names, kernel.build_forces, [compiler(), str(normals)])
-    return {name: names[name] for name in signatures()}, cached
+    directory = cache_directory(kernel.build_forces, [compiler(), str(normals)])
+    execute(TEXT, names, directory)
+    return {name: names[name] for name in signatures()}, directory is not None
 
 
 @cache

@@ -21,8 +21,6 @@ from numba.core import cgutils
 from numba.core.datamodel.models import PrimitiveModel
 from numba.extending import intrinsic, lower_builtin, register_model, type_callable
 
-from .cache import name_by_content
-
 ELEMENT = {"f8": ir.DoubleType(), "f4": ir.FloatType(), "u4": ir.IntType(32), "b1": ir.IntType(1)}
 SCALAR = {"f8": types.float64, "f4": types.float32, "u4": types.uint32, "b1": types.boolean}
 KIND = {types.float64: "f8", types.float32: "f4", types.uint32: "u4"}
@@ -211,14 +209,7 @@ def lanes(dtype, width: int) -> SimpleNamespace:
     """
     # Called from compiled code alone: without the wrappers for Python they compile a third faster.
     options: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    compiler = njit(**options)
-
-    def jit(function):
-        tag = name_by_content(function, f"{dtype} {width}")
-        compiled = compiler(function)
-        compiled.content = tag
-        return compiled
-
+    jit = njit(**options)
     real = Lane({"float64": "f8", "float32": "f4"}[np.dtype(dtype).name], width)
     single, word, mask = Lane("f4", width), Lane("u4", width), Lane("b1", width)
     wide = ir.VectorType(ir.IntType(64), width // 2)
