@@ -176,10 +176,8 @@ def build(lanes, sizes: tuple[int, ...], tall: bool = False) -> SimpleNamespace:
                 store(c, j * n + i, full(zero))
         return smallest
 
-    def by_panels(order):
-        """The same in panels, a tile wide: the triangle at the top, the rows below it, what they take off the rest."""
-        left = order % edge
-        whole = order - left
+    def subtracted(order, **kinds):
+        """o -= a b^T in a matrix of that order, as a product of these kinds."""
 
         @jit
         def minus(o, i, j, more):
@@ -189,15 +187,41 @@ def build(lanes, sizes: tuple[int, ...], tall: bool = False) -> SimpleNamespace:
         def put_minus(o, i, j, s, more):
             store(o, i * order + j, full(zero) - s)
 
-        subtract = product(put_minus, minus, lower=True, unroll=edge)
+        return product(put_minus, minus, **kinds)
+
+    def panel(width, order):
         names = load, store, sqrt, select, full, zero, one, member, together, team
-        panel, last = (jit(tiles.made(tiles.panel(width, order))(*names)) for width in (edge, max(left, 1)))
+        return jit(tiles.made(tiles.panel(width, order))(*names))
+
+    def by_pairs(order):
+        """The same in pairs of columns: what those before them contribute is taken off by a product."""
+        subtract, pair, single = subtracted(order), panel(2, order), panel(1, order)
+
+        @jit
+        def factor(c, n):
+            smallest = load(c, 0)
+            for at in range(0, order, 2):
+                width, below = min(2, order - at), order - at
+                if at > 0:
+                    rows, rest = part(c, at * order, below * order), part(c, at * (order + 1), below * order - at)
+                    subtract(rest, rows, order, 1, rows, order, 1, below, width, at, 0)
+                smallest = pair(c, at, smallest) if width == 2 else single(c, at, smallest)
+            return smallest
+
+        return factor
+
+    def by_panels(order):
+        """The same in panels, a tile wide: the triangle at the top, the rows below it, what they take off the rest."""
+        left = order % edge
+        whole = order - left
+        subtract = subtracted(order, lower=True, unroll=edge)
+        first, last = panel(edge, order), panel(max(left, 1), order)
 
         @jit
         def factor(c, n):
             smallest = load(c, 0)
             for at in range(0, whole, edge):
-                smallest = panel(c, at, smallest)
+                smallest = first(c, at, smallest)
                 below = order - at - edge
                 if below > 0:
                     rows = part(c, (at + edge) * order + at, below * order)
@@ -209,7 +233,10 @@ def build(lanes, sizes: tuple[int, ...], tall: bool = False) -> SimpleNamespace:
 
         return factor
 
-    cholesky = by_columns if team == 1 else by_panels(sizes[0])
+    if team > 1:
+        cholesky = by_panels(sizes[0])
+    else:
+        cholesky = by_pairs(sizes[0]) if tall else by_columns
 
     @jit
     def add_product(o, scale, s, rows, n, work):
