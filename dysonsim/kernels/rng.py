@@ -24,7 +24,7 @@ import numpy as np
 INITIAL, CHAIN, HIDDEN, VISIBLE, DATA, GRADIENT_NOISE, LABEL_NOISE, LENGTHS, LEVELS, PAIRS, MOMENTA, CHOICES = range(12)
 STRIDE = 16
 
-u32, f32 = np.uint32, np.float32
+u32, u64, f32 = np.uint32, np.uint64, np.float32
 MULTIPLIER_0, MULTIPLIER_1 = u32(0xD2511F53), u32(0xCD9E8D57)
 WEYL_0, WEYL_1 = u32(0x9E3779B9), u32(0xBB67AE85)
 ROUNDS = 10
@@ -54,15 +54,32 @@ def build(lanes) -> SimpleNamespace:
     C0, C1, C2 = COS
 
     @jit
+    def wide(a, b):
+        """High and low half of the product of two numbers."""
+        product = u64(a) * u64(b)
+        return u32(product >> u64(32)), u32(product & u64(0xFFFFFFFF))
+
+    @jit
     def words(block, stream, step, replica, key0, key1):
         """Philox4x32-10: four random words; `replica` is a lane value, the rest of the counter is shared."""
-        c0, c1, c2, c3 = word(block), word(stream), word(step), replica
-        for _ in range(ROUNDS):
-            high0, low0 = multiply_wide(MULTIPLIER_0, c0)
-            high1, low1 = multiply_wide(MULTIPLIER_1, c2)
-            c0, c1, c2, c3 = word(high1 ^ c1 ^ key0), low1, word(high0 ^ c3 ^ key1), low0
+        # Three rounds, in which a half, then the other, then again the one is shared: plain numbers, not lanes.
+        high0, low0 = wide(MULTIPLIER_0, block)
+        high1, low1 = wide(MULTIPLIER_1, step)
+        c0, c1, c2, c3 = u32(high1 ^ stream ^ key0), low1, word(replica ^ u32(high0 ^ key1)), low0
+        key0, key1 = u32(key0 + WEYL_0), u32(key1 + WEYL_1)
+        high0, low0 = wide(MULTIPLIER_0, c0)
+        above, below = multiply_wide(MULTIPLIER_1, c2)
+        d0, d1, d2, d3 = word(above ^ u32(c1 ^ key0)), below, u32(high0 ^ c3 ^ key1), low0
+        key0, key1 = u32(key0 + WEYL_0), u32(key1 + WEYL_1)
+        above, below = multiply_wide(MULTIPLIER_0, d0)
+        high1, low1 = wide(MULTIPLIER_1, d2)
+        e0, e1, e2, e3 = word(d1 ^ u32(high1 ^ key0)), word(low1), word(above ^ u32(d3 ^ key1)), below
+        for _ in range(ROUNDS - 3):
             key0, key1 = u32(key0 + WEYL_0), u32(key1 + WEYL_1)
-        return c0, c1, c2, c3
+            above0, below0 = multiply_wide(MULTIPLIER_0, e0)
+            above1, below1 = multiply_wide(MULTIPLIER_1, e2)
+            e0, e1, e2, e3 = word(above1 ^ e1 ^ key0), below1, word(above0 ^ e3 ^ key1), below0
+        return e0, e1, e2, e3
 
     @jit
     def uniform(a):
