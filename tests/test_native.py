@@ -112,6 +112,17 @@ def test_nowhere_to_write_is_no_error(function, tmp_path, monkeypatch):
     assert called(native.Native(weighted_sum, None), X) == expected(X)
 
 
+def test_a_full_disk_is_no_error(tmp_path, monkeypatch):
+    """As long as the directory can be made: nothing is kept."""
+
+    def full(self, path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(native.Code, "save", full)
+    assert called(native.Native(weighted_sum, tmp_path), X) == expected(X)
+    assert not native.holds_code(tmp_path)
+
+
 def test_settings_that_change_machine_code_are_told_apart(monkeypatch):
     def of_now():
         cache.settings.cache_clear()

@@ -50,22 +50,22 @@ def cache_directory(build, parts: list[str]) -> Path | None:
     try:
         directory = cache_root() / hashlib.sha256("\0".join(key).encode()).hexdigest()[:24]
         directory.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=directory).close()
     except (OSError, RuntimeError):  # nowhere to write, or no home directory
         return None
     return directory
 
 
-def execute(text: str, names: dict[str, Any], directory: Path | None) -> None:
-    """Run `text`, the outermost functions of a kernel, in `names`, so that Numba keeps what it makes of them there."""
-    filename = "<dysonsim>"
-    if directory is not None:
-        filename = str(directory / "advance.py")
+def execute(text: str, names: dict[str, Any], directory: Path | None) -> bool:
+    """Run `text`, the outermost functions of a kernel, in `names`; True if Numba can keep what it compiles."""
+    filename, kept = "<dysonsim>", directory is not None and os.access(directory, os.W_OK)
+    if kept:
+        filename = f"{directory}/advance.py"
         if not os.path.exists(filename):  # a newer file would make Numba compile anew
             with tempfile.NamedTemporaryFile("w", dir=directory, suffix=".tmp", delete=False) as file:
                 file.write(text)
             os.replace(file.name, filename)  # whole or not at all: two processes may start at once
     exec(compile(text, filename, "exec"), names)
+    return kept
 
 
 def cache_root() -> Path:

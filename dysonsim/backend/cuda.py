@@ -270,6 +270,6 @@ def kernel_function(build, sizes: tuple, dtype: str, chosen: Plan, state: int, s
     names |= {"cuda": cuda, "REAL": getattr(types, dtype), "WORD": types.uint32, "STATE": state, "SCRATCH": scratch}
     names |= {"together": functions.together, "THREADS": chosen.threads, "u64": int if SIMULATED else np.uint64}
     directory = cache_directory(*variant(build, sizes, compiler(), dtype, repr(chosen), f"{state} {scratch}"))
-    execute(LOOP_OVER_STEPS + text_of(chosen), names, directory)
+    cached = execute(LOOP_OVER_STEPS + text_of(chosen), names, directory)
     names["advance_block"] = functions.jit(names["advance_block"])
-    return names["advance"], directory is not None
+    return names["advance"], cached

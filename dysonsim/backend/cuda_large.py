@@ -137,8 +137,8 @@ def kernel_functions(kernel: ModuleType, normals: int) -> tuple[dict[str, Any], 
         "do_move": kernel.build_move(functions), "do_sort": order.sort, "do_mend": order.mend,
     }  # fmt: skip
     directory = cache_directory(kernel.build_forces, [compiler(), str(normals)])
-    execute(TEXT, names, directory)
-    return {name: names[name] for name in signatures()}, directory is not None
+    cached = execute(TEXT, names, directory)
+    return {name: names[name] for name in signatures()}, cached
 
 
 @cache

@@ -16,6 +16,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
@@ -132,7 +133,8 @@ class Native:
             if code is None:
                 code = compiled(self.make(), of)
                 if path is not None:
-                    code.save(path)
+                    with suppress(OSError):  # a full disk, another's folder: the next process compiles again
+                        code.save(path)
             self.function = FUNCTION(code.load())
             self.dtypes = Struct(f"{len(of)}q").pack(*[id(np.dtype(letter)) for letter, _ in of])
             names = ", ".join(f"x{i}" for i in range(len(of)))

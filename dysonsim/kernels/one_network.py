@@ -26,9 +26,9 @@ def padded(batch: int) -> int:
 def build(lanes) -> SimpleNamespace:
     """`normals` and `thin`."""
     jit, load, store, full = lanes.jit, lanes.load, lanes.store, lanes.full
-    index, word, number = lanes.index, lanes.word, lanes.number
+    index, number = lanes.index, lanes.number
     generator = rng.build(lanes)
-    words, box_muller = generator.words, generator.box_muller
+    words, box_muller = generator.words_of_blocks, generator.box_muller
     width, zero = WIDTH[number.__name__], number(0)
 
     @jit
@@ -37,7 +37,7 @@ def build(lanes) -> SimpleNamespace:
         four = z[len(z) - 4 * width :]
         for first in range(0, (count + 3) // 4, width):
             block = index() + u32(first)
-            a, b, c, d = words(block, u32(stream), u32(step), word(replica), key0, key1)
+            a, b, c, d = words(block, u32(stream), u32(step), u32(replica), key0, key1)
             z0, z1 = box_muller(a, b)
             z2, z3 = box_muller(c, d)
             store(four, 0, z0)

@@ -42,7 +42,8 @@ COS = tuple(f32(c) for c in (2.443315711809948e-5, -1.388731625493765e-3, 4.1666
 def build(lanes) -> SimpleNamespace:
     """The generator on one target.
 
-    `words`, `uniform`, `normals`, `even_chi_squared`, and what these are made of, in float32: `log`, `single_normals`.
+    `words`, `words_of_blocks`, `uniform`, `normals`, `even_chi_squared`, and what these are made of, in float32: `log`,
+    `single_normals`.
     """
     jit = lanes.jit
     word, bits, from_bits = lanes.word, lanes.bits, lanes.from_bits
@@ -59,10 +60,31 @@ def build(lanes) -> SimpleNamespace:
         product = u64(a) * u64(b)
         return u32(product >> u64(32)), u32(product & u64(0xFFFFFFFF))
 
+    def rounds(count):
+        """So many rounds of Philox."""
+
+        @jit
+        def turned(c0, c1, c2, c3, key0, key1):
+            for _ in range(count):
+                high0, low0 = multiply_wide(MULTIPLIER_0, c0)
+                high1, low1 = multiply_wide(MULTIPLIER_1, c2)
+                c0, c1, c2, c3 = word(high1 ^ c1 ^ key0), low1, word(high0 ^ c3 ^ key1), low0
+                key0, key1 = u32(key0 + WEYL_0), u32(key1 + WEYL_1)
+            return c0, c1, c2, c3
+
+        return turned
+
+    all_rounds, last_rounds = rounds(ROUNDS), rounds(ROUNDS - 3)
+
+    @jit
+    def words_of_blocks(block, stream, step, replica, key0, key1):
+        """Philox4x32-10: four random words; `block` is a lane value, the rest of the counter is shared."""
+        return all_rounds(block, word(stream), word(step), word(replica), key0, key1)
+
     @jit
     def words(block, stream, step, replica, key0, key1):
         """Philox4x32-10: four random words; `replica` is a lane value, the rest of the counter is shared."""
-        # Three rounds, in which a half, then the other, then again the one is shared: plain numbers, not lanes.
+        # In the first three rounds one factor or both are shared: what comes of these is no lane value yet.
         high0, low0 = wide(MULTIPLIER_0, block)
         high1, low1 = wide(MULTIPLIER_1, step)
         c0, c1, c2, c3 = u32(high1 ^ stream ^ key0), low1, word(replica ^ u32(high0 ^ key1)), low0
@@ -74,12 +96,7 @@ def build(lanes) -> SimpleNamespace:
         above, below = multiply_wide(MULTIPLIER_0, d0)
         high1, low1 = wide(MULTIPLIER_1, d2)
         e0, e1, e2, e3 = word(d1 ^ u32(high1 ^ key0)), word(low1), word(above ^ u32(d3 ^ key1)), below
-        for _ in range(ROUNDS - 3):
-            key0, key1 = u32(key0 + WEYL_0), u32(key1 + WEYL_1)
-            above0, below0 = multiply_wide(MULTIPLIER_0, e0)
-            above1, below1 = multiply_wide(MULTIPLIER_1, e2)
-            e0, e1, e2, e3 = word(above1 ^ e1 ^ key0), below1, word(above0 ^ e3 ^ key1), below0
-        return e0, e1, e2, e3
+        return last_rounds(e0, e1, e2, e3, u32(key0 + WEYL_0), u32(key1 + WEYL_1))
 
     @jit
     def uniform(a):
@@ -161,6 +178,6 @@ def build(lanes) -> SimpleNamespace:
         return real(total * f32(-2))
 
     return SimpleNamespace(
-        words=words, uniform=uniform, log=log, single_normals=single_normals, box_muller=box_muller, normals=normals,
-        even_chi_squared=even_chi_squared,
+        words=words, words_of_blocks=words_of_blocks, uniform=uniform, log=log, single_normals=single_normals,
+        box_muller=box_muller, normals=normals, even_chi_squared=even_chi_squared,
     )  # fmt: skip
