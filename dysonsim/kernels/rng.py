@@ -34,7 +34,7 @@ LOG = tuple(f32(c) for c in (
     7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1,
     -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1))  # fmt: skip
 LN2_HIGH, LN2_LOW = f32(0.693359375), f32(-2.12194440e-4)
-SQRT_HALF_BITS = u32(0x3F3504F3)
+SQRT_HALF_BITS, ONE_BITS = u32(0x3F3504F3), u32(0x3F800000)  # of the float32 numbers
 SIN = tuple(f32(c) for c in (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1))
 COS = tuple(f32(c) for c in (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2))
 
@@ -164,17 +164,19 @@ def build(lanes) -> SimpleNamespace:
     @jit
     def even_chi_squared(half, first, stream, step, replica, key0, key1):
         """Chi-squared of 2 half degrees of freedom, -2 log of a product of uniforms: blocks `first` on, four each."""
-        total = from_bits(word(u32(0)))
-        for q in range((half + 3) // 4):
+        zero, one = from_bits(word(u32(0))), from_bits(word(u32(ONE_BITS)))
+        total, product, blocks = zero, one, (half + 3) // 4
+        for q in range(blocks):
             a, b, c, d = words(u32(first + q), u32(stream), u32(step), replica, key0, key1)
-            product = uniform(a)
+            product = product * uniform(a)
             if half - 4 * q > 1:
                 product = product * uniform(b)
             if half - 4 * q > 2:
                 product = product * uniform(c)
             if half - 4 * q > 3:
                 product = product * uniform(d)
-            total = total + log(product)
+            if q % 2 == 1 or q == blocks - 1:  # eight uniforms multiply to less than float32 holds once in 1e28 draws
+                total, product = total + log(product), one
         return real(total * f32(-2))
 
     return SimpleNamespace(
