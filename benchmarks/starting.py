@@ -90,8 +90,8 @@ def start_up(repeats: int) -> list[dict]:
             }
         )  # fmt: skip
     rows.append({"what": "later process compiled nothing", "reached": not again})
-    floor = "Numba alone: import, one cached function"
-    rows.append({"what": floor, "part, s": alone.part, "whole process, s": alone.whole})
+    what = "Numba alone: import, one cached function"
+    rows.append({"what": what, "part, s": alone.part, "whole process, s": alone.whole})
     return rows
 
 

@@ -115,12 +115,15 @@ def test_nowhere_to_write_is_no_error(function, tmp_path, monkeypatch):
 def test_a_full_disk_is_no_error(tmp_path, monkeypatch):
     """As long as the directory can be made: nothing is kept."""
 
-    def full(self, path):
+    def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(native.Code, "save", full)
+    monkeypatch.setattr(cache.tempfile, "NamedTemporaryFile", full)
     assert called(native.Native(weighted_sum, tmp_path), X) == expected(X)
     assert not native.holds_code(tmp_path)
+    names = {}
+    assert not cache.execute("def f():\n    return 1\n", names, tmp_path)  # what CUDA kernels are made with
+    assert names["f"]() == 1
 
 
 def test_settings_that_change_machine_code_are_told_apart(monkeypatch):

@@ -57,15 +57,25 @@ def cache_directory(build, parts: list[str]) -> Path | None:
 
 def execute(text: str, names: dict[str, Any], directory: Path | None) -> bool:
     """Run `text`, the outermost functions of a kernel, in `names`; True if Numba can keep what it compiles."""
-    filename, kept = "<dysonsim>", directory is not None and os.access(directory, os.W_OK)
-    if kept:
-        filename = f"{directory}/advance.py"
-        if not os.path.exists(filename):  # a newer file would make Numba compile anew
-            with tempfile.NamedTemporaryFile("w", dir=directory, suffix=".tmp", delete=False) as file:
-                file.write(text)
-            os.replace(file.name, filename)  # whole or not at all: two processes may start at once
+    filename = "<dysonsim>"
+    kept = directory is not None and os.access(directory, os.W_OK)
+    if directory is not None and kept:
+        file = directory / "advance.py"
+        kept = file.exists() or written(file, text.encode())  # a newer file would make Numba compile anew
+        filename = str(file) if kept else filename
     exec(compile(text, filename, "exec"), names)
     return kept
+
+
+def written(path: Path, data: bytes) -> bool:
+    """Write a file, whole or not at all, as two processes may at once; False if it cannot be: a full disk, say."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+            file.write(data)
+        os.replace(file.name, path)
+    except OSError:
+        return False
+    return True
 
 
 def cache_root() -> Path:

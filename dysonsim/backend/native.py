@@ -13,10 +13,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
@@ -26,7 +23,7 @@ from typing import Any
 import numpy as np
 from llvmlite import binding
 
-from .cache import processor
+from .cache import processor, written
 
 __all__ = ["Code", "Native", "holds_code"]
 
@@ -58,11 +55,9 @@ class Code:
     data: bytes
 
     def save(self, path: Path) -> None:
-        """Whole or not at all: two processes may write the same file at once."""
+        """If it can be: else the next process compiles again."""
         head = {"triple": self.triple, "outside": self.outside, "sha256": sha256(self.data)}
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            file.write(json.dumps(head).encode() + b"\n" + self.data)
-        os.replace(file.name, path)
+        written(path, json.dumps(head).encode() + b"\n" + self.data)
 
     @classmethod
     def read(cls, path: Path) -> Code | None:
@@ -133,8 +128,7 @@ class Native:
             if code is None:
                 code = compiled(self.make(), of)
                 if path is not None:
-                    with suppress(OSError):  # a full disk, another's folder: the next process compiles again
-                        code.save(path)
+                    code.save(path)
             self.function = FUNCTION(code.load())
             self.dtypes = Struct(f"{len(of)}q").pack(*[id(np.dtype(letter)) for letter, _ in of])
             names = ", ".join(f"x{i}" for i in range(len(of)))

@@ -77,11 +77,6 @@ def build(lanes) -> SimpleNamespace:
     all_rounds, last_rounds = rounds(ROUNDS), rounds(ROUNDS - 3)
 
     @jit
-    def words_of_blocks(block, stream, step, replica, key0, key1):
-        """Philox4x32-10: four random words; `block` is a lane value, the rest of the counter is shared."""
-        return all_rounds(block, word(stream), word(step), word(replica), key0, key1)
-
-    @jit
     def words(block, stream, step, replica, key0, key1):
         """Philox4x32-10: four random words; `replica` is a lane value, the rest of the counter is shared."""
         # In the first three rounds one factor or both are shared: what comes of these is no lane value yet.
@@ -97,6 +92,11 @@ def build(lanes) -> SimpleNamespace:
         high1, low1 = wide(MULTIPLIER_1, d2)
         e0, e1, e2, e3 = word(d1 ^ u32(high1 ^ key0)), word(low1), word(above ^ u32(d3 ^ key1)), below
         return last_rounds(e0, e1, e2, e3, u32(key0 + WEYL_0), u32(key1 + WEYL_1))
+
+    @jit
+    def words_of_blocks(block, stream, step, replica, key0, key1):
+        """The same where `block` is a lane value; the rest of the counter may be one or be shared."""
+        return all_rounds(block, word(stream), word(step), word(replica), key0, key1)
 
     @jit
     def uniform(a):

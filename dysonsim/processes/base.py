@@ -188,7 +188,7 @@ def initial_weights(replicas: int, count: int, seed: int) -> np.ndarray:
         replica = np.arange(at, min(at + rows, replicas), dtype=np.uint32)
         with np.errstate(over="ignore"):  # 32-bit integers wrap on purpose
             block, lane = np.tile(blocks, len(replica)), np.repeat(replica, len(blocks))
-            a, b, c, d = generator.words(block, np.uint32(rng.INITIAL), np.uint32(0), lane, key0, key1)
+            a, b, c, d = generator.words_of_blocks(block, np.uint32(rng.INITIAL), np.uint32(0), lane, key0, key1)
             z = np.stack([*generator.box_muller(a, b), *generator.box_muller(c, d)], axis=-1)
         out[at : at + rows] = z.reshape(len(replica), -1)[:, :count]
     return out
