@@ -38,6 +38,18 @@ def at_once_chains(w, phi, z, mu, sigma, gibbs_steps):
     return phi @ np.linalg.matrix_power(a, gibbs_steps).T + z @ factor.T
 
 
+def two_noises_chains(w, phi, z, mu, sigma, gibbs_steps):
+    """Again: phi' = A^k phi + q(A) xi + r(A) eta, q + i r = prod_j (x - e^(+-i pi j/k)), xi, eta = L z/mu."""
+    a = sigma**2 * w.T @ w / mu**2
+    one = np.eye(len(a))
+    factor = np.linalg.cholesky(one + a)
+    both = one.astype(complex)
+    for j in range(1, gibbs_steps):
+        both = both @ (a - np.exp((1j if j % 2 else -1j) * np.pi * j / gibbs_steps) * one)
+    moved = phi @ np.linalg.matrix_power(a, gibbs_steps).T
+    return moved + (z[0] @ factor.T @ both.real.T + z[1] @ factor.T @ both.imag.T) / mu
+
+
 def fresh_chains(w, z, mu, sigma):
     """Independent samples of p(phi): phi = L^-T z, K = mu^2 - sigma^2 w^T w = L L^T. z (B, v)."""
     k = mu**2 * np.eye(w.shape[1]) - sigma**2 * w.T @ w

@@ -19,6 +19,7 @@ MODELS = {
     "rbm": (ds.GaussianRBM.scalar_field(3, 1.5, 2.8), 5),
     "rbm wide": (ds.GaussianRBM.scalar_field(4, 1.5, 2.8, gibbs_steps=2, n_hidden=3), 2),
     "rbm step by step": (ds.GaussianRBM.scalar_field(3, 1.5, 2.8, sampling="step_by_step", n_hidden=4), 3),
+    "rbm two noises": (ds.GaussianRBM.scalar_field(4, 1.5, 2.8, sampling="two_noises", n_hidden=3), 5),
     "rbm fresh": (ds.GaussianRBM.scalar_field(3, 1.5, 2.8, gibbs_steps=np.inf), 3),
     "teacher-student": (ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.2), 6),
     "network": (ds.LinearNetwork([[2.0, 0.3, 1.0], [0.3, 1.0, 0.0]], [[1.0, 0.2], [0.0, 2.0]], 0.2, 0.1), 3),
@@ -140,7 +141,7 @@ def test_cuda_simulator_gives_the_numbers_of_the_cpu(tmp_path):
         for place in PLANS:
             np.testing.assert_allclose(np.load(tmp_path / f"{name}-{place}.npy"), cpu, rtol=0, atol=1e-5)
     shared = [name for name, process in PROCESSES.items() if process.kernel().matrix]
-    assert {"rbm", "rbm wide", "rbm step by step", "rbm fresh"} <= set(shared)
+    assert {"rbm", "rbm wide", "rbm step by step", "rbm two noises", "rbm fresh"} <= set(shared)
     for name in shared:
         cpu = steps(PROCESSES[name], driver("cpu"))
         for team, _ in TEAMS:
@@ -160,6 +161,7 @@ SMALL = {  # what people run by the million; none of it may spill registers
     "hmc 10": ds.CoulombGas(centers=np.arange(10.0), widths=np.ones(10), beta=2.0),
     "metropolis 10": ds.CoulombGas.hermite(10, 2.0, method="metropolis"),
 }
+
 
 def compiled_apart(*arguments):
     """What `compile_cuda.py` prints; skips where something is missing."""

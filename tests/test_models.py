@@ -13,7 +13,9 @@ import pytest
 import reference
 from reference import LINEAR, trained, worst
 
+from dysonsim.kernels.rbm import noise_polynomials
 from dysonsim.models import GaussianRBM, LinearNetwork, TeacherStudent
+from dysonsim.models._eigenbasis import eigenbasis
 from dysonsim.models._goe import mean_goe_spacing
 
 # Exact statements ----------------------------------------------------------------
@@ -116,8 +118,33 @@ def test_at_once_sampling_is_the_gibbs_chain():
     np.testing.assert_allclose(at_once[:1], still, rtol=1e-12)
     columns = at_once[1:] - still
     np.testing.assert_allclose(columns.T @ columns, covariance, rtol=1e-12)
+    units = np.eye(7)[:, 1:].reshape(7, 2, 3).swapaxes(0, 1)  # nothing, and then every normal of the two noises alone
+    two_noises = reference.two_noises_chains(w, np.repeat(phi, 7, 0), units, 2.0, 0.9, steps)
+    np.testing.assert_allclose(two_noises[:1], still, rtol=1e-12)
+    columns = two_noises[1:] - still
+    np.testing.assert_allclose(columns.T @ columns, covariance, rtol=1e-12)
     fresh = reference.fresh_chains(0.5 * w, np.eye(3), 2.0, 0.9)
     np.testing.assert_allclose(np.linalg.inv(fresh.T @ fresh), 4 * np.eye(3) - 0.25 * 0.81 * w.T @ w, rtol=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 10, 101, 3000])
+def test_squares_of_the_noise_polynomials_add_up_to_even_powers(k):
+    coefficients, x = noise_polynomials(k), np.linspace(0, 1, 11)
+    q, r = (np.polynomial.polynomial.polyval(x, coefficients[:, i]) for i in range(2))
+    np.testing.assert_allclose(q**2 + r**2, np.polynomial.polynomial.polyval(x**2, np.ones(k)), rtol=1e-11)
+    assert np.abs(coefficients).max() < 1 + 1e-9
+
+
+@pytest.mark.parametrize("values", [[2.0] * 40, np.repeat([1.0, 3.0, 5.0], [1, 30, 9]), np.arange(1.0, 41.0)])
+def test_rounding_does_not_turn_the_eigenbasis(values):
+    random = np.random.default_rng(4)
+    vectors = np.linalg.qr(random.normal(size=(40, 40)))[0]
+    matrix = vectors * values @ vectors.T
+    rounded = matrix + 1e-15 * random.normal(size=(40, 40))
+    v, again = eigenbasis((matrix + matrix.T) / 2), eigenbasis((rounded + rounded.T) / 2)
+    np.testing.assert_allclose(v.T @ v, np.eye(40), atol=1e-13)
+    np.testing.assert_allclose(v.T @ matrix @ v, np.diag(values), atol=1e-12)
+    np.testing.assert_allclose(again, v, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", LINEAR)
@@ -229,7 +256,11 @@ BAD = [
     (lambda: GaussianRBM(RING, 3, gibbs_steps=0), ValueError, "gibbs_steps = 0.*or math.inf"),
     (lambda: GaussianRBM(RING, 3, gibbs_steps=2.5), TypeError, "gibbs_steps = 2.5"),
     (lambda: GaussianRBM(RING, 3, n_hidden=0), ValueError, "n_hidden = 0"),
-    (lambda: GaussianRBM(RING, 3, sampling="exact"), ValueError, "sampling = 'exact'.*'at_once', 'step_by_step'"),
+    (
+        lambda: GaussianRBM(RING, 3, sampling="exact"),
+        ValueError,
+        "sampling = 'exact'.*'at_once', 'two_noises', 'step_by_step'",
+    ),
     (lambda: GaussianRBM(RING, 3, gibbs_steps=math.inf, sampling="step_by_step"), ValueError, "sampling"),
     (lambda: GaussianRBM(RING, 3, allow_unreachable=1), TypeError, "allow_unreachable"),
     (lambda: GaussianRBM.scalar_field(1, 2, 3), ValueError, "n_visible = 1"),

@@ -82,10 +82,10 @@ def test_spacings_of_a_pair_follow_the_surmise(runs):
     assert ds.compare(spacing, ds.laws.WignerSurmise(beta=2), fit=("scale",)).pvalue < 1e-3
 
 
-@pytest.mark.parametrize("options", [{"sampling": "step_by_step"}, {"sampling": "at_once"}])
-def test_both_ways_to_draw_k_gibbs_steps_have_one_law(runs, options):
-    """Against the run with the other seed, and for the step-by-step chain against the short cut."""
-    run = stationary(rbm(**options), 0.1, replicas=768, seed=12)
+@pytest.mark.parametrize("sampling", ["step_by_step", "at_once", "two_noises"])
+def test_all_ways_to_draw_k_gibbs_steps_have_one_law(runs, sampling):
+    """Against the run with the other seed, and for the others against the short cut."""
+    run = stationary(rbm(sampling=sampling), 0.1, replicas=768, seed=12)
     for mine, other in zip(pair_statistics(run), pair_statistics(runs[0.1, 3]), strict=True):
         assert (abs(mine[0] - other[0]) < 4 * np.hypot(mine[1], other[1])).all()
 

@@ -85,6 +85,8 @@ class Kernel:
     matrix : (int, int), optional
         Rows and columns of the matrices that a step multiplies, if a team of a GPU's threads may share a network: its
         text then gives each `member` a share of every loop and brings them `together` after it.
+    basis : (columns, columns) array, optional
+        Orthogonal; the weights are kept as W basis.
     """
 
     build: Callable[..., Callable[..., Any]]
@@ -98,6 +100,7 @@ class Kernel:
     whole: bool = False
     registers: bool = False
     matrix: tuple[int, int] | None = None
+    basis: np.ndarray | None = None
 
     @property
     def state(self) -> int:

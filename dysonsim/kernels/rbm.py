@@ -4,8 +4,17 @@
 
 with B persistent chains phi_b, each moved by k Gibbs steps phi -> h -> phi before C is taken. One Gibbs step is
 linear and Gaussian, phi' = A phi + noise with A = sigma^2 WtW / mu^2 and noise covariance (1 + A) / mu^2, so that k
-steps are drawn at once as phi' = A^k phi + L z with L LT = (1 + A + ... + A^(2k-1)) / mu^2: the same Markov chain in
-law, at N instead of 2 k N normals a sample.
+steps are one linear-Gaussian step: the same Markov chain in law. Two ways to draw it:
+
+at_once     phi' = A^k phi + L z with L LT = (1 + A + ... + A^(2k-1)) / mu^2: N normals a sample, not 2 k N, and as many
+            products of matrices as it takes to raise A to its powers
+two_noises  phi' = A^k phi + q(A) xi + r(A) eta with xi, eta of covariance (1 + A) / mu^2 and the polynomials q and r of
+            `noise_polynomials`: 2 N normals, and A meets nothing but samples, which are fewer than units in small
+            batches of large networks
+
+W C = (W phi) phiT / B is made of such thin products, too, where that is less (`diagonal`). Then W and phi are kept in
+the basis in which the target is diagonal; training does not care: for orthogonal V and the target VT K_target V,
+W V and VT phi are trained as W and phi are.
 """
 
 from __future__ import annotations
@@ -18,6 +27,7 @@ from . import algebra, rng
 RATE, SIGMA, INVERSE_MU, INVERSE_BATCH, LIMIT, TARGET = range(6)
 BATCH, GIBBS_STEPS = range(2)
 CHUNK = 4  # samples whose normals are drawn together: 4 n normals are whole blocks of the generator
+NORMAL = 50  # multiply-adds that take as long as a normal
 TEAM_CHUNKS = (16, 8)  # the same where a team of threads draws them: the first that fits into a matrix, or the last
 
 
@@ -27,15 +37,53 @@ def team_chunk(n_visible: int, n_hidden: int) -> int:
     return next((chunk for chunk in TEAM_CHUNKS if chunk * widest <= n_visible**2), TEAM_CHUNKS[-1])
 
 
-def scratch(n_visible: int, n_hidden: int) -> int:
-    """Numbers of working space that one network needs: four matrices, and room to draw samples, if not within two."""
+def scratch(n_visible: int, n_hidden: int, batch: int) -> int:
+    """Numbers of working space that one network needs: four matrices, and room for samples, if not within them."""
     n, widest = n_visible, max(n_visible, n_hidden)
     drawn = team_chunk(n, n_hidden) * widest
-    return 3 * n * n + n * widest + (0 if drawn <= n * n else 2 * drawn)
+    own = 0 if drawn <= n * n else 2 * drawn  # after everything else
+    return max(3 * n * n + n * widest + own, n * n + batch * n_hidden, 2 * n * n + 3 * drawn)
 
 
-def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = False):
-    """One step on one target; sampling is "at_once", "step_by_step" or "fresh" (k = infinity), tall as in `algebra`."""
+def fastest_sampling(n: int, p: int, batch: int, k: int) -> str:
+    """The way to draw the chains that takes least, by its multiply-adds and its normals."""
+    samples = -(-batch // CHUNK) * CHUNK
+    to_factor = n * n * p / 2 + n**3 / 6
+    products = 2 * k.bit_length() + k.bit_count() - 3  # of matrices, half of each is computed: `algebra.powers`
+    noise = n * n / 2 + NORMAL * n
+    cost = {
+        "at_once": to_factor + products * n**3 / 2 + samples * (n * n + noise),
+        "two_noises": to_factor + samples * (k * n * n + (noise if k == 1 else 2 * noise)),
+        "step_by_step": n * p + samples * k * (2 * n * p + NORMAL * (n + p)),
+    }
+    return min(cost, key=lambda name: cost[name])
+
+
+def thin_learning(n: int, p: int, batch: int) -> bool:
+    """Whether W C = (W phi) phiT / B takes fewer multiply-adds than C and W (K_target^-1 - C)."""
+    return 2 * p * batch < p * n + n * batch / 2
+
+
+def noise_polynomials(k: int) -> np.ndarray:
+    """Coefficients (k, 2) of two polynomials, the constant ones first: q(x)^2 + r(x)^2 = 1 + x^2 + ... + x^(2k-2).
+
+    q + i r is the product of x - e^(+-i pi j / k) for j = 1, ..., k - 1, the signs in turn: then no coefficient is
+    larger than 1. They are taken from the values at roots of unity, which loses nothing at large k.
+    """
+    j, circle = np.arange(1, k), np.exp(2j * np.pi * np.arange(k) / k)
+    roots = np.exp(1j * np.pi * j / k * (-1.0) ** (j + 1))
+    with np.errstate(divide="ignore"):  # some are roots
+        values = np.exp(np.log(circle[:, None] - roots).sum(axis=1))
+    coefficients = np.fft.fft(values) / k
+    return np.stack([coefficients.real, coefficients.imag], axis=1)
+
+
+def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = False, diagonal: bool = False):
+    """One step on one target.
+
+    sampling: "at_once", "two_noises", "step_by_step" or "fresh" (k = infinity); tall: as in `algebra`; diagonal: the
+    inverse target is (its n entries), and W meets no matrix.
+    """
     jit, number = lanes.jit, lanes.number
     load, store, full, part = lanes.load, lanes.store, lanes.full, lanes.part
     matrix = algebra.build(lanes, (n_visible, n_hidden), tall)
@@ -49,6 +97,7 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
     drawn = chunk * widest
     within, buffers = drawn <= n * n, 3 * n * n + n * widest
     zero, one, u64 = number(0), number(1), np.uint64
+    polynomials = TARGET + (n if diagonal else n * n)
 
     @jit
     def by_sample(o, i, b, s, scale):
@@ -68,6 +117,24 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
         some = part(chains, at * n, count * n)
         added(work, power, n, 1, some, n, 1, n, count, n, one)
         copy(some, work, count * n)
+
+    @jit
+    def with_noises(o, i, b, s, more):
+        xi, eta, q, r = more
+        at = b * n + i
+        store(o, at, s + (load(xi, at) * q + load(eta, at) * r))
+
+    horner = matrix.product(with_noises, thin=True)
+
+    @jit
+    def move_twofold(chains, at, count, a, xi, eta, work, k, polynomials):
+        """phi <- A^k phi + q(A) xi + r(A) eta, by Horner's scheme."""
+        here, there = part(chains, at * n, count * n), part(work, 0, count * n)
+        for j in range(k - 1, -1, -1):
+            horner(there, a, n, 1, here, n, 1, n, count, n, (xi, eta, polynomials[2 * j], polynomials[2 * j + 1]))
+            here, there = there, here
+        if k % 2 == 1:
+            copy(there, here, count * n)
 
     @jit
     def half_step(o, i, b, s, more):
@@ -108,20 +175,52 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
         missing(o, chains, 1, n, chains, 1, n, n, n, batch, (target, scale))
 
     @jit
+    def put_answer(o, i, b, s, share):
+        store(o, b * p + i, s * share)
+
+    @jit
+    def pulled(o, i, j, more):
+        rate, inverse_target = more
+        kept = load(o, i * n + j)
+        return kept + kept * (rate * inverse_target[j])
+
+    @jit
+    def put(o, i, j, s, more):
+        store(o, i * n + j, s)
+
+    answers, push = matrix.product(put_answer, thin=True), matrix.product(put, pulled)
+
+    @jit
+    def learn(w, chains, work, batch, rate, share, inverse_target):
+        """W <- W + rate W (target^-1 - C) for a diagonal target; work: room for -rate/B W phi_b of all b."""
+        answers(work, w, n, 1, chains, n, 1, p, batch, n, -rate * share)
+        push(w, work, 1, p, chains, 1, n, p, n, batch, (rate, inverse_target))
+
+    @jit
     def step(state, scratch, reals, integers, s, replica, key0, key1):
         w = part(state, 0, p * n)
         chains = part(state, p * n, integers[BATCH] * n)
         a, area = part(scratch, 0, n * n), part(scratch, n * n, 3 * n * n)
         power, series, free = 0, n * n, 2 * n * n
         batch, k, inverse_mu = integers[BATCH], integers[GIBBS_STEPS], reals[INVERSE_MU]
-        gram(a, w, p, n, (reals[SIGMA] * inverse_mu) * (reals[SIGMA] * inverse_mu))
+        scale = (reals[SIGMA] * inverse_mu) * (reals[SIGMA] * inverse_mu)
         trace = full(zero)
-        for i in range(n):
-            trace = trace + load(a, i * n + i)
+        if sampling == "step_by_step" and team == 1:
+            for i in range(p * n):
+                trace = trace + load(w, i) * load(w, i)
+            trace = trace * scale
+        else:
+            gram(a, w, p, n, scale)
+            for i in range(n):
+                trace = trace + load(a, i * n + i)
         well = trace < reals[LIMIT]
         together()
         if sampling == "at_once":
             power, series, free = powers(a, area, k, n)
+            cholesky(part(area, series, n * n), n)
+        elif sampling == "two_noises":
+            series = 0
+            add_identity(part(area, series, n * n), a, n)
             cholesky(part(area, series, n * n), n)
         elif sampling == "fresh":  # the Cholesky factor of K / mu^2 = 1 - A
             for i in range(member(), n * n, team):
@@ -131,7 +230,10 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
             pivot = cholesky(part(area, power, n * n), n)
             well = well & (zero < pivot)
         power, factor = part(area, power, n * n), part(area, series, n * n)
-        if within:
+        if sampling == "two_noises":
+            z, xi = part(scratch, 2 * n * n, drawn), part(scratch, 2 * n * n + drawn, drawn)
+            eta = part(scratch, 2 * n * n + 2 * drawn, drawn)
+        elif within:
             z, row = a, part(area, free, n * n)
         else:
             z, row = part(scratch, buffers, drawn), part(scratch, buffers + drawn, drawn)
@@ -145,6 +247,14 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
                     gibbs_half(row, 0, p, chains, at, n, w, n, 1, z, count, reals[SIGMA] * reals[SIGMA], reals[SIGMA])
                     normals(z, blocks * n, block * n, rng.VISIBLE + more, s, replica, key0, key1)
                     gibbs_half(chains, at, n, row, 0, p, w, 1, n, z, count, inverse_mu * inverse_mu, inverse_mu)
+            elif sampling == "two_noises":
+                block = (at // CHUNK) * n
+                normals(z, blocks * n, block, rng.CHAIN, s, replica, key0, key1)
+                kicks(xi, factor, n, 1, z, n, 1, n, count, n, inverse_mu)
+                if k > 1:  # else r = 0
+                    normals(z, blocks * n, block, rng.CHAIN + rng.STRIDE, s, replica, key0, key1)
+                    kicks(eta, factor, n, 1, z, n, 1, n, count, n, inverse_mu)
+                move_twofold(chains, at, count, a, xi, eta, z, k, reals[polynomials:])
             else:
                 normals(z, blocks * n, (at // CHUNK) * n, rng.CHAIN, s, replica, key0, key1)
                 if sampling == "at_once":
@@ -154,8 +264,12 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
                         store(z, i, load(z, i) * inverse_mu)
                     together()
                     draw(chains, at, count, power, z)
-        mismatch(a, chains, batch, reals[INVERSE_BATCH], reals[TARGET:])
-        add_product(w, reals[RATE], a, p, n, part(scratch, n * n, p * n))
+        if diagonal:
+            work = part(scratch, n * n, batch * p)
+            learn(w, chains, work, batch, reals[RATE], reals[INVERSE_BATCH], reals[TARGET:])
+        else:
+            mismatch(a, chains, batch, reals[INVERSE_BATCH], reals[TARGET:])
+            add_product(w, reals[RATE], a, p, n, part(scratch, n * n, p * n))
         return well
 
     return step

@@ -1,6 +1,6 @@
 """One update of one large Gaussian RBM: that of `kernels/rbm.py`, step by step, a sample of the batch in each lane.
 
-The same equations, constants and random numbers. W K_target^-1, the one product of order n^3, is BLAS's.
+The same equations, constants and random numbers, with a diagonal target. W C, the widest product, is BLAS's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .rbm import BATCH, GIBBS_STEPS, INVERSE_BATCH, INVERSE_MU, LIMIT, RATE, SIG
 def scratch(n_visible: int, n_hidden: int, batch: int) -> int:
     """Numbers of working space."""
     n, p = n_visible, n_hidden
-    return 2 * p * n + one_network.padded(batch) * (n + p) + batch * max(n, p) + one_network.PADDING
+    return p * n + one_network.padded(batch) * (n + p) + batch * max(n, p) + one_network.PADDING
 
 
 def build(lanes, n_visible: int, n_hidden: int):
@@ -39,10 +39,10 @@ def build(lanes, n_visible: int, n_hidden: int):
         samples = (batch + widest - 1) // widest * widest
         vectors = samples // width
         w, chains = state[:size], state[size:]
-        pull, push = scratch[:size], scratch[size : 2 * size]
-        visible = scratch[2 * size : 2 * size + n * samples]
-        hidden = scratch[2 * size + n * samples : 2 * size + (n + p) * samples]
-        z = scratch[2 * size + (n + p) * samples :]
+        push = scratch[:size]
+        visible = scratch[size : size + n * samples]
+        hidden = scratch[size + n * samples : size + (n + p) * samples]
+        z = scratch[size + (n + p) * samples :]
         sigma, inverse_mu = reals[SIGMA], reals[INVERSE_MU]
         well = np.dot(w, w) * (sigma * inverse_mu) * (sigma * inverse_mu) < reals[LIMIT]
         for i in range(n):
@@ -59,10 +59,11 @@ def build(lanes, n_visible: int, n_hidden: int):
         thin(hidden, w, p, n, n, 1, visible, vectors)
         rows = visible.reshape((n, samples))
         np.dot(hidden.reshape((p, samples)), rows.T, push.reshape((p, n)))
-        np.dot(w.reshape((p, n)), reals[TARGET : TARGET + n * n].reshape((n, n)), pull.reshape((p, n)))
         rate, share = reals[RATE], number(reals[RATE] * reals[INVERSE_BATCH])
-        for i in range(size):
-            w[i] += pull[i] * rate - push[i] * share
+        for i in range(p):
+            for j in range(n):
+                at = i * n + j
+                w[at] += w[at] * (rate * reals[TARGET + j]) - push[at] * share
         for i in range(n):
             for b in range(batch):
                 chains[b * n + i] = visible[i * samples + b]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from .. import _validate
 from ..backend import Kernel
 from ..kernels import rbm, rbm_langevin, rbm_large
+from ._eigenbasis import eigenbasis
 from ._gaussian_error import width_error
 from ._goe import mean_goe_spacing
 from .base import Model
@@ -18,7 +20,8 @@ from .closures import DysonTerms, check_closure
 from .rbm_closure import rbm_terms
 
 TALL = 24  # visible units from which matrices do not stay in the cache: fewer networks at a time, larger tiles
-LARGE = 64  # units from which step by step, one network at a time, with BLAS is faster than at once and side by side
+SAMPLINGS = ("auto", "at_once", "two_noises", "step_by_step")
+LARGE = 96  # units from which step by step, one network at a time, with BLAS is faster than side by side
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,9 +46,10 @@ class GaussianRBM(Model):
         Gibbs steps k a chain makes before each update, >= 1; math.inf draws fresh samples from p(phi).
     n_hidden : int, optional
         Rows of W; n_visible if not given. With n_hidden < n_visible the other levels are x = 0 exactly.
-    sampling : {"auto", "at_once", "step_by_step"}
-        Draw the k steps as one linear-Gaussian step phi' = A^k phi + L z, or one after the other. The law is the same;
-        "auto" takes what is faster, the first for less than 64 units.
+    sampling : {"auto", "at_once", "two_noises", "step_by_step"}
+        Draw the k steps as one linear-Gaussian step, phi' = A^k phi + L z or phi' = A^k phi + q(A) xi + r(A) eta
+        (`dysonsim.kernels.rbm`), or one after the other. The law is the same; "auto" takes what is faster: the first
+        unless the batch has fewer samples than the network units, the last for 96 units and more.
     allow_unreachable : bool
         Accept kappa_i >= mu^2: such modes decay to x = 0 and stay there.
 
@@ -75,7 +79,7 @@ class GaussianRBM(Model):
             "sigma": _validate.real("sigma", self.sigma, above=0, below=1e100),
             "gibbs_steps": _gibbs_steps(self.gibbs_steps),
             "n_hidden": target.shape[0] if self.n_hidden is None else _validate.integer("n_hidden", self.n_hidden, 1),
-            "sampling": _validate.choice("sampling", self.sampling, ("auto", "at_once", "step_by_step")),
+            "sampling": _validate.choice("sampling", self.sampling, SAMPLINGS),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -123,29 +127,35 @@ class GaussianRBM(Model):
     def kernel(self, learning_rate: float, batch_size: int) -> Kernel:
         """The update by persistent contrastive divergence, `dysonsim.kernels.rbm`."""
         p, n = self.weight_shape
-        fresh = self.gibbs_steps == math.inf
+        k = 1 if self.gibbs_steps == math.inf else int(self.gibbs_steps)
+        sampling = self._fastest_sampling(batch_size)
         # K = mu^2 - sigma^2 X cannot be positive once the trace of sigma^2 X / mu^2 reaches n.
-        sampling = "fresh" if fresh else self.sampling
-        if sampling == "auto":
-            sampling = "step_by_step" if n * p >= LARGE**2 else "at_once"
         constants = [learning_rate * self.sigma**2, self.sigma, 1 / self.mu, 1 / batch_size, n]
+        polynomials = rbm.noise_polynomials(k).ravel() if sampling == "two_noises" else np.empty(0)
+        if n * p >= LARGE**2 or rbm.thin_learning(n, p, batch_size):
+            basis, target = self._eigenbasis, 1 / np.diag(self._eigenbasis.T @ self.target @ self._eigenbasis)
+        else:
+            basis, target = None, np.linalg.inv(self.target).ravel()
+        chain = np.ones(n) if basis is None else basis.sum(axis=0)
+        sizes = {"n_visible": n, "n_hidden": p, "sampling": sampling, "tall": n >= TALL, "diagonal": basis is not None}
         return Kernel(
             build=rbm.build,
-            sizes={"n_visible": n, "n_hidden": p, "sampling": sampling, "tall": n >= TALL},
-            reals=np.concatenate([constants, np.linalg.inv(self.target).ravel()]),
-            integers=np.array([batch_size, 1 if fresh else int(self.gibbs_steps)]),
+            sizes=sizes,
+            reals=np.concatenate([constants, target, polynomials]),
+            integers=np.array([batch_size, k]),
             weights=p * n,
-            extra=np.broadcast_to(1.0, batch_size * n),
-            scratch=rbm.scratch(n, p),
+            extra=np.tile(chain, batch_size),
+            scratch=rbm.scratch(n, p, batch_size),
             vectors=1 if n < TALL else 0.5,
             matrix=(p, n),
+            basis=basis,
         )
 
     def large_kernel(self, learning_rate: float, batch_size: int) -> Kernel | None:
         """The same update for one network at a time, `dysonsim.kernels.rbm_large`."""
         p, n = self.weight_shape
         kernel = self.kernel(learning_rate, batch_size)
-        if kernel.sizes["sampling"] != "step_by_step" or n * p < LARGE**2:
+        if kernel.sizes["sampling"] != "step_by_step" or n * p < LARGE**2:  # then the target is diagonal
             return None
         return dataclasses.replace(
             kernel,
@@ -337,6 +347,22 @@ class GaussianRBM(Model):
             f"loses positivity {margin:.3g} standard deviations above the fixed point, where 3 or fewer end a run, and "
             f"near the limit of the drift more"
         )
+
+    def _fastest_sampling(self, batch_size: int) -> str:
+        """How the kernel draws the chains."""
+        p, n = self.weight_shape
+        if self.gibbs_steps == math.inf:
+            return "fresh"
+        if self.sampling != "auto":
+            return self.sampling
+        if n * p >= LARGE**2:
+            return "step_by_step"
+        return rbm.fastest_sampling(n, p, batch_size, int(self.gibbs_steps))
+
+    @cached_property
+    def _eigenbasis(self) -> np.ndarray:
+        """The basis in which the target is diagonal."""
+        return eigenbasis(self.target)
 
     def _deterministic_limit(self) -> float:
         learnt = self._learnt()

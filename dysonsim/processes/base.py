@@ -90,7 +90,6 @@ class Process(ABC):
         """What a finished run should carry besides its levels (`Run.diagnostics`); warns if it cannot be trusted."""
         return None
 
-
     def _set(self, **fields: Any) -> None:
         """Put checked values into a frozen dataclass."""
         for name, value in fields.items():
@@ -124,14 +123,18 @@ class NetworkProcess(Process):
     def start(self, replicas: int, seed: int) -> np.ndarray:
         kernel = self.kernel()
         start = np.empty((replicas, kernel.state))
-        start[:, : kernel.weights] = initial_weights(replicas, kernel.weights, seed) * self.init_scale
+        weights = initial_weights(replicas, kernel.weights, seed) * self.init_scale
+        if kernel.basis is not None:
+            weights = (weights.reshape(-1, *self.weight_shape) @ kernel.basis).reshape(replicas, -1)
+        start[:, : kernel.weights] = weights
         start[:, kernel.weights :] = kernel.extra
         return start
 
     def weights(self, state: np.ndarray) -> np.ndarray:
         """Weight matrices (rows, p, n) of states."""
         p, n = self.weight_shape
-        return state[:, : p * n].reshape(-1, p, n).astype(np.float64)
+        weights, basis = state[:, : p * n].reshape(-1, p, n).astype(np.float64), self.kernel().basis
+        return weights if basis is None else weights @ basis.T
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
         p, n = self.weight_shape
