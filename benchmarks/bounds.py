@@ -125,7 +125,7 @@ def cells(pair: list[dict]) -> list[str]:
     return [
         pair[0]["kernel"],
         f"{together(counts, 'multiply-add')} + {together(counts, 'addition')}",
-        f"{together(counts, 'normal')} + {together(counts, 'word', 'chi-squared word')}",
+        f"{together(counts, 'normal')} + {together(counts, 'word')}",
         f"{together(counts, 'logarithm', 'exponential')}",
         f"{together(counts, 'division', 'root')}",
         both(lambda row: f"{row['bytes']:.0f}"),

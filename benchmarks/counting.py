@@ -6,9 +6,8 @@ counted, per network and step, as the text has it:
 - "multiply-add": multiplications of floats. An addition to a product that nothing else has taken fuses with it.
 - "addition": additions and subtractions of floats that have no such product, which no multiply-add can do.
 - "division", "root".
-- "normal": random words drawn by `rng.normals`, each of which becomes one; "word": those drawn for anything else but
-  "chi-squared word", by `rng.even_chi_squared`; "logarithm", "exponential" of `functions`. Each of these is one unit,
-  with a rate of its own, and what is done within it is not counted besides.
+- "normal": random words that become one; "word": those drawn for anything else; "logarithm", "exponential" of
+  `functions`. Each of these is one unit, with a rate of its own, and what is done within it is not counted besides.
 - "choice": selections among floats; comparisons are not counted, they come with one.
 - "single multiply-add", ...: the same of float32 lane values in a float64 run, outside of these units.
 - "numbers": places of state and scratch that are touched; "read" and "written": as many of them, each once.
@@ -32,12 +31,10 @@ from dysonsim.backend.plain import lanes as plain_lanes
 # Functions that are counted as a whole, by module and name.
 WHOLE = {
     ("rng", "normals"): "normal",
-    ("rng", "even_chi_squared"): "chi-squared word",
     ("functions", "log"): "logarithm",
     ("functions", "exp"): "exponential",
 }
-WORDS, BOX_MULLER = ("rng", "words"), ("rng", "box_muller")
-PER_WORD = ("normal", "chi-squared word")
+WORDS, BOX_MULLER = ("rng", "words"), ("rng", "single_normals")
 NAMES = {
     operator.mul: "multiply-add", operator.add: "addition", operator.sub: "addition", operator.truediv: "division",
 }  # fmt: skip
@@ -146,7 +143,7 @@ def lanes(dtype: str, width: int, tally: Tally) -> SimpleNamespace:
     def unit(function, name):
         def call(*arguments):
             outside, tally.unit = tally.unit, tally.unit or name
-            if outside is None and name not in PER_WORD:
+            if outside is None and name != "normal":
                 tally.done[name] += 1
             try:
                 result = function(*arguments)
@@ -166,7 +163,7 @@ def lanes(dtype: str, width: int, tally: Tally) -> SimpleNamespace:
                 drawn = function(*arguments)
             finally:
                 tally.unit = outside
-            tally.done[outside if outside in PER_WORD else "word"] += len(drawn)
+            tally.done[outside if outside == "normal" else "word"] += len(drawn)
             return drawn
 
         return call

@@ -18,18 +18,16 @@ from dysonsim.backend.cpu import WIDTH
 from dysonsim.kernels import functions, rng
 
 CHAINS = 5
-NORMALS, WORDS = 40, 8  # normals, and words of a chi-squared, drawn together
+NORMALS = 40  # drawn together
 REPEATS = 200  # rounds in a step of a probe
 WHICH, ROUNDS, SIZE = range(3)  # in `integers`
-(
-    MULTIPLY_ADD, ADDITION, CHOICE, DIVISION, ROOT, LOGARITHM, EXPONENTIAL, WORD, NORMAL, CHI_SQUARED, STREAM,
-) = range(11)  # fmt: skip
+MULTIPLY_ADD, ADDITION, CHOICE, DIVISION, ROOT, LOGARITHM, EXPONENTIAL, WORD, NORMAL, STREAM = range(10)
 # Name -> probe, operations of a round, most vectors of a lane value that it is tried with.
 PROBES = {
     "multiply-add": (MULTIPLY_ADD, 2 * CHAINS, 1), "addition": (ADDITION, 2 * CHAINS, 1),
     "choice": (CHOICE, 2 * CHAINS, 1), "division": (DIVISION, 2 * CHAINS, 2), "root": (ROOT, 2 * CHAINS, 2),
     "logarithm": (LOGARITHM, 2, 2), "exponential": (EXPONENTIAL, 2, 2), "word": (WORD, 4, 2),
-    "normal": (NORMAL, NORMALS, 2), "chi-squared word": (CHI_SQUARED, WORDS, 2),
+    "normal": (NORMAL, NORMALS, 2),
 }  # fmt: skip
 STREAMS = ("first-level bytes", "second-level bytes", "memory bytes")
 LONG = 2**20  # bytes of a stream in one step: what a step begins and ends with is small beside
@@ -42,7 +40,7 @@ def build(lanes):
     sqrt, select, real, signed = lanes.sqrt, lanes.select, lanes.real, lanes.signed_to_single
     generator, elementary = rng.build(lanes), functions.build(lanes)
     log, exp = elementary.log, elementary.exp
-    normals, words, even_chi_squared = generator.normals, generator.words, generator.even_chi_squared
+    normals, words = generator.normals, generator.words
     u32 = np.uint32
     zero, two = number(0), number(2)
 
@@ -126,9 +124,6 @@ def build(lanes):
         elif which == NORMAL:
             for r in range(rounds):
                 normals(scratch, NORMALS // 4, r * (NORMALS // 4), rng.DATA, s, replica, key0, key1)
-        elif which == CHI_SQUARED:
-            for r in range(rounds):
-                store(state, r % 4, even_chi_squared(WORDS, 2 * r, rng.LENGTHS, s, replica, key0, key1))
         else:
             stream(state, rounds, integers[SIZE], a)
         return full(zero) < full(two)

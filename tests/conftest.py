@@ -12,7 +12,7 @@ from numba import njit
 from dysonsim.backend import vector
 from dysonsim.backend.cpu import WIDTH
 from dysonsim.backend.drivers import split_seed
-from dysonsim.kernels import rng
+from dysonsim.kernels import gamma, rng
 
 
 @cache
@@ -28,12 +28,19 @@ def compiled_generator(dtype: str):
         for b in range(z.shape[0]):
             normals(z[b], count, 0, stream, step, index() + u32(first_replica + b * width), key0, key1)
 
-    even_chi_squared = generator.even_chi_squared
+    lengths = gamma.build(lanes)
+    chi_squared, pair, number = lengths.chi_squared, lengths.pair, lanes.number
 
     @njit
-    def fill_chi_squared(out, half, first, stream, step, key0, key1):
+    def fill_chi_squared(out, degrees, draw, stream, step, key0, key1):
         for b in range(out.shape[0]):
-            store(out[b], 0, even_chi_squared(half, first, stream, step, index() + u32(b * width), key0, key1))
+            replica = index() + u32(b * width)
+            if len(degrees) == 1:
+                store(out[b], 0, chi_squared(number(degrees[0]), draw, stream, step, replica, key0, key1))
+            else:
+                x, y = pair(number(degrees[0]), number(degrees[1]), draw, stream, step, replica, key0, key1)
+                store(out[b], 0, x)
+                store(out[b], 1, y)
 
     @njit
     def fill_words(out, counter, replica, key0, key1):
@@ -54,11 +61,12 @@ def kernel_normals(count, stream, step, replicas, seed, dtype="float64", first_r
     return z.reshape(len(z), -1, width).transpose(0, 2, 1).reshape(-1, 4 * blocks)[:replicas, :count]
 
 
-def kernel_even_chi_squared(half, first, stream, step, replicas, seed, dtype="float64"):
-    """What a CPU kernel draws with 2 half degrees of freedom: (replicas,)."""
-    out = np.empty((-(-replicas // WIDTH[dtype]), WIDTH[dtype]), dtype)
-    compiled_generator(dtype)[2](out, half, first, stream, step, *split_seed(seed))
-    return out.ravel()[:replicas]
+def kernel_chi_squared(degrees, draw, stream, step, replicas, seed, dtype="float64"):
+    """What a CPU kernel draws with one or, together, two numbers of degrees of freedom: (replicas, 1 or 2)."""
+    width, count = WIDTH[dtype], len(degrees)
+    out = np.empty((-(-replicas // width), count * width), dtype)
+    compiled_generator(dtype)[2](out, np.array(degrees, dtype), draw, stream, step, *split_seed(seed))
+    return out.reshape(len(out), count, width).transpose(0, 2, 1).reshape(-1, count)[:replicas]
 
 
 def pytest_collection_modifyitems(items):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import reference
-from conftest import kernel_even_chi_squared, kernel_normals
+from conftest import kernel_chi_squared, kernel_normals
 
 import dysonsim as ds
 from dysonsim.backend import driver
@@ -76,20 +76,27 @@ def test_rbm(model, batch):
     np.testing.assert_allclose(end @ basis, w, rtol=1e-12, atol=1e-13)
 
 
-def bartlett(batch, n, q, t):
-    """Samples (replicas, min(n, batch), n) and labels with the C and the H that the kernel draws at once, / batch."""
-    triangle = n * (n + 1) // 2
-    z = kernel_normals(triangle + q * n, rng.DATA, t, REPLICAS, SEED)
+def bartlett(batch, p, n, q, t):
+    """Samples (replicas, min(n, batch), n) and labels with the C and the H that the kernel draws at once, / batch.
+
+    And the normals of the gradient noise.
+    """
+    kicks = n * (n + 1) // 2 if p == n else n * p
+    z = kernel_normals(n * (n - 1) // 2 + q * n + kicks, rng.DATA, t, REPLICAS, SEED)
+    below, labels, kicks = np.split(z, [n * (n - 1) // 2, n * (n - 1) // 2 + q * n], axis=1)
     factor = np.zeros((REPLICAS, n, n))
-    factor[:, *np.tril_indices(n)] = z[:, :triangle]
-    per_row = (batch // 2 + 3) // 4
-    for i in range(n):
-        square = kernel_even_chi_squared((batch - i) // 2, i * per_row, rng.LENGTHS, t, REPLICAS, SEED)
-        factor[:, i, i] = np.sqrt(square + (batch - i) % 2 * factor[:, i, i] ** 2)
-    columns = min(n, batch)
-    scale = math.sqrt(columns / batch)  # the reference divides by the number of samples that it is given
-    labels = z[:, triangle:].reshape(REPLICAS, q, n)
-    return scale * factor.swapaxes(1, 2)[:, :columns], scale * labels.swapaxes(1, 2)[:, :columns]
+    factor[:, *np.tril_indices(n, -1)] = below
+    rows = min(n, batch)
+    for i in range(0, rows, 2):
+        alone = i + 1 == rows or batch - i == 2
+        for rows_at in [[i], [i + 1]] if alone else [[i, i + 1]]:
+            if rows_at[0] < rows:
+                degrees = [batch - row for row in rows_at]
+                squares = kernel_chi_squared(degrees, rows_at[0], rng.LENGTHS, t, REPLICAS, SEED)
+                factor[:, rows_at, rows_at] = np.sqrt(squares)
+    scale = math.sqrt(rows / batch)  # the reference divides by the number of samples that it is given
+    labels = labels.reshape(REPLICAS, q, n)
+    return scale * factor.swapaxes(1, 2)[:, :rows], scale * labels.swapaxes(1, 2)[:, :rows], kicks
 
 
 LINEAR = [
@@ -111,11 +118,11 @@ def test_linear(name, batch, size, sampling):
     for s in range(STEPS):
         t = s if size is None else s % (size // batch)
         if sampling == "at_once":
-            x, eta = bartlett(batch, n, len(layer), t)
+            x, eta, drawn = bartlett(batch, p, n, len(layer), t)
         else:
             x = normals((batch, n), rng.DATA, t)
             eta = normals((batch, len(layer)), rng.LABEL_NOISE, t)
-        drawn = normals((p * n if p != n else n * (n + 1) // 2,), rng.GRADIENT_NOISE, t)
+            drawn = normals((p * n if p != n else n * (n + 1) // 2,), rng.GRADIENT_NOISE, t)
         for r in range(REPLICAS):
             if p == n:  # the kernel fills the upper triangle by rows, the reference reads the lower one
                 square = np.zeros((n, n))

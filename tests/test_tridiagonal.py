@@ -49,7 +49,7 @@ class Chi:
 
     def __init__(self, replicas, seed):
         lanes = plain.lanes("float64", replicas)
-        self.lanes, self.draw, self.keys = lanes, gamma.build(lanes), split_seed(seed)
+        self.lanes, self.draw, self.keys = lanes, gamma.build(lanes).chi_squared, split_seed(seed)
         self.words, self.normals = rng.build(lanes).words, rng.build(lanes).box_muller
 
     def __call__(self, degrees, i):

@@ -63,7 +63,7 @@ def pairs(lanes, chi: str) -> SimpleNamespace:
     generator = rng.build(lanes)
     normals, words, uniform, real = generator.normals, generator.words, generator.uniform, lanes.real
     log = generator.log  # of the generator's precision, as its uniforms are
-    chi_squared = gamma.build(lanes)
+    chi_squared = gamma.build(lanes).chi_squared
     minus_two, zero = number(-2), number(0)
     full, helpers = lanes.full, functions.build(lanes)
     least, largest = helpers.least, helpers.largest

@@ -9,6 +9,7 @@ accepted is decided in the precision of the uniform number that decides it.
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -19,8 +20,12 @@ ATTEMPTS = 64  # all of them fail once in 10^80
 SERIES_FROM = 200  # half degrees of freedom from which a series replaces what would lose its digits
 
 
-def build(lanes):
-    """`chi_squared(degrees, draw, stream, step, replica, key0, key1)`, degrees > 0 a number, draw the block."""
+def build(lanes) -> SimpleNamespace:
+    """Of one number and of two: degrees > 0 a number, draw the block.
+
+    `chi_squared(degrees, draw, stream, step, replica, key0, key1)`
+    `pair(degrees, others, draw, stream, step, replica, key0, key1)`, both >= 2, from half as many random words
+    """
     jit, number, full, select = lanes.jit, lanes.number, lanes.full, lanes.select
     any_lane, real = lanes.any, lanes.real
     exp = functions.build(lanes).exp
@@ -69,4 +74,19 @@ def build(lanes):
             attempt += 1
         return result * two
 
-    return chi_squared
+    @jit
+    def pair(degrees, others, draw, stream, step, replica, key0, key1):
+        d, other_d = degrees * half - third, others * half - third
+        c, other_c = number(one / math.sqrt(nine * d)), number(one / math.sqrt(nine * other_d))
+        result = other = full(zero)
+        pending = other_pending = full(one)
+        attempt = 0
+        while any_lane(zero < pending + other_pending) and attempt < ATTEMPTS:
+            a, b, e, f = words(u32(draw), u32(stream + rng.STRIDE * attempt), u32(step), replica, key0, key1)
+            y, z = single_normals(a, b)
+            result, pending = proposal(y, uniform(e), d, c, result, pending)
+            other, other_pending = proposal(z, uniform(f), other_d, other_c, other, other_pending)
+            attempt += 1
+        return result * two, other * two
+
+    return SimpleNamespace(chi_squared=chi_squared, pair=pair)

@@ -239,7 +239,7 @@ def build_before(lanes, normals: int):
     pairs, sort = build_pairs(lanes), build_order(lanes).sort
     generator = rng.build(lanes)
     words, box_muller = generator.words, generator.box_muller
-    chi_squared = gamma.build(lanes)
+    chi_squared = gamma.build(lanes).chi_squared
 
     @jit
     def before(x, g, y, c, shared, constants, push, parity, n, segment, base, thread, threads, numbers):

@@ -177,7 +177,7 @@ def build_before(lanes, normals: int):
     order, _ = build_order(lanes)
     generator = rng.build(lanes)
     words, box_muller = generator.words, generator.box_muller
-    chi_squared = gamma.build(lanes)
+    chi_squared = gamma.build(lanes).chi_squared
 
     @jit
     def before(

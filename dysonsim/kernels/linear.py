@@ -10,7 +10,7 @@ case Z = 1.
 The inputs enter through B C alone, a Wishart matrix, which Bartlett's decomposition draws at once as F FT: F is lower
 triangular, with standard normals below the diagonal and F_ii^2 chi-squared of B - i degrees of freedom (i = 0, 1, ...;
 columns from B on are zero). The label noise then is sum_b eta_b x_bT = sigma_y G FT with G of independent normals. The
-same law as sample by sample, at n (n + 1)/2 instead of n B normals.
+same law as sample by sample, at n (n - 1)/2 normals and n chi-squared numbers instead of n B normals.
 
 Matrix Langevin dynamics is the same update with Gaussian matrices in place of both sums, of the same means and
 covariances: B C = B + sqrt(B) S with S symmetric, variances 1 off and 2 on the diagonal, and sigma_y sqrt(B) G.
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 
-from . import algebra, rng
+from . import algebra, gamma, rng
 
 # Constants in `reals`, before the teacher (p n), ZtZ (p p) and Zt (p q); and in `integers`.
 RATE, INVERSE_BATCH, GRADIENT_NOISE, LABEL_NOISE, LIMIT, TEACHER = range(6)
@@ -32,7 +32,7 @@ CHUNK = 4  # samples drawn together: 4 n normals are whole blocks of the generat
 def scratch(inputs: int, width: int, outputs: int) -> int:
     """Numbers of working space that one network needs."""
     n, p, q = inputs, width, outputs
-    return 2 * n * n + q * n + 2 * p * n + 4 * drawn_blocks(n, q) + CHUNK * q + 4 * noise_blocks(n, p)
+    return 2 * n * n + q * n + 2 * p * n + 4 * drawn_blocks(n, p, q) + CHUNK * q + 4 * noise_blocks(n, p)
 
 
 def vectors(inputs: int, width: int, outputs: int) -> int:
@@ -40,14 +40,19 @@ def vectors(inputs: int, width: int, outputs: int) -> int:
     return 2 if width * inputs + scratch(inputs, width, outputs) <= SMALL else 1
 
 
-def drawn_blocks(n: int, q: int) -> int:
-    """Blocks of four normals that inputs and labels of a batch take: a chunk of samples, or F and G."""
-    return max(n, -(-(n * (n + 1) // 2 + q * n) // 4))
+def drawn_blocks(n: int, p: int, q: int) -> int:
+    """Blocks of four normals that are drawn together: a chunk of samples, or all of a step."""
+    return max(n, -(-(n * (n + 1) // 2 + q * n + noise_numbers(n, p)) // 4))
+
+
+def noise_numbers(n: int, p: int) -> int:
+    """Normals that the gradient noise of a p x n matrix takes."""
+    return n * (n + 1) // 2 if n == p else n * p
 
 
 def noise_blocks(n: int, p: int) -> int:
-    """Blocks of four normals that the gradient noise of a p x n matrix takes."""
-    return -(-(n * (n + 1) // 2 if n == p else n * p) // 4)
+    """Blocks of four of them."""
+    return -(-noise_numbers(n, p) // 4)
 
 
 def build(
@@ -67,18 +72,19 @@ def build(
     jit, number = lanes.jit, lanes.number
     load, store, full, part, sqrt = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt
     matrix = algebra.build(lanes, (inputs, width, outputs))
-    generator = rng.build(lanes)
-    normals, even_chi_squared = generator.normals, generator.even_chi_squared
+    normals, lengths = rng.build(lanes).normals, gamma.build(lanes)
+    chi_squared, chi_squared_pair = lengths.chi_squared, lengths.pair
     n, p, q = inputs, width, outputs
-    triangle = n * (n + 1) // 2
-    drawn = -(-(triangle + (q * n if label_noise else 0)) // 4)
+    triangle = n * (n - 1) // 2 if sampling == "at_once" else n * (n + 1) // 2
+    kicks = triangle + (q * n if label_noise else 0)  # normals before those of the gradient noise
+    drawn = -(-(kicks + (noise_numbers(n, p) if gradient_noise else 0)) // 4)
     blocks = noise_blocks(n, p)
     zero, one, sqrt2 = number(0), number(1), number(math.sqrt(2))
     C, H = 0, n * n
     D, M = H + q * n, H + q * n + p * n
     F = M + p * n
     X = F + n * n
-    E = X + 4 * drawn_blocks(n, q)
+    E = X + 4 * drawn_blocks(n, p, q)
     A = E + CHUNK * q
     GRAM = TEACHER + p * n
     Z_TRANSPOSED = GRAM + p * p
@@ -101,24 +107,27 @@ def build(
 
     @jit
     def draw_factor(f, x, batch, t, replica, key0, key1):
-        """Bartlett's F, with the normals x of its lower triangle by rows (those on the diagonal where B - i is odd)."""
-        per_row = (batch // 2 + 3) // 4
+        """Bartlett's F, with the normals x below its diagonal by rows."""
+        rows = min(n, batch)  # the columns from there on are zero
         for i in range(n):
             for j in range(n):
-                store(f, i * n + j, full(zero))
-            for j in range(min(i, batch)):
-                store(f, i * n + j, load(x, i * (i + 1) // 2 + j))
-            if i < batch:
-                square = even_chi_squared((batch - i) // 2, i * per_row, rng.LENGTHS, t, replica, key0, key1)
-                if (batch - i) % 2 == 1:
-                    z = load(x, i * (i + 1) // 2 + i)
-                    square = square + z * z
-                store(f, i * n + i, sqrt(square))
+                store(f, i * n + j, load(x, i * (i - 1) // 2 + j) if j < min(i, rows) else full(zero))
+        for i in range(0, rows, 2):
+            degrees = batch - i
+            if i + 1 < rows and degrees > 2:
+                here, below = chi_squared_pair(
+                    number(degrees), number(degrees - 1), i, rng.LENGTHS, t, replica, key0, key1
+                )
+                store(f, i * n + i, sqrt(here))
+                store(f, (i + 1) * n + i + 1, sqrt(below))
+            else:
+                for k in range(i, min(i + 2, rows)):
+                    square = chi_squared(number(batch - k), k, rng.LENGTHS, t, replica, key0, key1)
+                    store(f, k * n + k, sqrt(square))
 
     @jit
     def draw_at_once(c, h, f, x, batch, t, replica, key0, key1):
         """c = sum_b x_b x_bT = F FT and, with label noise, h = sum_b eta_b x_bT / sigma_y = G FT."""
-        normals(x, drawn, 0, rng.DATA, t, replica, key0, key1)
         draw_factor(f, x, batch, t, replica, key0, key1)
         symmetric(c, f, n, 1, f, n, 1, n, n, n, (n, one))
         if label_noise:
@@ -132,7 +141,6 @@ def build(
     @jit
     def draw_gaussian(c, h, x, batch, t, replica, key0, key1):
         """Gaussian c and h of the same means and covariances."""
-        normals(x, drawn, 0, rng.DATA, t, replica, key0, key1)
         size, d = sqrt(full(number(batch))), 0
         for i in range(n):
             for j in range(i):
@@ -194,7 +202,9 @@ def build(
         t = s % period if period > 0 else s
         rate = reals[RATE]
         c, h, f = part(scratch, C, n * n), part(scratch, H, q * n), part(scratch, F, n * n)
-        x, e, a = part(scratch, X, E - X), part(scratch, E, CHUNK * q), part(scratch, A, 4 * blocks)
+        x, e = part(scratch, X, E - X), part(scratch, E, CHUNK * q)
+        if sampling != "sample_by_sample":
+            normals(x, drawn, 0, rng.DATA, t, replica, key0, key1)
         if sampling == "at_once":
             draw_at_once(c, h, f, x, batch, t, replica, key0, key1)
         elif sampling == "gaussian":
@@ -220,7 +230,11 @@ def build(
         if label_noise:
             add_scaled(state, scratch, H, reals[Z_TRANSPOSED:], q, rate * reals[LABEL_NOISE] * reals[INVERSE_BATCH])
         if gradient_noise:
-            normals(a, blocks, 0, rng.GRADIENT_NOISE, t, replica, key0, key1)
+            if sampling == "sample_by_sample":
+                a = part(scratch, A, 4 * blocks)
+                normals(a, blocks, 0, rng.GRADIENT_NOISE, t, replica, key0, key1)
+            else:
+                a = part(x, kicks, 4 * drawn - kicks)
             add_gradient_noise(state, a, rate * reals[GRADIENT_NOISE])
         return squares < reals[LIMIT]
 

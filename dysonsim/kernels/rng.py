@@ -42,7 +42,7 @@ COS = tuple(f32(c) for c in (2.443315711809948e-5, -1.388731625493765e-3, 4.1666
 def build(lanes) -> SimpleNamespace:
     """The generator on one target.
 
-    `words`, `words_of_blocks`, `uniform`, `normals`, `even_chi_squared`, and what these are made of, in float32: `log`,
+    `words`, `words_of_blocks`, `uniform`, `normals`, `box_muller`, and what these are made of, in float32: `log`,
     `single_normals`.
     """
     jit = lanes.jit
@@ -161,25 +161,7 @@ def build(lanes) -> SimpleNamespace:
             store(z, 4 * q + 3, z3)
         together()
 
-    @jit
-    def even_chi_squared(half, first, stream, step, replica, key0, key1):
-        """Chi-squared of 2 half degrees of freedom, -2 log of a product of uniforms: blocks `first` on, four each."""
-        zero, one = from_bits(word(u32(0))), from_bits(word(u32(ONE_BITS)))
-        total, product, blocks = zero, one, (half + 3) // 4
-        for q in range(blocks):
-            a, b, c, d = words(u32(first + q), u32(stream), u32(step), replica, key0, key1)
-            product = product * uniform(a)
-            if half - 4 * q > 1:
-                product = product * uniform(b)
-            if half - 4 * q > 2:
-                product = product * uniform(c)
-            if half - 4 * q > 3:
-                product = product * uniform(d)
-            if q % 2 == 1 or q == blocks - 1:  # eight uniforms multiply to less than float32 holds once in 1e28 draws
-                total, product = total + log(product), one
-        return real(total * f32(-2))
-
     return SimpleNamespace(
         words=words, words_of_blocks=words_of_blocks, uniform=uniform, log=log, single_normals=single_normals,
-        box_muller=box_muller, normals=normals, even_chi_squared=even_chi_squared,
+        box_muller=box_muller, normals=normals,
     )  # fmt: skip

@@ -150,7 +150,7 @@ def build(lanes, ensemble: str):
     log, exp = elementary.log, elementary.exp
     generator = rng.build(lanes)
     words, box_muller = generator.words, generator.box_muller
-    chi_squared, sort = gamma.build(lanes), order.build(lanes)
+    chi_squared, sort = gamma.build(lanes).chi_squared, order.build(lanes)
     tiny = number(TINY[number.__name__])
     zero, half, one, small = number(0), number(0.5), number(1), number(SMALL)
     infinite = number(np.inf)

@@ -118,7 +118,7 @@ def build(lanes, n: int, chi: str, two: bool):
     )  # fmt: skip
     helpers = functions.build(lanes)
     absolute, sum_of_squares = helpers.absolute, helpers.sum_of_squares
-    normals, chi_squared = rng.build(lanes).normals, gamma.build(lanes)
+    normals, chi_squared = rng.build(lanes).normals, gamma.build(lanes).chi_squared
     tools = pairs(lanes, chi)
     order, openings = tools.order, tools.openings
     flow = (curved if two else linear)(lanes, n).flow
