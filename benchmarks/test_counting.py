@@ -12,7 +12,7 @@ from dysonsim.backend import Kernel, driver
 from dysonsim.kernels import functions, rng
 
 WIDTH = 4
-NORMALS = (160, 6, 6, 20, 12, 12, 12)  # 10 x 16 of the RBM; 4 and a pair that makes lengths; 12 for ten levels or momenta
+NORMALS = (160, 6, 6, 20, 12, 12, 12)  # 10 x 16 of the RBM; 4 and a pair for lengths; 12 for ten levels or momenta
 
 
 def counts_of(body: Callable, dtype: str = "float64", state: int = 16) -> dict[str, float]:
