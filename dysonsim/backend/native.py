@@ -164,8 +164,9 @@ def compiled(function: Callable[..., None], of: tuple[Kind, ...]) -> Code:
 
     It reads numbers from memory, and arrays from the fields with which every array of NumPy begins.
     """
-    from numba import carray, cfunc, njit, types
+    from numba import carray, njit, types
 
+    from .llvm import llvm_code
     from .pointers import address, pointer
 
     lines, arguments = [f"integers, dtypes = carray(packed, {len(of)}), carray(dtypes, {len(of)})"], []
@@ -187,10 +188,8 @@ def compiled(function: Callable[..., None], of: tuple[Kind, ...]) -> Code:
     # Put in before it is compiled: LLVM works on the whole once, not twice.
     names["body"] = njit(inline="always", error_model="numpy")(function)
     exec(text, names)
-    signature = types.void(types.CPointer(types.int64), types.CPointer(types.int64))
-    entry = cfunc(signature, error_model="numpy")(names["entry"])
-    # The function itself, without the wrapper that would print exceptions and call Python for that.
-    return object_code(binding.parse_assembly(entry.inspect_llvm()), entry.native_name.removeprefix("cfunc."))
+    text, name = llvm_code(names["entry"], (types.CPointer(types.int64), types.CPointer(types.int64)))
+    return object_code(binding.parse_assembly(text), name)
 
 
 def object_code(module: binding.ModuleRef, symbol: str) -> Code:
