@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import subprocess
 import sys
 import textwrap
 
+import numba
 import numpy as np
 import pytest
 
@@ -102,6 +104,31 @@ def test_what_is_not_in_the_process_is_named():
     code = native.Code("x86_64-unknown-linux-gnu", ("no_such_function",), b"")
     with pytest.raises(RuntimeError, match="it calls no_such_function, not in this process"):
         code.load()
+
+
+def test_others_may_call_what_was_compiled_on_the_way(tmp_path):
+    """Numba keeps it, and machine code of it; the outermost function alone has none."""
+
+    def make():
+        def function(x, out):
+            out[0] = min(x[0], 3.0) + np.sum(x[1:])
+
+        assert not gc.isenabled()
+        return function
+
+    out = np.zeros(1)
+    native.Native(make, tmp_path)(np.arange(4.0), out)
+    assert gc.isenabled()
+
+    @numba.njit
+    def users(x, y):
+        if y > 3:
+            raise ValueError("large", y)
+        return min(x[0], 3.0) + np.sum(x[1:])
+
+    assert users(np.arange(4.0), 0) == out[0] == 6.0
+    with pytest.raises(ValueError, match=r"\('large', 4\)"):
+        users(np.arange(4.0), 4)
 
 
 def test_nowhere_to_write_is_no_error(function, tmp_path, monkeypatch):
