@@ -76,8 +76,9 @@ def test_linear(name, size):
     (p, n), q = model.weight_shape, len(model.layer)
     for s in range(STEPS):
         t = s if size is None else s % (size // batch)
-        z = normals(n * (n + 1) // 2 + q * n, rng.DATA, t)
-        drawn = normals(p * n if p != n else n * (n + 1) // 2, rng.GRADIENT_NOISE, t)
+        own = n * (n + 1) // 2 + q * n
+        z = normals(own + (p * n if p != n else n * (n + 1) // 2), rng.DATA, t)
+        z, drawn = z[:, :own], z[:, own:]
         for r in range(REPLICAS):
             c, labels = reference_langevin.gaussian_batch(z[r], n, q, batch)
             s_matrix = reference_langevin.symmetric(drawn[r], n) if p == n else drawn[r].reshape(p, n)

@@ -76,6 +76,10 @@ class Code:
         """The address of the function, linked into this process; RuntimeError if what it calls is not here."""
         binding.initialize_native_target()
         binding.initialize_native_asmprinter()
+        for name in self.missing():
+            address = in_process(name)
+            if address is not None:
+                binding.add_symbol(name, address)
         if self.missing():  # what Numba brings, such as its way to BLAS
             from numba.core.registry import cpu_target
             from numba.core.runtime import rtsys
@@ -93,6 +97,14 @@ class Code:
     def missing(self) -> list[str]:
         """What it calls from outside and LLVM does not know."""
         return [name for name in self.outside if binding.address_of_symbol(name) is None]
+
+
+def in_process(name: str) -> int | None:
+    """The address of what this process has under that name, such as C's square root; None if it has nothing."""
+    try:
+        return ctypes.cast(getattr(ctypes.CDLL(None), name), ctypes.c_void_p).value
+    except (AttributeError, OSError, TypeError):  # not there, or no such handle on this system
+        return None
 
 
 class Native:

@@ -37,12 +37,15 @@ def team_chunk(n_visible: int, n_hidden: int) -> int:
     return next((chunk for chunk in TEAM_CHUNKS if chunk * widest <= n_visible**2), TEAM_CHUNKS[-1])
 
 
-def scratch(n_visible: int, n_hidden: int, batch: int) -> int:
+def scratch(n_visible: int, n_hidden: int, batch: int, sampling: str, diagonal: bool) -> int:
     """Numbers of working space that one network needs: four matrices, and room for samples, if not within them."""
-    n, widest = n_visible, max(n_visible, n_hidden)
-    drawn = team_chunk(n, n_hidden) * widest
+    n, p = n_visible, n_hidden
+    drawn = team_chunk(n, p) * max(n, p)
     own = 0 if drawn <= n * n else 2 * drawn  # after everything else
-    return max(3 * n * n + n * widest + own, n * n + batch * n_hidden, 2 * n * n + 3 * drawn)
+    needs = [3 * n * n + n * max(n, p) + own]
+    needs += [2 * n * n + 3 * drawn] if sampling == "two_noises" else []
+    needs += [n * n + batch * p] if diagonal else []
+    return max(needs)
 
 
 def fastest_sampling(n: int, p: int, batch: int, k: int) -> str:
