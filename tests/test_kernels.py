@@ -198,6 +198,26 @@ def test_initial_weights_are_standard_normals_of_the_initial_stream():
 
 
 @pytest.mark.parametrize(
+    "model",
+    [
+        *(ring(3, 4, gibbs_steps=k, sampling=way) for k in (1, 2) for way in ("at_once", "two_noises", "step_by_step")),
+        ring(3, 4, gibbs_steps=math.inf),
+        *reference.LINEAR.values(),
+    ],
+)
+def test_a_network_takes_nothing_from_its_working_space(model):
+    """Another one, which may have diverged, has left it there."""
+    sgd, ends = ds.SGD(model, 0.1, 5), []
+    for left in (0.0, math.nan):
+        ensemble = sgd.prepare("cpu", "float64", 1).open(sgd.start(3, SEED), 0, SEED)
+        ensemble.scratch[:] = left
+        ensemble.advance(0, 2)
+        ends.append(ensemble.state())
+    np.testing.assert_array_equal(*ends)
+    assert np.isfinite(ends[0]).all()
+
+
+@pytest.mark.parametrize(
     ("n", "batch", "k", "sampling"), [(10, 16, 3, "at_once"), (50, 16, 3, "two_noises"), (50, 4, 1, "step_by_step")]
 )
 def test_the_way_to_draw_chains_follows_the_sizes(n, batch, k, sampling):

@@ -254,9 +254,11 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
                 block = (at // CHUNK) * n
                 normals(z, blocks * n, block, rng.CHAIN, s, replica, key0, key1)
                 kicks(xi, factor, n, 1, z, n, 1, n, count, n, inverse_mu)
-                if k > 1:  # else r = 0
+                if k > 1:
                     normals(z, blocks * n, block, rng.CHAIN + rng.STRIDE, s, replica, key0, key1)
                     kicks(eta, factor, n, 1, z, n, 1, n, count, n, inverse_mu)
+                else:  # r = 0, and zero times what lies there need not be zero
+                    eta = xi
                 move_twofold(chains, at, count, a, xi, eta, z, k, reals[polynomials:])
             else:
                 normals(z, blocks * n, (at // CHUNK) * n, rng.CHAIN, s, replica, key0, key1)
