@@ -17,7 +17,6 @@ import numpy as np
 
 import dysonsim as ds
 from benchmarks.report import RESULTS, announce, quartiles, store
-from dysonsim.backend.cpu import WIDTH
 from dysonsim.kernels import rbm
 
 SAMPLINGS = ("at_once", "two_noises", "step_by_step")
@@ -38,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"\nwritten: {out}")
 
 
-def model(n: int, k: int, sampling: str = "auto") -> ds.GaussianRBM:
+def model(n: int, k: int, sampling: str) -> ds.GaussianRBM:
     return ds.GaussianRBM.scalar_field(n, mass=2.0, mu=3.0, gibbs_steps=k, sampling=sampling)
 
 
@@ -46,9 +45,9 @@ def opened(n: int, batch: int, k: int, sampling: str, thin: bool):
     """A few networks that are trained that way, and how many."""
     with mock.patch.object(rbm, "thin_learning", return_value=thin):
         sgd = ds.SGD(model(n, k, sampling), 0.002, batch)
-        kernel = sgd.kernel()
-        networks = BLOCKS * int(WIDTH["float32"] * kernel.vectors)
-        ensemble = sgd.prepare("cpu", "float32", 1).open(sgd.start(networks, 1), 0, 1)
+        program = sgd.prepare("cpu", "float32", 1)
+        networks = BLOCKS * program.width
+        ensemble = program.open(sgd.start(networks, 1), 0, 1)
     ensemble.advance(0, 3)
     return ensemble, networks
 

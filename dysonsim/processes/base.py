@@ -8,6 +8,7 @@ motion) set `continuous = True`, are run to `times`, and say how the time betwee
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -133,8 +134,13 @@ class NetworkProcess(Process):
     def weights(self, state: np.ndarray) -> np.ndarray:
         """Weight matrices (rows, p, n) of states."""
         p, n = self.weight_shape
-        weights, basis = state[:, : p * n].reshape(-1, p, n).astype(np.float64), self.kernel().basis
-        return weights if basis is None else weights @ basis.T
+        weights = state[:, : p * n].reshape(-1, p, n).astype(np.float64)
+        return weights if self._basis is None else weights @ self._basis.T
+
+    @cached_property
+    def _basis(self) -> np.ndarray | None:
+        """That of the kernel, which every record would make anew."""
+        return self.kernel().basis
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
         p, n = self.weight_shape
