@@ -113,17 +113,43 @@ def pairs(lanes, chi: str) -> SimpleNamespace:
     return SimpleNamespace(order=order, openings=openings)
 
 
+def draw(lanes, n: int, chi: str):
+    """`draw(z, c, sub, s, beta, ...)`: normals z for n levels and chi-squared numbers c for the gaps of neighbors.
+
+    `sub` counts the parts of a step, which have random numbers of their own. Both arrays hold 4 ceil(n/4) numbers; for
+    beta = 1 the second begins behind the n normals that are wanted, as `places` says.
+    """
+    jit, load, store = lanes.jit, lanes.load, lanes.store
+    normals, openings = rng.build(lanes).normals, pairs(lanes, chi).openings
+    blocks, together = -(-n // 4), -(-(2 * n - 1) // 4)
+
+    @jit
+    def draw(z, c, sub, s, beta, replica, key0, key1):
+        if chi == "one":
+            normals(z, together, sub * together, rng.LEVELS, s, replica, key0, key1)
+            for i in range(n - 1):
+                opening = load(c, i)
+                store(c, i, opening * opening)
+        else:
+            normals(z, blocks, sub * blocks, rng.LEVELS, s, replica, key0, key1)
+            openings(c, n - 1, beta, sub * n, s, replica, key0, key1)
+
+    return draw
+
+
+def places(n: int, chi: str) -> tuple[int, int]:
+    """Where the chi-squared numbers of `draw` lie behind its normals, and how many numbers both take."""
+    return (n if chi == "one" else 4 * -(-n // 4)), 8 * -(-n // 4)
+
+
 def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
     """One step on one target. `terms` is the builder of the coefficients, see `kernels/dyson_terms.py`."""
     jit, number = lanes.jit, lanes.number
     load, store, full, part, sqrt = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt
-    normals = rng.build(lanes).normals
-    tools = pairs(lanes, chi)
-    order, openings = tools.order, tools.openings
+    order, drawn, (behind, numbers) = pairs(lanes, chi).order, draw(lanes, n, chi), places(n, chi)
     coefficients = terms(lanes, n, **sizes)
     prepare, flow, kick = coefficients.prepare, coefficients.flow, coefficients.kick
     pair, share, work_size = coefficients.pair, coefficients.share, coefficients.work
-    blocks, together = -(-n // 4), -(-(2 * n - 1) // 4)
     strain, kept_size = coefficients.strain, n + coefficients.extra
     select, any_lane = lanes.select, lanes.any
     helpers = functions.build(lanes)
@@ -163,26 +189,14 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
             store(x, i + 1, b)
 
     @jit
-    def draw(z, c, sub, s, beta, replica, key0, key1):
-        """Normals z for the levels, and c for the gaps of neighbours, which follow the first at once if beta = 1."""
-        if chi == "one":
-            normals(z, together, sub * together, rng.LEVELS, s, replica, key0, key1)
-            for i in range(n - 1):
-                opening = load(c, i)
-                store(c, i, opening * opening)
-        else:
-            normals(z, blocks, sub * blocks, rng.LEVELS, s, replica, key0, key1)
-            openings(c, n - 1, beta, sub * n, s, replica, key0, key1)
-
-    @jit
     def move(x, h, sub, scratch, reals, s, replica, key0, key1):
         """All levels for the time h; `sub` counts the parts of a step, which have random numbers of their own."""
-        z, c = part(scratch, 0, 8 * blocks), part(scratch, n if chi == "one" else 4 * blocks, 4 * blocks)
-        work, constants = part(scratch, 8 * blocks, work_size), reals[TERMS:]
+        z, c = part(scratch, 0, numbers), part(scratch, behind, numbers - behind)
+        work, constants = part(scratch, numbers, work_size), reals[TERMS:]
         prepare(h, constants, work)
         flow(x, h * half, constants, work)
         far(x, True, two, constants, work)
-        draw(z, c, sub, s, reals[BETA], replica, key0, key1)
+        drawn(z, c, sub, s, reals[BETA], replica, key0, key1)
         for i in range(n):
             store(x, i, kick(i, load(x, i), load(z, i), constants, work))
         order(x, n)
@@ -195,7 +209,7 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
     @jit
     def room(x, scratch, reals):
         """The part of a step that the levels, as they are, allow: known before any noise is drawn."""
-        work, constants = part(scratch, 8 * blocks, work_size), reals[TERMS:]
+        work, constants = part(scratch, numbers, work_size), reals[TERMS:]
         prepare(reals[DT], constants, work)
         strained = strain(x, reals[DT], constants, work)
         allowed = sqrt(full(reals[TOLERANCE]) / largest(strained, full(tiny)))
@@ -209,7 +223,7 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
     def step(state, scratch, reals, integers, s, replica, key0, key1):
         x = state  # the levels come first
         if adaptive:
-            kept = part(scratch, 8 * blocks + work_size, kept_size)
+            kept = part(scratch, numbers + work_size, kept_size)
             left, sub = full(one), 0
             while any_lane(zero < left):
                 share_of_step = least(room(x, scratch, reals), left)
