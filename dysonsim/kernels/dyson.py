@@ -35,7 +35,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from . import functions, gamma, rng
+from . import functions, gamma, quantile, rng
 
 # Constants in `reals`, before those of the terms.
 DT, BETA, LIMIT, TOLERANCE, TERMS = range(5)
@@ -54,6 +54,12 @@ def scratch(n: int, extra: int) -> int:
 def draws(beta: float) -> str:
     """How chi-squared numbers of beta degrees of freedom are drawn."""
     return {1.0: "one", 2.0: "two", 4.0: "four"}.get(beta, "any")
+
+
+def quick_draws(beta: float) -> str:
+    """The same where the constants hold a table of `kernels/quantile.py`."""
+    any_beta = "few" if beta <= quantile.HIGHEST else "many"
+    return any_beta if draws(beta) == "any" else draws(beta)
 
 
 def pairs(lanes, chi: str) -> SimpleNamespace:
@@ -114,17 +120,21 @@ def pairs(lanes, chi: str) -> SimpleNamespace:
 
 
 def draw(lanes, n: int, chi: str):
-    """`draw(z, c, sub, s, beta, ...)`: normals z for n levels and chi-squared numbers c for the gaps of neighbors.
+    """`draw(z, c, sub, s, beta, table, ...)`: normals z for n levels and chi-squared numbers c for the gaps of neighbors.
 
     `sub` counts the parts of a step, which have random numbers of their own. Both arrays hold 4 ceil(n/4) numbers; for
-    beta = 1 the second begins behind the n normals that are wanted, as `places` says.
+    beta = 1 the second begins behind the n normals that are wanted, as `places` says. table: for chi = "few", the
+    constants of `kernels/quantile.py`, of a number that is asked for anything.
     """
     jit, load, store = lanes.jit, lanes.load, lanes.store
-    normals, openings = rng.build(lanes).normals, pairs(lanes, chi).openings
+    generator, gammas = rng.build(lanes), gamma.build(lanes)
+    normals, words, openings = generator.normals, generator.words, pairs(lanes, chi).openings
+    few, two_at_once = quantile.build(lanes, generator), gammas.pair
+    held, chi_squared = few.held, few.chi_squared
     blocks, together = -(-n // 4), -(-(2 * n - 1) // 4)
 
     @jit
-    def draw(z, c, sub, s, beta, replica, key0, key1):
+    def draw(z, c, sub, s, beta, table, replica, key0, key1):
         if chi == "one":
             normals(z, together, sub * together, rng.LEVELS, s, replica, key0, key1)
             for i in range(n - 1):
@@ -132,7 +142,21 @@ def draw(lanes, n: int, chi: str):
                 store(c, i, opening * opening)
         else:
             normals(z, blocks, sub * blocks, rng.LEVELS, s, replica, key0, key1)
-            openings(c, n - 1, beta, sub * n, s, replica, key0, key1)
+            if chi == "few":
+                constants = held(table)
+                for q in range(blocks):
+                    a, b, d, e = words(u32(sub * blocks + q), u32(rng.PAIRS), u32(s), replica, key0, key1)
+                    store(c, 4 * q, chi_squared(a, constants))
+                    store(c, 4 * q + 1, chi_squared(b, constants))
+                    store(c, 4 * q + 2, chi_squared(d, constants))
+                    store(c, 4 * q + 3, chi_squared(e, constants))
+            elif chi == "many":
+                for q in range(n // 2):
+                    first, second = two_at_once(beta, beta, sub * n + q, rng.PAIRS, s, replica, key0, key1)
+                    store(c, 2 * q, first)
+                    store(c, 2 * q + 1, second)
+            else:
+                openings(c, n - 1, beta, sub * n, s, replica, key0, key1)
 
     return draw
 
@@ -196,7 +220,7 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
         prepare(h, constants, work)
         flow(x, h * half, constants, work)
         far(x, True, two, constants, work)
-        drawn(z, c, sub, s, reals[BETA], replica, key0, key1)
+        drawn(z, c, sub, s, reals[BETA], reals, replica, key0, key1)
         for i in range(n):
             store(x, i, kick(i, load(x, i), load(z, i), constants, work))
         order(x, n)

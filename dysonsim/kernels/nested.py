@@ -33,11 +33,15 @@ Exact: two levels with linear drift at any h. Weak order 2 at fixed gaps; gaps b
 
 from __future__ import annotations
 
-from . import functions
+import numpy as np
+
+from . import functions, quantile
 from .dyson import BETA, DT, LIMIT, TERMS, draw, pairs, places
 
-# Constants in `reals` beside those of `kernels/dyson.py`: in the place of its tolerance, and before those of the terms.
-TOLERANCE, CAP, NESTED_TERMS = TERMS - 1, TERMS, TERMS + 1
+# Constants in `reals` beside those of `kernels/dyson.py`: in the place of its tolerance, and before those of the terms,
+# the last a table of `kernels/quantile.py`.
+TOLERANCE, CAP, TABLE = TERMS - 1, TERMS, TERMS + 1
+NESTED_TERMS = TABLE + quantile.COUNT
 NEAR = 3  # places apart up to which pairs act in every inner step
 INNER = 10  # inner steps of an outer step
 MEMORY = 1 / 8  # of the moving average that one outer step renews
@@ -50,9 +54,18 @@ def extra(n: int) -> int:
     return max(n - 2, 0)
 
 
+def first_averages(levels: np.ndarray) -> np.ndarray:
+    """What the moving averages begin with, (replicas, n - 2): means over a few neighbors, not far above their own."""
+    from scipy.ndimage import uniform_filter1d
+
+    squares = (levels[:, 2:] - levels[:, :-2]) ** 2
+    smooth = uniform_filter1d(squares, 9, axis=1, mode="nearest")
+    return np.minimum(smooth, 4 * squares)
+
+
 def scratch(n: int, kept: int) -> int:
     """Numbers of working space that one gas needs, besides that of its terms. kept: numbers of its state."""
-    return 8 * -(-n // 4) + 9 * n + 2 + kept
+    return 8 * -(-n // 4) + 8 * n + 2 + kept
 
 
 def build(lanes, n: int, chi: str, terms, **sizes):
@@ -70,21 +83,40 @@ def build(lanes, n: int, chi: str, terms, **sizes):
     root_half, tiny, rest = number(0.5**0.5), number(TINY[number.__name__]), number(1e-6)
     inner = INNER if n > 2 else 1
     outer, memory, shortest = number(inner), number(MEMORY), number(SHORTEST[number.__name__])
-    averages, kept_size, near, has_far = n + behind_levels, n + behind_levels + extra(n), min(NEAR, n - 1), n > NEAR + 1
+    averages, kept_size, has_far = n + behind_levels, n + behind_levels + extra(n), n > NEAR + 1
 
     @jit
-    def near_pushes(out, x, constants, work):
-        """What pairs two to NEAR places apart move each other in an inner step."""
+    def pushes(out, x, force, slope, anchor, constants, work):
+        """What moves every level in an inner step: pairs two and three places apart, and the far force on its way."""
+        none = full(zero)
+        this, next_one, after = none, none, none  # from pairs whose lower level has been, for levels i, i + 1, i + 2
         for i in range(n):
-            store(out, i, full(zero))
-        for d in range(2, near + 1):
-            for i in range(n - d):
-                a, b = load(x, i), load(x, i + d)
-                strength, gap = pair(i, i + d, a, b, constants, work), b - a
-                push = gap * strength * two / largest(gap * gap, strength * half + tiny)
-                mine = push * share(i, i + d, constants, work)
-                store(out, i, load(out, i) - mine)
-                store(out, i + d, load(out, i + d) + (push - mine))
+            a = load(x, i)
+            total = this
+            this, next_one, after = next_one, after, none
+            if i + 2 < n:
+                b = load(x, i + 2)
+                strength, gap = pair(i, i + 2, a, b, constants, work), b - a
+                square = largest(gap * gap, strength * half + tiny)
+                push = gap * strength * two
+                if i + 3 < n:  # two quotients by one division
+                    b = load(x, i + 3)
+                    strength, gap = pair(i, i + 3, a, b, constants, work), b - a
+                    other = largest(gap * gap, strength * half + tiny)
+                    inverse = one / (square * other)
+                    push = push * other * inverse
+                    further = gap * strength * two * square * inverse
+                    mine = further * share(i, i + 3, constants, work)
+                    total = total - mine
+                    after = further - mine
+                else:
+                    push = push / square
+                mine = push * share(i, i + 2, constants, work)
+                total = total - mine
+                next_one = next_one + (push - mine)
+            if has_far:
+                total = total + (load(force, i) - load(slope, i) * (a - load(anchor, i)))
+            store(out, i, total)
 
     @jit
     def far_pushes(out, slope, x, beta, constants, work):
@@ -112,32 +144,43 @@ def build(lanes, n: int, chi: str, terms, **sizes):
             store(slope, i, bend)
 
     @jit
-    def half_openings(up, low, x, constants, work):
-        """By how much half a step opens the gap i in the mean: low[i] what level i gives way, up[i + 1] level i + 1."""
+    def advance(x, motion, up, low, constants, work):
+        """Levels moved; by how much half a step of N will open the gap above level i in the mean.
+
+        low[i] is what level i will give way, up[i + 1] what level i + 1 will.
+        """
+        a = load(x, 0) + load(motion, 0)
+        store(x, 0, a)
         for i in range(n - 1):
-            a, b = load(x, i), load(x, i + 1)
+            b = load(x, i + 1) + load(motion, i + 1)
+            store(x, i + 1, b)
             gap = b - a
             opening = sqrt(gap * gap + pair(i, i + 1, a, b, constants, work) * two) - gap
             mine = opening * share(i, i + 1, constants, work)
             store(low, i, mine)
             store(up, i + 1, opening - mine)
+            a = b
 
     @jit
-    def open_gaps(x, up, low, z, c, u, root, weight, constants, work):
+    def open_gaps(x, up, low, z, c, root, weight, constants, work):
         """N: noise of `root` squared of a step, and what opens every gap meanwhile."""
-        for i in range(n):
-            store(x, i, kick(i, load(x, i), load(z, i) * root, constants, work))
+        a = kick(0, load(x, 0), load(z, 0) * root, constants, work)
+        raised, before, worst = full(zero), a, full(zero)
         for i in range(n - 1):
-            a, b = load(x, i), load(x, i + 1)
+            b = kick(i + 1, load(x, i + 1), load(z, i + 1) * root, constants, work)
             gap = b - a - (load(up, i) + load(low, i + 1))
             opening = pair(i, i + 1, a, b, constants, work) * load(c, i) * weight
-            store(u, i, sqrt(gap * gap + opening) - gap)
-        for i in range(n - 1):
-            opening = load(u, i)
+            opening = sqrt(gap * gap + opening) - gap
             mine = opening * share(i, i + 1, constants, work)
-            store(x, i, load(x, i) - mine)
-            store(x, i + 1, load(x, i + 1) + (opening - mine))
-        order(x, n)
+            level = a + (raised - mine)
+            store(x, i, level)
+            if i > 0:
+                worst = least(worst, level - before)
+            a, raised, before = b, opening - mine, level
+        level = a + raised
+        store(x, n - 1, level)
+        if any_lane(least(worst, level - before) < zero):
+            order(x, n)
         settle(x)
 
     @jit
@@ -145,43 +188,31 @@ def build(lanes, n: int, chi: str, terms, **sizes):
         """One outer step, of inner steps of length h."""
         force, slope, push = part(space, 0, n), part(space, n, n), part(space, 2 * n, n)
         motion, middle, anchor = part(space, 3 * n, n), part(space, 4 * n, n), part(space, 5 * n, n)
-        u, up, low = part(space, 6 * n, n), part(space, 7 * n, n + 1), part(space, 8 * n + 1, n + 1)
+        up, low = part(space, 6 * n, n + 1), part(space, 7 * n + 1, n + 1)
         beta = reals[BETA]
         prepare(h, constants, work)
         for i in range(n + 1):
             store(up, i, full(zero))
             store(low, i, full(zero))
-        for i in range(n):
-            store(push, i, full(zero))
-            store(force, i, full(zero))
         for k in range(inner + 1):
-            if k > 0:
-                if k == 1:
-                    if has_far:
-                        far_pushes(force, slope, x, beta, constants, work)
-                    if near > 1:
-                        near_pushes(push, x, constants, work)
+            if k == 1:
+                if has_far:
+                    far_pushes(force, slope, x, beta, constants, work)
                     for i in range(n):
                         store(anchor, i, load(x, i))
-                        store(push, i, load(push, i) + load(force, i))
-                    glide(motion, x, x, push, h, constants, work)
+                pushes(push, x, force, slope, anchor, constants, work)
+                glide(motion, x, x, push, h, constants, work)
+            if k > 0:
                 for i in range(n):
                     store(middle, i, load(x, i) + load(motion, i) * half)
-                if near > 1:
-                    near_pushes(push, middle, constants, work)
-                if has_far:
-                    for i in range(n):
-                        follows = load(force, i) - load(slope, i) * (load(middle, i) - load(anchor, i))
-                        store(push, i, load(push, i) + follows)
+                pushes(push, middle, force, slope, anchor, constants, work)
                 glide(motion, x, middle, push, h, constants, work)
-                for i in range(n):
-                    store(x, i, load(x, i) + load(motion, i))
-                half_openings(up, low, x, constants, work)
-            drawn(z, c, sub * (inner + 1) + k, s, beta, replica, key0, key1)
+                advance(x, motion, up, low, constants, work)
+            drawn(z, c, sub * (inner + 1) + k, s, beta, reals[TABLE:], replica, key0, key1)
             if k == 0 or k == inner:
-                open_gaps(x, up, low, z, c, u, root_half, two / beta, constants, work)
+                open_gaps(x, up, low, z, c, root_half, two / beta, constants, work)
             else:
-                open_gaps(x, up, low, z, c, u, one, four / beta, constants, work)
+                open_gaps(x, up, low, z, c, one, four / beta, constants, work)
 
     @jit
     def room(x, averaged, reals, constants, work):
@@ -201,8 +232,8 @@ def build(lanes, n: int, chi: str, terms, **sizes):
     def step(state, scratch, reals, integers, s, replica, key0, key1):
         x, averaged = state, part(state, averages, kept_size - averages)  # the levels come first
         z, c = part(scratch, 0, numbers), part(scratch, behind, numbers - behind)
-        work, space = part(scratch, numbers, work_size), part(scratch, numbers + work_size, 9 * n + 2)
-        kept, constants = part(scratch, numbers + work_size + 9 * n + 2, kept_size), reals[NESTED_TERMS:]
+        work, space = part(scratch, numbers, work_size), part(scratch, numbers + work_size, 8 * n + 2)
+        kept, constants = part(scratch, numbers + work_size + 8 * n + 2, kept_size), reals[NESTED_TERMS:]
         left, sub = full(reals[DT]), 0
         while any_lane(zero < left):
             length = room(x, averaged, reals, constants, work) * outer

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import _validate
 from ..backend import Ensemble, Kernel, Program
-from ..kernels import dyson, dyson_terms, nested, semi_implicit
+from ..kernels import dyson, dyson_terms, nested, quantile, semi_implicit
 from .base import NetworkProcess, Process, initial_weights, network_process
 from .common_point import from_common_point
 from .matrix_motion import hermitian, in_lanes
@@ -26,7 +26,7 @@ VECTORS = 2  # of a lane value, measured best
 STEP = 0.1  # longest inner step of "nested" and longest step of "pairs", in units of the fastest relaxation time
 # Steps that follow the gaps, in units of (gap)^2/(noise^2 (1 + beta)): of "nested", of the rms distance of next
 # neighbors halved; of "pairs" and "fast" by default and at most without a warning, of the mean gap.
-NESTED_STEP = 0.08
+NESTED_STEP = 0.075
 PAIRS_STEP = 0.04
 OUTER_STEPS = 20  # that a step of "nested" has room for, more or less: it must not take long
 LIMIT = 1e30  # sum of squares of the levels from which a gas has run away
@@ -367,7 +367,7 @@ class Dyson(Process):
         vectors = VECTORS if together and self.drift is None and self.potential is None else 1
         code: Any = semi_implicit if self.scheme == "semi_implicit" else nested if self.nested else dyson
         if code is not semi_implicit:
-            sizes |= {"chi": dyson.draws(self.beta)}
+            sizes |= {"chi": (dyson.quick_draws if code is nested else dyson.draws)(self.beta)}
         if code is dyson:
             sizes |= {"adaptive": self.tolerance is not None}
         if code is nested:
@@ -388,12 +388,17 @@ class Dyson(Process):
         head = [dt, self.beta, LIMIT, 0.0 if self.tolerance is None else self.tolerance]
         if self.nested:
             beta = 1.0 if self.sgd is not None else self.beta
-            head[-1:] = [NESTED_STEP / 4 * beta / (1 + beta), self._longest_inner_step]
+            head[-1:] = [NESTED_STEP / 4 * beta / (1 + beta), self._longest_inner_step, *self._table]
         if self.sgd is not None:
             return np.concatenate([head, self._terms.reals])
         if self.rate is not None:
             return np.concatenate([head, [self.beta], self.center, self.rate, self.noise**2])
         return np.concatenate([head, [self.beta], self.noise**2])
+
+    @cached_property
+    def _table(self) -> np.ndarray:
+        """Of the quantiles of the gaps' openings."""
+        return quantile.constants(self.beta if self.sgd is None else 1.0)
 
     @property
     def _longest_inner_step(self) -> float:
@@ -449,7 +454,7 @@ class Dyson(Process):
         extra = self.kernel().extra
         state = np.concatenate([levels, np.broadcast_to(extra, (len(levels), len(extra)))], axis=1)
         if self.nested and self.n > 2:
-            state[:, 2 - self.n :] = (levels[:, 2:] - levels[:, :-2]) ** 2
+            state[:, 2 - self.n :] = nested.first_averages(levels)
         return state
 
     def _initial_rows(self, replicas: int) -> np.ndarray:
