@@ -57,7 +57,9 @@ def recorded_steps(steps: int, every: int | None, chosen: Iterable[int] | None) 
     return regular if regular[-1] == steps else np.append(regular, steps)
 
 
-def timed(times: Iterable[float], divide: Callable[[float, float], int], begin: int, since: float, resumed: bool) -> Schedule:
+def timed(
+    times: Iterable[float], divide: Callable[[float, float], int], begin: int, since: float, resumed: bool
+) -> Schedule:
     """The schedule of a process in continuous time, from step `begin` at time `since` on."""
     if isinstance(times, (str, bytes)) or not isinstance(times, Iterable):
         raise TypeError(f"times = {times!r}: must be a sequence of numbers >= 0")

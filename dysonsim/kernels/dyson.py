@@ -120,7 +120,7 @@ def pairs(lanes, chi: str) -> SimpleNamespace:
 
 
 def draw(lanes, n: int, chi: str):
-    """`draw(z, c, sub, s, beta, table, ...)`: normals z for n levels and chi-squared numbers c for the gaps of neighbors.
+    """`draw(z, c, sub, s, beta, table, ...)`: normals z for n levels, chi-squared numbers c for the gaps of neighbors.
 
     `sub` counts the parts of a step, which have random numbers of their own. Both arrays hold 4 ceil(n/4) numbers; for
     beta = 1 the second begins behind the n normals that are wanted, as `places` says. table: for chi = "few", the
@@ -174,7 +174,7 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
     coefficients = terms(lanes, n, **sizes)
     prepare, flow, kick = coefficients.prepare, coefficients.flow, coefficients.kick
     pair, share, work_size = coefficients.pair, coefficients.share, coefficients.work
-    strain, kept_size = coefficients.strain, n + coefficients.extra
+    strain, kept_size, same = coefficients.strain, n + coefficients.extra, coefficients.same
     select, any_lane = lanes.select, lanes.any
     helpers = functions.build(lanes)
     least, largest, sum_of_squares = helpers.least, helpers.largest, helpers.sum_of_squares
@@ -223,8 +223,12 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
         drawn(z, c, sub, s, reals[BETA], reals, replica, key0, key1)
         for i in range(n):
             store(x, i, kick(i, load(x, i), load(z, i), constants, work))
-        order(x, n)
+        # Of different noise, levels that crossed part again as a pair, each by its share: a sort would swap them.
+        if same:
+            order(x, n)
         neighbours(x, c, True, two / reals[BETA], constants, work)
+        if not same:
+            order(x, n)
         neighbours(x, c, False, two / reals[BETA], constants, work)
         far(x, False, two, constants, work)
         flow(x, h * half, constants, work)

@@ -10,6 +10,8 @@ A builder `terms(lanes, n, **sizes)` returns the functions below, `work`, the nu
 - ``pair(i, j, a, b, constants, work)``: G h, the mean strength of the repulsion between the levels i at a and j at b
   times the length of the step; ``share(i, j, constants, work)``: the part of their motion that i takes.
 
+And `same`: whether the noise of all levels is the same, or the same function of them.
+
 With `nested`, for `kernels/nested.py`, where noise and openings act for half a step before and after all else:
 
 - ``glide(out, x, middle, push, h, constants, work)``: displacements by the drift and by what repulsion would do in a
@@ -122,6 +124,7 @@ def linear(lanes, n: int, alike: bool, nested: bool = False) -> SimpleNamespace:
     common = by_variance(lanes, n, alike)
     return SimpleNamespace(
         prepare=prepare, flow=flow, strain=strain, glide=glide, settle=anywhere(lanes), work=3 * n, extra=0,
+        same=alike,
         **vars(common),
     )  # fmt: skip
 
@@ -198,6 +201,7 @@ def by_function(lanes, n: int, function, potential: bool, nested: bool = False) 
     common = by_variance(lanes, n, alike=False)
     return SimpleNamespace(
         prepare=prepare, flow=flow, strain=strain, glide=glide, settle=anywhere(lanes), work=2 * n, extra=2,
+        same=False,
         **vars(common),
     )  # fmt: skip
 
@@ -292,5 +296,5 @@ def of_model(lanes, n: int, closure, nested: bool = False, **sizes) -> SimpleNam
 
     return SimpleNamespace(
         prepare=prepare, flow=flow, kick=kick, pair=pair, share=share, strain=strain, glide=glide, settle=settle,
-        work=length + 1 + n, extra=0,
+        work=length + 1 + n, extra=0, same=True,
     )  # fmt: skip

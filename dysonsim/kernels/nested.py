@@ -8,7 +8,8 @@ length follows the gaps, and is chosen before noise is drawn, so that none is ev
     h = TOLERANCE min_i (x_{i+2} - x_i)^2 / G_{i,i+2}
 
 with the square as it has been over the last outer steps, a moving average that is part of the state: so h follows the
-spectrum as it spreads or shrinks, and not the chance of a single step. h is never more than CAP.
+spectrum as it spreads or shrinks, and not the chance of a single step. The average is at most MOST times the present
+square, for levels that are driven together fast. h is never more than CAP.
 
 An inner step separates the two kinds of motion that a gap feels:
 
@@ -43,8 +44,9 @@ from .dyson import BETA, DT, LIMIT, TERMS, draw, pairs, places
 TOLERANCE, CAP, TABLE = TERMS - 1, TERMS, TERMS + 1
 NESTED_TERMS = TABLE + quantile.COUNT
 NEAR = 3  # places apart up to which pairs act in every inner step
-INNER = 10  # inner steps of an outer step
+INNER, INNER_OF_FEW = 10, 5  # inner steps of an outer step; of so few levels that no pair is far
 MEMORY = 1 / 8  # of the moving average that one outer step renews
+MOST = 4  # times the present square: the average is no more, so that it follows levels that are driven together
 SHORTEST = {"float64": 2.0**-30, "float32": 2.0**-20}  # part of a step below which no inner step goes
 TINY = {"float64": 1e-290, "float32": 1e-37}
 
@@ -54,13 +56,18 @@ def extra(n: int) -> int:
     return max(n - 2, 0)
 
 
+def inner_steps(n: int) -> int:
+    """Of an outer step."""
+    return 1 if n < 3 else INNER_OF_FEW if n <= NEAR + 1 else INNER
+
+
 def first_averages(levels: np.ndarray) -> np.ndarray:
     """What the moving averages begin with, (replicas, n - 2): means over a few neighbors, not far above their own."""
     from scipy.ndimage import uniform_filter1d
 
     squares = (levels[:, 2:] - levels[:, :-2]) ** 2
     smooth = uniform_filter1d(squares, 9, axis=1, mode="nearest")
-    return np.minimum(smooth, 4 * squares)
+    return np.minimum(smooth, MOST * squares)
 
 
 def scratch(n: int, kept: int) -> int:
@@ -81,8 +88,9 @@ def build(lanes, n: int, chi: str, terms, **sizes):
     least, largest, sum_of_squares = helpers.least, helpers.largest, helpers.sum_of_squares
     zero, half, one, two, four = number(0), number(0.5), number(1), number(2), number(4)
     root_half, tiny, rest = number(0.5**0.5), number(TINY[number.__name__]), number(1e-6)
-    inner = INNER if n > 2 else 1
-    outer, memory, shortest = number(inner), number(MEMORY), number(SHORTEST[number.__name__])
+    inner = inner_steps(n)
+    outer, memory, most = number(inner), number(MEMORY), number(MOST)
+    shortest = number(SHORTEST[number.__name__])
     averages, kept_size, has_far = n + behind_levels, n + behind_levels + extra(n), n > NEAR + 1
 
     @jit
@@ -198,21 +206,19 @@ def build(lanes, n: int, chi: str, terms, **sizes):
             if k == 1:
                 if has_far:
                     far_pushes(force, slope, x, beta, constants, work)
-                    for i in range(n):
-                        store(anchor, i, load(x, i))
-                pushes(push, x, force, slope, anchor, constants, work)
-                glide(motion, x, x, push, h, constants, work)
-            if k > 0:
                 for i in range(n):
-                    store(middle, i, load(x, i) + load(motion, i) * half)
-                pushes(push, middle, force, slope, anchor, constants, work)
-                glide(motion, x, middle, push, h, constants, work)
+                    store(anchor, i, load(x, i))
+                    store(motion, i, full(zero))
+            if k > 0:
+                for _ in range(2 if k == 1 else 1):  # the middle of the motion is where the last one leads, or a first
+                    for i in range(n):
+                        store(middle, i, load(x, i) + load(motion, i) * half)
+                    pushes(push, middle, force, slope, anchor, constants, work)
+                    glide(motion, x, middle, push, h, constants, work)
                 advance(x, motion, up, low, constants, work)
             drawn(z, c, sub * (inner + 1) + k, s, beta, reals[TABLE:], replica, key0, key1)
-            if k == 0 or k == inner:
-                open_gaps(x, up, low, z, c, root_half, two / beta, constants, work)
-            else:
-                open_gaps(x, up, low, z, c, one, four / beta, constants, work)
+            root, weight = (root_half, two / beta) if k == 0 or k == inner else (one, four / beta)
+            open_gaps(x, up, low, z, c, root, weight, constants, work)
 
     @jit
     def room(x, averaged, reals, constants, work):
@@ -244,7 +250,8 @@ def build(lanes, n: int, chi: str, terms, **sizes):
             for i in range(n - 2):
                 gap = load(x, i + 2) - load(x, i)
                 average = load(averaged, i)
-                store(averaged, i, (gap * gap - average) * memory + average)
+                square = gap * gap
+                store(averaged, i, least((square - average) * memory + average, square * most))
             for i in range(kept_size):  # replicas that are through wait as they are
                 store(state, i, select(zero < left, load(state, i), load(kept, i)))
             left = left - length

@@ -4,8 +4,8 @@ With a uniform s in (0, 1), E = -log s and a = degrees/2, the upper s-quantile o
 
     (1 - s)^(1/a) C(sqrt E),
 
-where the first factor has the power law at 0 and C, smooth, the exponential tail: for a = 1, C = 2 E/(1 - exp(-E)). C is
-a polynomial, fitted to SciPy's quantiles when a kernel's constants are made. Errors of the quantile, relative and at
+where the first factor has the power law at 0 and C, smooth, the exponential tail: for a = 1, C = 2 E/(1 - exp(-E)). C
+is a polynomial, fitted to SciPy's quantiles when a kernel's constants are made. Errors of the quantile, relative and at
 their worst, next to 0: 2e-5 (degrees = 1 and 1.5), 2e-4 (0.5 and 2.5), 7e-4 (0.2); mean and variance are right to
 1e-5. Beyond `HIGHEST` degrees the power at 0 is too high for a polynomial; there `kernels/gamma.py` rejects little.
 """

@@ -16,19 +16,18 @@ from ..backend import Ensemble, Kernel, Program
 from ..kernels import dyson, dyson_terms, nested, quantile, semi_implicit
 from .base import NetworkProcess, Process, initial_weights, network_process
 from .common_point import from_common_point
+from .gaps import gap_step, slopes
 from .matrix_motion import hermitian, in_lanes
 
 __all__ = ["Dyson"]
 
 SCHEMES = ("auto", "matrix", "nested", "pairs", "fast", "semi_implicit")
-LARGE = 2000  # levels from which "auto" takes the fast sum
+LARGE, LARGE_STEPS = 2000, 400  # levels from which "auto" takes the fast sum; if dt is given
 VECTORS = 2  # of a lane value, measured best
-STEP = 0.1  # longest inner step of "nested" and longest step of "pairs", in units of the fastest relaxation time
-# Steps that follow the gaps, in units of (gap)^2/(noise^2 (1 + beta)): of "nested", of the rms distance of next
-# neighbors halved; of "pairs" and "fast" by default and at most without a warning, of the mean gap.
-NESTED_STEP = 0.075
-PAIRS_STEP = 0.04
-OUTER_STEPS = 20  # that a step of "nested" has room for, more or less: it must not take long
+STEP, NESTED_CAP = 0.1, 0.05  # longest step of "pairs", inner step of "nested", in units of the fastest relaxation time
+NESTED_STEP = 0.075  # of "nested", in units of gap^2/(noise^2 (1 + beta)), gap half the rms distance of next neighbors
+OUTER_STEPS = 20  # that a step of "nested" has room for at least, more or less: it must not take long
+LONGEST = 10.0  # in units of the same: the longest step of all, beyond which exp(rate dt) leaves floating point
 LIMIT = 1e30  # sum of squares of the levels from which a gas has run away
 FAILED = 2  # numbers of the state behind the levels, where a user's function leaves word
 
@@ -236,7 +235,7 @@ class Dyson(Process):
     @cached_property
     def fast(self) -> bool:
         """Whether the repulsion of far levels is a fast sum."""
-        large = self.scheme == "auto" and self.n >= LARGE and self.sgd is None
+        large = self.scheme == "auto" and self.n >= (LARGE if self.dt is None else LARGE_STEPS) and self.sgd is None
         return self.scheme == "fast" or (large and not self._why_not_fast())
 
     @property
@@ -266,75 +265,27 @@ class Dyson(Process):
         elif self.rate is not None:
             rates = self.rate
         else:
-            rates = self._slopes()
+            rates = slopes(self)
         return float(np.max(rates[np.isfinite(rates)], initial=0.0))
 
     @cached_property
     def gap_step(self) -> float:
-        """Longest step of fixed length that resolves the gaps of three and more levels; infinite if none are known.
-
-        Gaps are those of the stationary state, in the middle of the levels that share a center, or those of the start
-        where it is denser.
-        """
-        if self.n < 3:
-            return math.inf
-        allowed = math.inf
-        for levels, width, beta in self._crowds():
-            if levels > 2:
-                allowed = min(allowed, (math.pi * width) ** 2 / (2 * levels) * beta / (1 + beta))
-        start = self._initial_rows(1)[:1] if self.initial is None else np.atleast_2d(self.initial)
-        spread = np.ptp(start, axis=-1)
-        if self.sgd is None and spread.min() > 0:
-            gap = float(spread.min()) / (self.n - 1)
-            allowed = min(allowed, (gap / float(self.noise.max())) ** 2 / (1 + self.beta))
-        return PAIRS_STEP * allowed
-
-    def _crowds(self) -> list[tuple[int, float, float]]:
-        """(levels, width/noise, beta) of the levels that share a well: widths of the stationary state of one alone."""
-        if self.sgd is not None:
-            model, training = self.sgd.model, (self.sgd.learning_rate, self.sgd.batch_size)
-            try:
-                rates = model.relaxation_rates(training[0])
-                return [(len(g), float(rates[g[0]]) ** -0.5, 1.0) for g in model.degenerate_groups() if rates[g[0]] > 0]
-            except (ValueError, NotImplementedError):  # no unique fixed point
-                return []
-        if self.rate is None:
-            return []
-        centers, counts = np.unique(self.center, return_counts=True)
-        crowds = []
-        for center, count in zip(centers, counts, strict=True):
-            rate = float(self.rate[self.center == center].max())
-            if rate > 0:
-                crowds.append((int(count), rate**-0.5, self.beta))
-        return crowds
+        """Longest step of fixed length that resolves the gaps; infinite where none have to be."""
+        return gap_step(self)
 
     @cached_property
     def step(self) -> float:
         """Longest step of the integrator: `dt`, or its default."""
         if self.dt is not None:
-            return self.dt
+            relaxed = LONGEST / self.fastest if self.rate is not None and self.fastest > 0 else math.inf
+            return min(self.dt, relaxed)
         if self.fast:
-            return self.gap_step
+            return self.gap_step if self.gap_step < math.inf else STEP
         longest = STEP / self.fastest if self.fastest > 0 else math.inf
         if self.nested:
-            return longest * nested.INNER / max(1.0, self.n / OUTER_STEPS)
+            return NESTED_CAP / STEP * longest * nested.inner_steps(self.n) / max(1.0, self.n / OUTER_STEPS)
         longest = min(longest, self.gap_step)
         return longest if longest < math.inf else STEP
-
-    def _slopes(self) -> np.ndarray:
-        """|dK/dx| of a user's function around the initial levels."""
-        x = self._initial_rows(1)[0]
-        spread = max(float(np.ptp(x)), float(self.noise.max()))
-        points = np.linspace(x.min() - spread, x.max() + spread, 201)
-        values = np.array([[self._drift_at(p, i) for p in points] for i in range(self.n)])
-        if not np.isfinite(values).all():
-            level, at = (int(k) for k in np.argwhere(~np.isfinite(values))[0])
-            name = "drift" if self.drift is not None else "potential"
-            raise ValueError(
-                f"{name}: level {level} at x = {points[at]:g} gives {values[level, at]}, no finite number; if levels "
-                "never get there, give dt, the step of the integrator, and the function is not asked beforehand"
-            )
-        return np.abs(np.gradient(values, points, axis=1)).max(axis=1)
 
     def _drift_at(self, x: float, i: int) -> float:
         """K_i(x) of the general process, by the user's function in Python."""
@@ -404,7 +355,7 @@ class Dyson(Process):
     def _longest_inner_step(self) -> float:
         """Of "nested", where the gaps allow more; two levels of the same linear drift are exact at any length."""
         exact = self.n < 3 and self.rate is not None and not self._why_not_alike()
-        return STEP / self.fastest if self.fastest > 0 and not exact else 1e300
+        return NESTED_CAP / self.fastest if self.fastest > 0 and not exact else 1e300
 
     def step_count(self, duration: float) -> int:
         """One exact transition, or steps not longer than `step`."""
