@@ -13,9 +13,10 @@ import numpy as np
 
 from .. import _validate
 from ..backend import Ensemble, Kernel, Program
-from ..kernels import dyson, dyson_terms, nested, quantile, semi_implicit
+from ..kernels import nested, quantile
 from .base import NetworkProcess, Process, initial_weights, network_process
 from .common_point import from_common_point
+from .dyson_kernel import constants, kernel
 from .gaps import gap_step, slopes
 from .matrix_motion import hermitian, in_lanes
 
@@ -23,13 +24,9 @@ __all__ = ["Dyson"]
 
 SCHEMES = ("auto", "matrix", "nested", "pairs", "fast", "semi_implicit")
 LARGE, LARGE_STEPS = 2000, 400  # levels from which "auto" takes the fast sum; if dt is given
-VECTORS = 2  # of a lane value, measured best
 STEP, NESTED_CAP = 0.1, 0.05  # longest step of "pairs", inner step of "nested", in units of the fastest relaxation time
-NESTED_STEP = 0.075  # of "nested", in units of gap^2/(noise^2 (1 + beta)), gap half the rms distance of next neighbors
 OUTER_STEPS = 20  # that a step of "nested" has room for at least, more or less: it must not take long
 LONGEST = 10.0  # in units of the same: the longest step of all, beyond which exp(rate dt) leaves floating point
-LIMIT = 1e30  # sum of squares of the levels from which a gas has run away
-FAILED = 2  # numbers of the state behind the levels, where a user's function leaves word
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +154,7 @@ class Dyson(Process):
         self._set(n=n, initial=_validate.levels("initial", self.initial, n))
         if self.initial is not None and (self.initial < 0).any():
             raise ValueError(f"initial: eigenvalues of W^T W must be >= 0, the smallest is {self.initial.min():g}")
-        self._set(coordinate=self._terms.coordinate)
+        self._set(coordinate=self.terms.coordinate)
 
     def _check_general(self) -> None:
         arrays = [a for a in (self.initial, self.rate, self.center, self.noise) if a is not None and np.ndim(a)]
@@ -221,7 +218,7 @@ class Dyson(Process):
         return ""
 
     @cached_property
-    def _terms(self) -> Any:
+    def terms(self) -> Any:
         assert self.sgd is not None
         return self.sgd.model.dyson_terms(self.sgd.learning_rate, self.sgd.batch_size, closure=self.closure)
 
@@ -298,61 +295,20 @@ class Dyson(Process):
         return (call(x - width, i) - call(x + width, i)) / (2 * width)
 
     def kernel(self) -> Kernel:
-        """The splitting into pairs, `dysonsim.kernels.dyson`."""
-        sizes: dict[str, Any] = {"n": self.n}
-        extra, alike = np.empty(0), False
-        if self.sgd is not None:
-            terms = self._terms
-            sizes |= {"terms": dyson_terms.of_model, "closure": terms.build, **terms.sizes}
-            work = 3 * self.n + terms.scratch + 1
-        elif self.rate is not None:
-            alike = bool(np.ptp(self.rate) == 0 and np.ptp(self.noise) == 0)
-            sizes |= {"terms": dyson_terms.linear, "alike": alike}
-            work = 3 * self.n
-        else:
-            function = self.potential if self.drift is None else self.drift
-            sizes |= {"terms": dyson_terms.by_function, "function": function, "potential": self.drift is None}
-            work, extra = 2 * self.n, np.full(FAILED, -1.0)
-        # Several vectors a lane value hide the latency of roots, where no replica waits for another.
-        together = self.scheme != "semi_implicit" and self.tolerance is None and not self.nested
-        vectors = VECTORS if together and self.drift is None and self.potential is None else 1
-        code: Any = semi_implicit if self.scheme == "semi_implicit" else nested if self.nested else dyson
-        if code is not semi_implicit:
-            sizes |= {"chi": (dyson.quick_draws if code is nested else dyson.draws)(self.beta)}
-        if code is dyson:
-            sizes |= {"adaptive": self.tolerance is not None}
-        if code is nested:
-            extra = np.concatenate([extra, np.zeros(nested.extra(self.n))])
-            work += nested.scratch(self.n, self.n + len(extra))
-        else:
-            work += code.scratch(self.n, len(extra))
-        return Kernel(
-            build=code.build, sizes=sizes, reals=self.constants(self.step), integers=np.zeros(1), weights=self.n,
-            extra=extra, scratch=work, vectors=vectors,
-            registers=code is dyson and alike and dyson.draws(self.beta) != "any",
-        )  # fmt: skip
+        """The splitting into pairs, the nested steps or the strictly ordered scheme."""
+        return kernel(self)
 
     def constants(self, dt: float) -> np.ndarray:
         """The kernel's `reals` for steps of length dt."""
-        if self.fast:
-            return np.array([dt, self.rate[0], self.noise[0], self.center[0]])
-        head = [dt, self.beta, LIMIT, 0.0 if self.tolerance is None else self.tolerance]
-        if self.nested:
-            beta = 1.0 if self.sgd is not None else self.beta
-            head[-1:] = [NESTED_STEP / 4 * beta / (1 + beta), self._longest_inner_step, *self._table]
-        if self.sgd is not None:
-            return np.concatenate([head, self._terms.reals])
-        if self.rate is not None:
-            return np.concatenate([head, [self.beta], self.center, self.rate, self.noise**2])
-        return np.concatenate([head, [self.beta], self.noise**2])
+        return constants(self, dt)
 
     @cached_property
-    def _table(self) -> np.ndarray:
-        """Of the quantiles of the gaps' openings."""
+    def table(self) -> np.ndarray:
+        """Of the quantiles of the gaps' openings, `dysonsim.kernels.quantile`."""
         return quantile.constants(self.beta if self.sgd is None else 1.0)
 
     @property
-    def _longest_inner_step(self) -> float:
+    def longest_inner_step(self) -> float:
         """Of "nested", where the gaps allow more; two levels of the same linear drift are exact at any length."""
         exact = self.n < 3 and self.rate is not None and not self._why_not_alike()
         return NESTED_CAP / self.fastest if self.fastest > 0 and not exact else 1e300
