@@ -92,6 +92,8 @@ def linear(lanes, n: int, alike: bool) -> SimpleNamespace:
 def by_function(lanes, n: int, function, potential: bool) -> SimpleNamespace:
     """K_i(x_i) or V_i(x_i), K = -dV/dx, a user's compiled function; constant noise, G_ij = beta g_i^2.
 
+    function: a `dysonsim._functions.LevelFunction`.
+
     constants: beta, then g^2 of every level. The drift flows by the midpoint rule, V is differentiated centrally.
     Where the function gives no finite number, the level and its x are kept in the state behind the levels, so that
     the error can name them: numbers n (-1 as long as all is well) and n + 1.
@@ -126,14 +128,16 @@ def by_function(lanes, n: int, function, potential: bool) -> SimpleNamespace:
     def flow(x, h, constants, work):
         for i in range(n):
             v = load(x, i)
-            middle = v + drift(v, i) * (h * half)
+            start = drift(v, i)
+            middle = v + start * (h * half)
             k = drift(middle, i)
             store(x, i, v + k * h)
             level = load(x, n)
             fails = select(absolute(k) < huge, full(minus_one), full(number(i)))  # NaN is below nothing
             first = level < full(number(0))
             store(x, n, select(first, fails, level))
-            store(x, n + 1, select(first, v, load(x, n + 1)))
+            at = select(absolute(start) < huge, middle, v)
+            store(x, n + 1, select(first, at, load(x, n + 1)))
 
     @jit
     def strain(x, h, constants, work):
