@@ -164,6 +164,7 @@ class Run:
         arrays = {"times": self.times, "steps": self.steps, "spectra": self.spectra, "state": self.state}
         if self.weights is not None:
             arrays["weights"] = self.weights
+        about["sha256"] = fingerprint(arrays)
         whole = arrays | {"about": np.array(json.dumps(about))}
         write_whole(checked_path("path", path), lambda file: np.savez(file, **whole))  # type: ignore[arg-type]
 
@@ -183,8 +184,9 @@ class Run:
         ------
         TypeError, ValueError
             If `path` is no path of a file, the file is not one that `save` wrote, whatever is damaged, or it was made
-            by another process. Nothing is taken from a file that is not checked: types, shapes, finite and ascending
-            levels, times and steps, and that the state has the levels that were recorded last.
+            by another process. Nothing is taken from a file that is not checked: sizes, types, a hash of all arrays,
+            their shapes, finite and ascending levels, times and steps, and that the state has the levels that were
+            recorded last.
         OSError
             If the file cannot be opened.
         """
@@ -194,6 +196,8 @@ class Run:
         try:
             arrays: dict[str, Any] = {"weights": None, **read_arrays(found, KINDS)}
             about = _told(arrays.pop("about", None))
+            if about.pop("sha256") != fingerprint({name: a for name, a in arrays.items() if a is not None}):
+                raise ValueError("the arrays are not those that were saved")
             made_by, described = about.pop("process"), about.pop("described")
             other = made_by != fingerprint(process)
             run = None if other else cls(process=process, **about, **arrays)
@@ -241,6 +245,10 @@ class Run:
             last = self.spectra[:, -1]
             if (np.abs(now - last) > SAME * np.abs(last).max(axis=-1, keepdims=True)).any():
                 return "state: has other levels than the last record"
+            if self.weights is not None:
+                kept, now = self.weights[:, -1], self.process.weights(np.asarray(self.state, np.float64))
+                if (np.abs(now - kept) > SAME * np.abs(kept).max(axis=(1, 2), keepdims=True)).any():
+                    return "state: has other weights than the last record"
         return self.process.fault_of_state(self.state)
 
     def _fault_of_times(self) -> str:
@@ -262,7 +270,7 @@ class Run:
 KINDS = {"times": "f", "steps": "i", "spectra": "f", "weights": "f", "state": "f", "about": "U"}
 ABOUT = {
     "process": str, "described": str, "seed": int, "coordinate": str, "device": str, "dtype": str, "version": str,
-    "last_time": float, "last_step": int,
+    "last_time": float, "last_step": int, "sha256": str,
 }  # fmt: skip
 SAME = 1e-9  # of the largest level: what LAPACK on another machine may change
 
