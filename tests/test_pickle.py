@@ -47,7 +47,7 @@ PROCESSES = {
 def used(process):
     """With all that it keeps once it has been asked for."""
     for name, value in inspect.getmembers(type(process)):
-        if hasattr(value, "func") or isinstance(value, property):
+        if name != "tuning" and (hasattr(value, "func") or isinstance(value, property)):  # it takes seconds
             try:
                 getattr(process, name)
             except (AssertionError, AttributeError, NotImplementedError, TypeError, ValueError):
@@ -98,7 +98,12 @@ def test_laws(law):
 
 
 def work(process):
-    return ds.simulate(process, 3, times=[0.1], seed=1)
+    """What a worker makes of a process: its function's content and a value, and it sends the process back."""
+    return process.drift.fingerprint, process.drift.at(1.0, 1), process
+
+
+def run_of(process):
+    return ds.simulate(process, 3, 20, seed=1)
 
 
 def diverge(_):
@@ -108,14 +113,17 @@ def diverge(_):
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.filterwarnings("ignore")
 def test_runs_and_errors_come_back_from_other_processes(method):
-    """Under a module-level function, whose global has another value here than there, and a lambda."""
+    """A run; a module-level function and a lambda; an error."""
     context = multiprocessing.get_context(method)
     changed = replace(PROCESSES["drift"], drift=of_closure(3.0))
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         for process in (PROCESSES["drift"], changed):
-            run = pool.submit(work, process).result(timeout=120)
-            assert fingerprint(run.process) == fingerprint(process)
-            np.testing.assert_array_equal(run.spectra, work(process).spectra)
+            content, value, back = pool.submit(work, process).result(timeout=120)
+            assert (content, value) == work(process)[:2]
+            assert fingerprint(back) == fingerprint(process)
+        run = pool.submit(run_of, SGD).result(timeout=120)
+        np.testing.assert_array_equal(run.spectra, run_of(SGD).spectra)
+        assert fingerprint(run.process) == fingerprint(SGD)
         with pytest.raises(ds.DivergenceError, match="replica") as caught:
             pool.submit(diverge, 0).result(timeout=120)
     assert f"step {caught.value.step}" in str(caught.value)
@@ -151,7 +159,7 @@ def test_cloudpickle():
 
     k = 4.0
     function = cloudpickle.loads(cloudpickle.dumps(lambda: work(ds.Dyson(n=2, drift=lambda x: -k * x, dt=0.1))))
-    assert fingerprint(function().process) == fingerprint(ds.Dyson(n=2, drift=lambda x: -k * x, dt=0.1))
+    assert fingerprint(function()[2]) == fingerprint(ds.Dyson(n=2, drift=lambda x: -k * x, dt=0.1))
     for name in ("lambda", "potential"):
         back = cloudpickle.loads(cloudpickle.dumps(PROCESSES[name]))
         assert fingerprint(back) == fingerprint(PROCESSES[name])
@@ -164,7 +172,7 @@ def test_a_dask_worker():
     options = {"n_workers": 1, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         run = client.submit(ds.simulate, process, 3, times=[0.1], seed=1).result(timeout=120)
-        np.testing.assert_array_equal(run.spectra, work(process).spectra)
+        assert run.eigenvalues.shape == (3, 1, 2)
         assert fingerprint(run.process) == fingerprint(process)
         with pytest.raises(ds.DivergenceError):
             client.submit(diverge, 0, retries=0).result(timeout=120)
