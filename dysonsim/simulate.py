@@ -83,7 +83,8 @@ def simulate(
     progress : bool, optional
         Show a progress bar; default: in a terminal, once the run has taken 3 seconds.
     resume : Run, optional
-        An earlier run of the same process, seed and replicas: go on from its end. Its records come first.
+        An earlier run of the same process, seed and replicas: go on from its end. Its records come first. Its numbers
+        are checked (`Run.fault`): ValueError if they are not those of a run.
 
     Returns
     -------
@@ -92,7 +93,7 @@ def simulate(
     Raises
     ------
     TypeError, ValueError
-        For an argument that is not allowed.
+        For an argument that is not allowed; ValueError as well for an error that a user's drift or potential raises.
     MemoryError
         Before anything is allocated, if results and state would not fit into memory.
     RuntimeError

@@ -87,6 +87,13 @@ class Kernel:
         text then gives each `member` a share of every loop and brings them `together` after it.
     basis : (columns, columns) array, optional
         Orthogonal; the weights are kept as W basis.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If sizes are no sizes, or constants no one-dimensional real numbers. That a step stays within them is checked
+        when a kernel from outside dysonsim is prepared (`plain.check_kernel`); it is told apart from others by its code
+        and what it captures.
     """
 
     build: Callable[..., Callable[..., Any]]
