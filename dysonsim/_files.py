@@ -48,7 +48,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) 
         If it cannot be written.
     """
     target = Path(os.path.realpath(path))
-    name = target.parent / f".{target.name[:100]}.{secrets.token_hex(4)}.tmp"
+    name = target.parent / f".dysonsim-{secrets.token_hex(8)}.tmp"
     try:
         with open(name, "xb") as file:
             with suppress(FileNotFoundError):

@@ -350,7 +350,7 @@ class Dyson(Process):
     def why_left(self, step: int, state: np.ndarray) -> str:
         if self.drift is not None or self.potential is not None:
             level, x = int(state[self.n]), float(state[self.n + 1])
-            if level >= 0 and not math.isfinite(self._drift_at(x, level)):
+            if level >= 0 and math.isfinite(x) and not math.isfinite(self._drift_at(x, level)):
                 name = "drift" if self.drift is not None else "potential"
                 return f"{name} gives no finite number for level {level} at x = {x:g}"
             return f"its levels run away: the drift must lead back, also in steps of dt = {self.step:g}"
