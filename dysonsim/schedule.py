@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def recorded_steps(steps: int, every: int | None, chosen: Iterable[int] | None) 
     return regular if regular[-1] == steps else np.append(regular, steps)
 
 
-def timed(times: Iterable[float], divide: Callable[[float], int], begin: int, since: float, resumed: bool) -> Schedule:
+def timed(times: Iterable[float], divide: Callable[[float, float], int], begin: int, since: float, resumed: bool) -> Schedule:
     """The schedule of a process in continuous time, from step `begin` at time `since` on."""
     if isinstance(times, (str, bytes)) or not isinstance(times, Iterable):
         raise TypeError(f"times = {times!r}: must be a sequence of numbers >= 0")
@@ -67,9 +68,10 @@ def timed(times: Iterable[float], divide: Callable[[float], int], begin: int, si
     if not len(wanted):
         raise ValueError(f"times = {given}: must go beyond the time {since:g} that resume has reached")
     durations = np.diff(wanted, prepend=since)
-    counts = np.array([divide(float(d)) if d > 0 else 0 for d in durations], dtype=object)
-    ends = [begin + int(c) for c in np.cumsum(counts)]
+    begins = np.concatenate([[since], wanted[:-1]]).tolist()
+    counts = [divide(a, b) if b > a else 0 for a, b in zip(begins, wanted.tolist(), strict=True)]
+    ends = [begin + c for c in accumulate(counts)]
     if ends[-1] > MAX_STEPS:
         raise ValueError(f"times: reaching {wanted[-1]:g} takes {ends[-1]} steps, at most {MAX_STEPS} can be counted")
-    lengths = durations / np.maximum(counts.astype(float), 1)
+    lengths = durations / np.maximum(np.array(counts, dtype=float), 1)
     return Schedule(begin, ends[-1], np.array(ends, dtype=np.int64), wanted, lengths)

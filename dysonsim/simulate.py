@@ -250,7 +250,7 @@ def _plan(
             raise ValueError(
                 f"{name} runs in continuous time: give times=[...] to record at, no steps, record_every or record_steps"
             )
-        return timed(times, process.step_count, begin, since, resume is not None)
+        return timed(times, process.steps_between, begin, since, resume is not None)
     if times is not None:
         raise ValueError(f"{name} counts steps: give steps= and record_every= or record_steps=, not times")
     steps = process.default_steps() if steps is None else steps

@@ -35,7 +35,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from . import functions, gamma, rng
+from . import functions, gamma, quantile, rng
 
 # Constants in `reals`, before those of the terms.
 DT, BETA, LIMIT, TOLERANCE, TERMS = range(5)
@@ -54,6 +54,12 @@ def scratch(n: int, extra: int) -> int:
 def draws(beta: float) -> str:
     """How chi-squared numbers of beta degrees of freedom are drawn."""
     return {1.0: "one", 2.0: "two", 4.0: "four"}.get(beta, "any")
+
+
+def quick_draws(beta: float) -> str:
+    """The same where the constants hold a table of `kernels/quantile.py`."""
+    any_beta = "few" if beta <= quantile.HIGHEST else "many"
+    return any_beta if draws(beta) == "any" else draws(beta)
 
 
 def pairs(lanes, chi: str) -> SimpleNamespace:
@@ -113,17 +119,61 @@ def pairs(lanes, chi: str) -> SimpleNamespace:
     return SimpleNamespace(order=order, openings=openings)
 
 
+def draw(lanes, n: int, chi: str):
+    """`draw(z, c, sub, s, beta, table, ...)`: normals z for n levels and chi-squared numbers c for the gaps of neighbors.
+
+    `sub` counts the parts of a step, which have random numbers of their own. Both arrays hold 4 ceil(n/4) numbers; for
+    beta = 1 the second begins behind the n normals that are wanted, as `places` says. table: for chi = "few", the
+    constants of `kernels/quantile.py`, of a number that is asked for anything.
+    """
+    jit, load, store = lanes.jit, lanes.load, lanes.store
+    generator, gammas = rng.build(lanes), gamma.build(lanes)
+    normals, words, openings = generator.normals, generator.words, pairs(lanes, chi).openings
+    few, two_at_once = quantile.build(lanes, generator), gammas.pair
+    held, chi_squared = few.held, few.chi_squared
+    blocks, together = -(-n // 4), -(-(2 * n - 1) // 4)
+
+    @jit
+    def draw(z, c, sub, s, beta, table, replica, key0, key1):
+        if chi == "one":
+            normals(z, together, sub * together, rng.LEVELS, s, replica, key0, key1)
+            for i in range(n - 1):
+                opening = load(c, i)
+                store(c, i, opening * opening)
+        else:
+            normals(z, blocks, sub * blocks, rng.LEVELS, s, replica, key0, key1)
+            if chi == "few":
+                constants = held(table)
+                for q in range(blocks):
+                    a, b, d, e = words(u32(sub * blocks + q), u32(rng.PAIRS), u32(s), replica, key0, key1)
+                    store(c, 4 * q, chi_squared(a, constants))
+                    store(c, 4 * q + 1, chi_squared(b, constants))
+                    store(c, 4 * q + 2, chi_squared(d, constants))
+                    store(c, 4 * q + 3, chi_squared(e, constants))
+            elif chi == "many":
+                for q in range(n // 2):
+                    first, second = two_at_once(beta, beta, sub * n + q, rng.PAIRS, s, replica, key0, key1)
+                    store(c, 2 * q, first)
+                    store(c, 2 * q + 1, second)
+            else:
+                openings(c, n - 1, beta, sub * n, s, replica, key0, key1)
+
+    return draw
+
+
+def places(n: int, chi: str) -> tuple[int, int]:
+    """Where the chi-squared numbers of `draw` lie behind its normals, and how many numbers both take."""
+    return (n if chi == "one" else 4 * -(-n // 4)), 8 * -(-n // 4)
+
+
 def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
     """One step on one target. `terms` is the builder of the coefficients, see `kernels/dyson_terms.py`."""
     jit, number = lanes.jit, lanes.number
     load, store, full, part, sqrt = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt
-    normals = rng.build(lanes).normals
-    tools = pairs(lanes, chi)
-    order, openings = tools.order, tools.openings
+    order, drawn, (behind, numbers) = pairs(lanes, chi).order, draw(lanes, n, chi), places(n, chi)
     coefficients = terms(lanes, n, **sizes)
     prepare, flow, kick = coefficients.prepare, coefficients.flow, coefficients.kick
     pair, share, work_size = coefficients.pair, coefficients.share, coefficients.work
-    blocks, together = -(-n // 4), -(-(2 * n - 1) // 4)
     strain, kept_size = coefficients.strain, n + coefficients.extra
     select, any_lane = lanes.select, lanes.any
     helpers = functions.build(lanes)
@@ -163,26 +213,14 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
             store(x, i + 1, b)
 
     @jit
-    def draw(z, c, sub, s, beta, replica, key0, key1):
-        """Normals z for the levels, and c for the gaps of neighbours, which follow the first at once if beta = 1."""
-        if chi == "one":
-            normals(z, together, sub * together, rng.LEVELS, s, replica, key0, key1)
-            for i in range(n - 1):
-                opening = load(c, i)
-                store(c, i, opening * opening)
-        else:
-            normals(z, blocks, sub * blocks, rng.LEVELS, s, replica, key0, key1)
-            openings(c, n - 1, beta, sub * n, s, replica, key0, key1)
-
-    @jit
     def move(x, h, sub, scratch, reals, s, replica, key0, key1):
         """All levels for the time h; `sub` counts the parts of a step, which have random numbers of their own."""
-        z, c = part(scratch, 0, 8 * blocks), part(scratch, n if chi == "one" else 4 * blocks, 4 * blocks)
-        work, constants = part(scratch, 8 * blocks, work_size), reals[TERMS:]
+        z, c = part(scratch, 0, numbers), part(scratch, behind, numbers - behind)
+        work, constants = part(scratch, numbers, work_size), reals[TERMS:]
         prepare(h, constants, work)
         flow(x, h * half, constants, work)
         far(x, True, two, constants, work)
-        draw(z, c, sub, s, reals[BETA], replica, key0, key1)
+        drawn(z, c, sub, s, reals[BETA], reals, replica, key0, key1)
         for i in range(n):
             store(x, i, kick(i, load(x, i), load(z, i), constants, work))
         order(x, n)
@@ -195,7 +233,7 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
     @jit
     def room(x, scratch, reals):
         """The part of a step that the levels, as they are, allow: known before any noise is drawn."""
-        work, constants = part(scratch, 8 * blocks, work_size), reals[TERMS:]
+        work, constants = part(scratch, numbers, work_size), reals[TERMS:]
         prepare(reals[DT], constants, work)
         strained = strain(x, reals[DT], constants, work)
         allowed = sqrt(full(reals[TOLERANCE]) / largest(strained, full(tiny)))
@@ -209,7 +247,7 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
     def step(state, scratch, reals, integers, s, replica, key0, key1):
         x = state  # the levels come first
         if adaptive:
-            kept = part(scratch, 8 * blocks + work_size, kept_size)
+            kept = part(scratch, numbers + work_size, kept_size)
             left, sub = full(one), 0
             while any_lane(zero < left):
                 share_of_step = least(room(x, scratch, reals), left)

@@ -9,6 +9,12 @@ A builder `terms(lanes, n, **sizes)` returns the functions below, `work`, the nu
 - ``strain(x, h, constants, work)``: by how much the drift of a level bends over a step, largest, in units of its kick.
 - ``pair(i, j, a, b, constants, work)``: G h, the mean strength of the repulsion between the levels i at a and j at b
   times the length of the step; ``share(i, j, constants, work)``: the part of their motion that i takes.
+
+With `nested`, for `kernels/nested.py`, where noise and openings act for half a step before and after all else:
+
+- ``glide(out, x, middle, push, h, constants, work)``: displacements by the drift and by what repulsion would do in a
+  step, `push`; `middle`: the levels halfway. It reads `push` of a level before it writes that level's `out`.
+- ``settle(x)``: levels that noise has carried out of their domain brought back.
 """
 
 from __future__ import annotations
@@ -48,8 +54,21 @@ def by_variance(lanes, n: int, alike: bool) -> SimpleNamespace:
     return SimpleNamespace(kick=kick, pair=pair, share=share)
 
 
-def linear(lanes, n: int, alike: bool) -> SimpleNamespace:
+def anywhere(lanes):
+    """`settle` of levels that may be any number."""
+
+    @lanes.jit
+    def settle(x):
+        return
+
+    return settle
+
+
+def linear(lanes, n: int, alike: bool, nested: bool = False) -> SimpleNamespace:
     """K_i = -rate_i (x_i - centre_i), constant noise g_i, G_ij = beta g_i^2: exact flow and clock.
+
+    The clock is the time that noise must act for, so that two levels are exact: sinh(rate h)/rate between two decays of
+    half a step, tanh(rate h)/rate if half of it comes before and half after one decay of a whole step (`nested`).
 
     constants: beta, then centre, rate, g^2 of every level. alike: rate and g are the same for all levels.
     """
@@ -57,21 +76,28 @@ def linear(lanes, n: int, alike: bool) -> SimpleNamespace:
         lanes.jit, lanes.number, lanes.load, lanes.store, lanes.full, lanes.sqrt, lanes.select
     )  # fmt: skip
     exp = functions.build(lanes).exp
-    half, one, two, sixth, small = number(0.5), number(1), number(2), number(1 / 6), number(1e-3)
+    zero, half, one, two, sixth, small = (number(v) for v in (0, 0.5, 1, 2, 1 / 6, 1e-3))
     centre, rate, noise = 1, 1 + n, 1 + 2 * n
-    variance, root, decay = VARIANCE * n, ROOT * n, 2 * n  # in work, the last: exp(-rate h/2)
+    variance, root, decay = VARIANCE * n, ROOT * n, 2 * n  # in work, the last: exp(-rate h/2), nested: exp(-rate h)
     different = 1 if alike else n
+    third = number(1 / 3)
 
     @jit
     def prepare(h, constants, work):
         for i in range(different):
             r = constants[rate + i]
             angle = full(h) * r
-            grown = exp(angle * half)
-            shrunk = full(one) / grown
+            if nested:
+                shrunk = exp(full(zero) - angle)
+                square = shrunk * shrunk
+                clock = (full(one) - angle * angle * third) * h
+                clock = select(small < angle, (full(one) - square) / ((square + one) * r), clock)
+            else:
+                grown = exp(angle * half)
+                shrunk = full(one) / grown
+                clock = (angle * angle * sixth + one) * h  # without the cancellation of sinh
+                clock = select(small < angle, (grown * grown - shrunk * shrunk) / (two * r), clock)
             store(work, decay + i, shrunk)
-            clock = (angle * angle * sixth + one) * h  # sinh(r h)/r, without its cancellation
-            clock = select(small < angle, (grown * grown - shrunk * shrunk) / (two * r), clock)
             store(work, variance + i, clock * constants[noise + i])
             store(work, root + i, sqrt(clock * (two * constants[noise + i])))
 
@@ -85,11 +111,22 @@ def linear(lanes, n: int, alike: bool) -> SimpleNamespace:
     def strain(x, h, constants, work):
         return full(number(0))  # the flow is exact
 
+    @jit
+    def glide(out, x, middle, push, h, constants, work):
+        for i in range(n):
+            f = load(work, decay + (0 if alike else i))
+            # (1 - f)/rate over the clock: a constant force for a step instead of openings for the time of noise.
+            force = load(push, i) * ((f * f + one) / (f + one))
+            store(out, i, (full(constants[centre + i]) - load(x, i)) * (full(one) - f) + force)
+
     common = by_variance(lanes, n, alike)
-    return SimpleNamespace(prepare=prepare, flow=flow, strain=strain, work=3 * n, extra=0, **vars(common))
+    return SimpleNamespace(
+        prepare=prepare, flow=flow, strain=strain, glide=glide, settle=anywhere(lanes), work=3 * n, extra=0,
+        **vars(common),
+    )  # fmt: skip
 
 
-def by_function(lanes, n: int, function, potential: bool) -> SimpleNamespace:
+def by_function(lanes, n: int, function, potential: bool, nested: bool = False) -> SimpleNamespace:
     """K_i(x_i) or V_i(x_i), K = -dV/dx, a user's compiled function; constant noise, G_ij = beta g_i^2.
 
     function: a `dysonsim._functions.LevelFunction`.
@@ -118,6 +155,15 @@ def by_function(lanes, n: int, function, potential: bool) -> SimpleNamespace:
         drift = value
 
     @jit
+    def note(x, i, v, k):
+        """Keep the first level for which the function gives no number, and where."""
+        level = load(x, n)
+        fails = select(absolute(k) < huge, full(minus_one), full(number(i)))  # NaN is below nothing
+        first = level < full(number(0))
+        store(x, n, select(first, fails, level))
+        store(x, n + 1, select(first, v, load(x, n + 1)))
+
+    @jit
     def prepare(h, constants, work):
         for i in range(n):
             g2 = full(h) * constants[1 + i]
@@ -132,12 +178,15 @@ def by_function(lanes, n: int, function, potential: bool) -> SimpleNamespace:
             middle = v + start * (h * half)
             k = drift(middle, i)
             store(x, i, v + k * h)
-            level = load(x, n)
-            fails = select(absolute(k) < huge, full(minus_one), full(number(i)))  # NaN is below nothing
-            first = level < full(number(0))
-            store(x, n, select(first, fails, level))
-            at = select(absolute(start) < huge, middle, v)
-            store(x, n + 1, select(first, at, load(x, n + 1)))
+            note(x, i, select(absolute(start) < huge, middle, v), k)
+
+    @jit
+    def glide(out, x, middle, push, h, constants, work):
+        for i in range(n):
+            v = load(middle, i)
+            k = drift(v, i)
+            store(out, i, k * h + load(push, i))
+            note(x, i, v, k)
 
     @jit
     def strain(x, h, constants, work):
@@ -150,10 +199,13 @@ def by_function(lanes, n: int, function, potential: bool) -> SimpleNamespace:
         return most
 
     common = by_variance(lanes, n, alike=False)
-    return SimpleNamespace(prepare=prepare, flow=flow, strain=strain, work=2 * n, extra=2, **vars(common))
+    return SimpleNamespace(
+        prepare=prepare, flow=flow, strain=strain, glide=glide, settle=anywhere(lanes), work=2 * n, extra=2,
+        **vars(common),
+    )  # fmt: skip
 
 
-def of_model(lanes, n: int, closure, **sizes) -> SimpleNamespace:
+def of_model(lanes, n: int, closure, nested: bool = False, **sizes) -> SimpleNamespace:
     """Coefficients that depend on the levels: `closure(lanes, n, **sizes)` gives `drift`, `noise`, ... of a model.
 
     constants: those of the closure. Drift (with the Ito correction -g g') by the midpoint rule, noise along
@@ -199,6 +251,21 @@ def of_model(lanes, n: int, closure, **sizes) -> SimpleNamespace:
             store(x, i, largest(load(x, i) + load(out, i) * h, full(zero)))
 
     @jit
+    def glide(out, x, middle, push, h, constants, work):
+        inside, rate = part(work, 0, n), part(work, n, n)
+        for i in range(n):
+            store(inside, i, largest(load(middle, i), full(zero)))
+        rates(rate, inside, constants, work)
+        for i in range(n):
+            moved = load(x, i) + load(rate, i) * h + load(push, i)
+            store(out, i, largest(moved, full(zero)) - load(x, i))
+
+    @jit
+    def settle(x):
+        for i in range(n):
+            store(x, i, largest(load(x, i), full(zero)))
+
+    @jit
     def kick(i, v, z, constants, work):
         s = z * sqrt(load(work, length) * two)
         k1 = noise(i, v, constants)
@@ -227,5 +294,6 @@ def of_model(lanes, n: int, closure, **sizes) -> SimpleNamespace:
         return most
 
     return SimpleNamespace(
-        prepare=prepare, flow=flow, kick=kick, pair=pair, share=share, strain=strain, work=length + 1 + n, extra=0
-    )
+        prepare=prepare, flow=flow, kick=kick, pair=pair, share=share, strain=strain, glide=glide, settle=settle,
+        work=length + 1 + n, extra=0,
+    )  # fmt: skip

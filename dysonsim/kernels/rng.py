@@ -29,10 +29,13 @@ MULTIPLIER_0, MULTIPLIER_1 = u32(0xD2511F53), u32(0xCD9E8D57)
 WEYL_0, WEYL_1 = u32(0x9E3779B9), u32(0xBB67AE85)
 ROUNDS = 10
 
-# Polynomials of the Cephes library (S. Moshier), logf, sinf and cosf: relative errors below 2e-7.
+# Polynomials of the Cephes library (S. Moshier), logf, expf, sinf and cosf: relative errors below 2e-7.
 LOG = tuple(f32(c) for c in (
     7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1,
     -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1))  # fmt: skip
+EXP = tuple(f32(c) for c in (
+    1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1))  # fmt: skip
+PER_OCTAVE, MAGIC = f32(1 / math.log(2)), f32(1.5 * 2.0**23)
 LN2_HIGH, LN2_LOW = f32(0.693359375), f32(-2.12194440e-4)
 SQRT_HALF_BITS, ONE_BITS = u32(0x3F3504F3), u32(0x3F800000)  # of the float32 numbers
 SIN = tuple(f32(c) for c in (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1))
@@ -43,7 +46,7 @@ def build(lanes) -> SimpleNamespace:
     """The generator on one target.
 
     `words`, `words_of_blocks`, `uniform`, `normals`, `box_muller`, and what these are made of, in float32: `log`,
-    `single_normals`.
+    `exp`, `single_normals`.
     """
     jit = lanes.jit
     word, bits, from_bits = lanes.word, lanes.bits, lanes.from_bits
@@ -53,6 +56,7 @@ def build(lanes) -> SimpleNamespace:
     L0, L1, L2, L3, L4, L5, L6, L7, L8 = LOG
     S0, S1, S2 = SIN
     C0, C1, C2 = COS
+    E0, E1, E2, E3, E4, E5 = EXP
 
     @jit
     def wide(a, b):
@@ -122,6 +126,20 @@ def build(lanes) -> SimpleNamespace:
         return f + (f * z * p + (exponent * LN2_LOW - z * f32(0.5))) + exponent * LN2_HIGH
 
     @jit
+    def exp(x):
+        """Exponential of a float32 from -87 to 88."""
+        shifted = x * PER_OCTAVE + MAGIC
+        k = shifted - MAGIC
+        r = x - k * LN2_HIGH - k * LN2_LOW
+        p = r * E0 + E1
+        p = p * r + E2
+        p = p * r + E3
+        p = p * r + E4
+        p = p * r + E5
+        p = p * r * r + (r + f32(1))
+        return from_bits(word(bits(p) + (bits(shifted) << u32(23))))
+
+    @jit
     def sin_cos(angle):
         """Sine and cosine of 2 pi angle / 2^32."""
         quadrant = word(angle + u32(1 << 29)) >> u32(30)
@@ -162,6 +180,6 @@ def build(lanes) -> SimpleNamespace:
         together()
 
     return SimpleNamespace(
-        words=words, words_of_blocks=words_of_blocks, uniform=uniform, log=log, single_normals=single_normals,
+        words=words, words_of_blocks=words_of_blocks, uniform=uniform, log=log, exp=exp, single_normals=single_normals,
         box_muller=box_muller, normals=normals,
     )  # fmt: skip

@@ -82,6 +82,10 @@ class Process(ABC):
         """Of a continuous process: how many equal steps a stretch of time is divided into."""
         raise NotImplementedError
 
+    def steps_between(self, since: float, until: float) -> int:
+        """The same for the stretch between two records; 0 is where a run starts."""
+        return self.step_count(until - since)
+
     def default_steps(self) -> int | None:
         """Steps that `simulate` does if it is told none; None if it must be told."""
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,17 +14,22 @@ import numpy as np
 from .. import _validate
 from .._functions import LevelFunction, level_function
 from ..backend import Ensemble, Kernel, Program
-from ..kernels import dyson, dyson_terms, semi_implicit
+from ..kernels import dyson, dyson_terms, nested, quantile, semi_implicit
 from .base import NetworkProcess, Process, initial_weights, network_process
+from .common_point import from_common_point
 from .matrix_motion import hermitian, in_lanes
 
 __all__ = ["Dyson"]
 
-SCHEMES = ("auto", "matrix", "pairs", "fast", "semi_implicit")
-LARGE = 400  # levels from which "auto" takes the fast sum
-FAST_STEP = 0.05  # default step there, in units of (mean gap)^2/noise^2 at the start
+SCHEMES = ("auto", "matrix", "nested", "pairs", "fast", "semi_implicit")
+LARGE = 2000  # levels from which "auto" takes the fast sum
 VECTORS = 2  # of a lane value, measured best
-STEP = 0.1  # default step of the integrator, in units of the fastest relaxation time
+STEP = 0.1  # longest inner step of "nested" and longest step of "pairs", in units of the fastest relaxation time
+# Steps that follow the gaps, in units of (gap)^2/(noise^2 (1 + beta)): of "nested", of the rms distance of next
+# neighbors halved; of "pairs" and "fast" by default and at most without a warning, of the mean gap.
+NESTED_STEP = 0.075
+PAIRS_STEP = 0.04
+OUTER_STEPS = 20  # that a step of "nested" has room for, more or less: it must not take long
 LIMIT = 1e30  # sum of squares of the levels from which a gas has run away
 FAILED = 2  # numbers of the state behind the levels, where a user's function leaves word
 
@@ -71,20 +77,28 @@ class Dyson(Process):
     closure : {"corrected", "independent"}
         How a model's eigenvectors enter, of `Dyson(sgd)`: "independent" is the paper's, wells that know nothing of
         each other; "corrected" keeps the mean rotation of the eigenvectors out of the target's basis.
-    scheme : {"auto", "matrix", "pairs", "fast", "semi_implicit"}
+    scheme : {"auto", "matrix", "nested", "pairs", "fast", "semi_implicit"}
         "matrix": exact transition of a matrix Ornstein-Uhlenbeck process, for any length of time; for beta = 1, 2, 4,
-        linear drift, equal rates, centres and noise. "pairs": splitting, see `dysonsim.kernels.dyson`. "fast": one
-        system of many levels, pairs for neighbours and a fast multipole sum for the rest (on "cuda" a direct sum), see
-        `dysonsim.large`; any beta, linear drift, equal rates, centres and noise, initial levels that differ, float64.
-        "auto": the first where it exists, but from 400 levels on the fast sum where it can be had.
-        "semi_implicit": levels keep a strict order at every step, at the price of a large bias unless dt is small.
+        linear drift, equal rates, centers and noise. "nested": inner steps whose length follows the gaps, far forces
+        once in ten of them, for everything else; see `dysonsim.kernels.nested`. "pairs": steps of a fixed length,
+        see `dysonsim.kernels.dyson`. "fast": one system of many levels, pairs for neighbors and a fast multipole sum
+        for the rest (on "cuda" a direct sum), see `dysonsim.large`; any beta, linear drift, equal rates, centers and
+        noise, initial levels that differ or are all the same, float64. "semi_implicit": levels keep a strict order at
+        every step, at the price of a large bias unless dt is small. "auto": "matrix" where it exists, but from 2000
+        levels on "fast" where that exists; "pairs" if `dt` or `tolerance` is given; else "nested".
     dt : float, optional
-        Longest step of the splitting. Default: 0.1 of the shortest relaxation time (of a user's function at the initial
-        levels); there the bias of mean spacings is below 0.1%, that of the variance of spacings 1% (three levels) to 3%
-        (six), see `dysonsim.kernels.dyson` for the weak order.
+        Longest step of "pairs", "fast" and "semi_implicit"; "nested" chooses its own. It must follow the gaps, which
+        relax about n times faster than the levels: `simulate` warns where it is too coarse and says which step would
+        do. Default: 0.1 of the shortest relaxation time (of a user's function at the initial levels), or what the mean
+        gap allows, 0.04 gap^2/(g^2 (1 + beta)), if that is less.
     tolerance : float, optional
-        Of the splitting: divide steps where three levels come close, 4 g^2 beta h <= tolerance (x_{i+2} - x_i)^2, and
+        Of "pairs": divide steps where three levels come close, 4 g^2 beta h <= tolerance (x_{i+2} - x_i)^2, and
         where a curved drift bends by more than this part of the noise. Chosen before noise is drawn: none is rejected.
+
+    Notes
+    -----
+    Levels that all start from one point have a known law at any time under a linear drift that is the same for all, a
+    scaled Gaussian beta-ensemble: "nested" and "fast" draw the first record from it, whatever its time.
 
     Raises
     ------
@@ -123,10 +137,12 @@ class Dyson(Process):
             raise ValueError(f"scheme = 'matrix': no exact transition is known for {self._why_no_matrix()}")
         if self.scheme == "semi_implicit":
             self._check_strict_order()
-        if self.tolerance is not None and (self.exact or self.fast or self.scheme == "semi_implicit"):
+        if self.tolerance is not None and (self.exact or self.fast or self.scheme in ("semi_implicit", "nested")):
             raise ValueError(
                 f"tolerance = {self.tolerance:g}: steps are controlled in scheme = 'pairs' only; leave it out elsewhere"
             )
+        if self.dt is not None and self.scheme == "nested":
+            raise ValueError(f"dt = {self.dt:g}: scheme = 'nested' chooses its steps by the gaps; take 'pairs' for dt")
         if self.scheme == "fast" and self._why_not_fast():
             raise ValueError(f"scheme = 'fast': cannot be had for {self._why_not_fast()}")
 
@@ -194,9 +210,11 @@ class Dyson(Process):
         """What stands in the way of the fast sum; empty if nothing does."""
         if self.n < 2:
             return "one level"
-        if self.initial is None or (np.diff(self.initial, axis=-1) <= 0).any():
-            return "initial levels that coincide"
-        return self._why_not_alike()
+        if self._why_not_alike():
+            return self._why_not_alike()
+        if not self.from_common_point and (np.diff(self.initial, axis=-1) <= 0).any():
+            return "initial levels that coincide, unless all of them do"
+        return ""
 
     def _why_not_alike(self) -> str:
         if self.rate is None:
@@ -224,22 +242,87 @@ class Dyson(Process):
         large = self.scheme == "auto" and self.n >= LARGE and self.sgd is None
         return self.scheme == "fast" or (large and not self._why_not_fast())
 
+    @property
+    def nested(self) -> bool:
+        """Whether steps follow the gaps, with far forces once in ten of them."""
+        if self.scheme != "auto":
+            return self.scheme == "nested"
+        return not (self.exact or self.fast) and self.dt is None and self.tolerance is None
+
     @cached_property
-    def step(self) -> float:
-        """Longest step of the integrator: `dt`, or its default."""
-        if self.dt is not None:
-            return self.dt
-        if self.fast:
-            gap = float(np.ptp(self.initial, axis=-1).min()) / (self.n - 1)
-            return FAST_STEP * (gap / float(self.noise[0])) ** 2
+    def from_common_point(self) -> bool:
+        """Whether all levels start from one point under the same linear drift: then their law is known at any time."""
+        if self.sgd is not None or self._why_not_alike():
+            return False
+        return self.initial is None or not np.ptp(self.initial, axis=-1).any()
+
+    @property
+    def jumps(self) -> bool:
+        """Whether the first record is drawn from its exact law."""
+        return self.n > 1 and (self.nested or self.fast) and self.from_common_point
+
+    @cached_property
+    def fastest(self) -> float:
+        """Largest rate at which a level relaxes, 0 if none is known."""
         if self.sgd is not None:
             rates = self.sgd.model.relaxation_rates(self.sgd.learning_rate)
         elif self.rate is not None:
             rates = self.rate
         else:
             rates = self._slopes()
-        fastest = float(np.max(rates[np.isfinite(rates)], initial=0.0))
-        return STEP / fastest if fastest > 0 else STEP
+        return float(np.max(rates[np.isfinite(rates)], initial=0.0))
+
+    @cached_property
+    def gap_step(self) -> float:
+        """Longest step of fixed length that resolves the gaps of three and more levels; infinite if none are known.
+
+        Gaps are those of the stationary state, in the middle of the levels that share a center, or those of the start
+        where it is denser.
+        """
+        if self.n < 3:
+            return math.inf
+        allowed = math.inf
+        for levels, width, beta in self._crowds():
+            if levels > 2:
+                allowed = min(allowed, (math.pi * width) ** 2 / (2 * levels) * beta / (1 + beta))
+        start = self._initial_rows(1)[:1] if self.initial is None else np.atleast_2d(self.initial)
+        spread = np.ptp(start, axis=-1)
+        if self.sgd is None and spread.min() > 0:
+            gap = float(spread.min()) / (self.n - 1)
+            allowed = min(allowed, (gap / float(self.noise.max())) ** 2 / (1 + self.beta))
+        return PAIRS_STEP * allowed
+
+    def _crowds(self) -> list[tuple[int, float, float]]:
+        """(levels, width/noise, beta) of the levels that share a well: widths of the stationary state of one alone."""
+        if self.sgd is not None:
+            model, training = self.sgd.model, (self.sgd.learning_rate, self.sgd.batch_size)
+            try:
+                rates = model.relaxation_rates(training[0])
+                return [(len(g), float(rates[g[0]]) ** -0.5, 1.0) for g in model.degenerate_groups() if rates[g[0]] > 0]
+            except (ValueError, NotImplementedError):  # no unique fixed point
+                return []
+        if self.rate is None:
+            return []
+        centers, counts = np.unique(self.center, return_counts=True)
+        crowds = []
+        for center, count in zip(centers, counts, strict=True):
+            rate = float(self.rate[self.center == center].max())
+            if rate > 0:
+                crowds.append((int(count), rate**-0.5, self.beta))
+        return crowds
+
+    @cached_property
+    def step(self) -> float:
+        """Longest step of the integrator: `dt`, or its default."""
+        if self.dt is not None:
+            return self.dt
+        if self.fast:
+            return self.gap_step
+        longest = STEP / self.fastest if self.fastest > 0 else math.inf
+        if self.nested:
+            return longest * nested.INNER / max(1.0, self.n / OUTER_STEPS)
+        longest = min(longest, self.gap_step)
+        return longest if longest < math.inf else STEP
 
     def _slopes(self) -> np.ndarray:
         """|dK/dx| of a user's function around the initial levels."""
@@ -282,15 +365,22 @@ class Dyson(Process):
             sizes |= {"terms": dyson_terms.by_function, "function": function, "potential": self.drift is None}
             work, extra = 2 * self.n, np.full(FAILED, -1.0)
         # Several vectors a lane value hide the latency of roots, where no replica waits for another.
-        together = self.scheme != "semi_implicit" and self.tolerance is None and self.drift is None
-        vectors = VECTORS if together and self.potential is None else 1
-        code = semi_implicit if self.scheme == "semi_implicit" else dyson
-        if self.scheme != "semi_implicit":
-            sizes |= {"chi": dyson.draws(self.beta), "adaptive": self.tolerance is not None}
+        together = self.scheme != "semi_implicit" and self.tolerance is None and not self.nested
+        vectors = VECTORS if together and self.drift is None and self.potential is None else 1
+        code: Any = semi_implicit if self.scheme == "semi_implicit" else nested if self.nested else dyson
+        if code is not semi_implicit:
+            sizes |= {"chi": (dyson.quick_draws if code is nested else dyson.draws)(self.beta)}
+        if code is dyson:
+            sizes |= {"adaptive": self.tolerance is not None}
+        if code is nested:
+            extra = np.concatenate([extra, np.zeros(nested.extra(self.n))])
+            work += nested.scratch(self.n, self.n + len(extra))
+        else:
+            work += code.scratch(self.n, len(extra))
         return Kernel(
             build=code.build, sizes=sizes, reals=self.constants(self.step), integers=np.zeros(1), weights=self.n,
-            extra=extra, scratch=code.scratch(self.n, len(extra)) + work,
-            vectors=vectors, registers=alike and dyson.draws(self.beta) != "any",
+            extra=extra, scratch=work, vectors=vectors,
+            registers=code is dyson and alike and dyson.draws(self.beta) != "any",
         )  # fmt: skip
 
     def constants(self, dt: float) -> np.ndarray:
@@ -298,22 +388,41 @@ class Dyson(Process):
         if self.fast:
             return np.array([dt, self.rate[0], self.noise[0], self.center[0]])
         head = [dt, self.beta, LIMIT, 0.0 if self.tolerance is None else self.tolerance]
+        if self.nested:
+            beta = 1.0 if self.sgd is not None else self.beta
+            head[-1:] = [NESTED_STEP / 4 * beta / (1 + beta), self._longest_inner_step, *self._table]
         if self.sgd is not None:
             return np.concatenate([head, self._terms.reals])
         if self.rate is not None:
             return np.concatenate([head, [self.beta], self.center, self.rate, self.noise**2])
         return np.concatenate([head, [self.beta], self.noise**2])
 
+    @cached_property
+    def _table(self) -> np.ndarray:
+        """Of the quantiles of the gaps' openings."""
+        return quantile.constants(self.beta if self.sgd is None else 1.0)
+
+    @property
+    def _longest_inner_step(self) -> float:
+        """Of "nested", where the gaps allow more; two levels of the same linear drift are exact at any length."""
+        exact = self.n < 3 and self.rate is not None and not self._why_not_alike()
+        return STEP / self.fastest if self.fastest > 0 and not exact else 1e300
+
     def step_count(self, duration: float) -> int:
         """One exact transition, or steps not longer than `step`."""
         return 1 if self.exact else max(1, math.ceil(duration / self.step * (1 - 1e-12)))
 
+    def steps_between(self, since: float, until: float) -> int:
+        return 1 if self.jumps and since == 0 else self.step_count(until - since)
+
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
         """The exact transition, one large gas, or the splitting."""
-        if not self.exact and not self.fast:
-            return super().prepare(device, dtype, threads)
-        if self.fast:
-            return self._fast_program(device, threads)
+        if not self.exact:
+            program = self._fast_program(device, threads) if self.fast else super().prepare(device, dtype, threads)
+            if not self.jumps:
+                return program
+            motion = (float(self.rate[0]), float(self.center[0]), float(self.noise[0]))
+            return from_common_point(program, device, dtype, self.n, self.beta, *motion, self._state)
         beta, motion = int(self.beta), (float(self.rate[0]), float(self.center[0]), float(self.noise[0]))
         if device == "cpu":
             return hermitian(self.n, beta, *motion)
@@ -330,7 +439,6 @@ class Dyson(Process):
 
     def start(self, replicas: int, seed: int) -> np.ndarray:
         """The initial levels, ascending, and what the kernel keeps behind them."""
-        kernel = self.kernel()
         if self.sgd is not None and self.initial is None:
             p, n = self.sgd.weight_shape
             w = initial_weights(replicas, p * n, seed) * self.sgd.init_scale
@@ -339,13 +447,34 @@ class Dyson(Process):
         else:
             levels = self._initial_rows(replicas)
             levels = np.sqrt(levels) if self.coordinate == "singular_values" else levels
-        return np.concatenate([levels, np.broadcast_to(kernel.extra, (replicas, len(kernel.extra)))], axis=1)
+        return self._state(levels)
+
+    def _state(self, levels: np.ndarray) -> np.ndarray:
+        """Levels (replicas, n) and what the kernel keeps behind them."""
+        if self.fast or self.exact:
+            return np.array(levels)
+        extra = self.kernel().extra
+        state = np.concatenate([levels, np.broadcast_to(extra, (len(levels), len(extra)))], axis=1)
+        if self.nested and self.n > 2:
+            state[:, 2 - self.n :] = nested.first_averages(levels)
+        return state
 
     def _initial_rows(self, replicas: int) -> np.ndarray:
         return _validate.for_replicas(np.sort(self.center) if self.initial is None else self.initial, replicas)
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
         return state[:, : self.n]
+
+    def warn(self, stacklevel: int) -> None:
+        """Say that a step of fixed length is too coarse for the gaps."""
+        if self.dt is None or self.exact or self.tolerance is not None or self.dt <= self.gap_step:
+            return
+        warnings.warn(
+            f"dt = {self.dt:g} is too coarse for the gaps between levels, whose statistics will be wrong: "
+            f"dt = {self.gap_step:.2g} would do" + (", or leave dt out" if not self.fast else ""),
+            RuntimeWarning,
+            stacklevel=stacklevel + 1,
+        )
 
     def why_left(self, step: int, state: np.ndarray) -> str:
         if self.drift is not None or self.potential is not None:
