@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -45,6 +46,27 @@ def test_a_step_beyond_the_end_of_an_array_is_named(places, words, dtype):
     check_kernel(GOOD, dtype)
     with pytest.raises(ValueError, match=words):
         driver("cpu").prepare(replace(GOOD, build=builder(**places)), dtype)
+
+
+def test_a_closure_of_ones_own_is_checked_too():
+    """The drift of a model in Dyson Brownian motion, with constants that are not there."""
+
+    def closure(lanes, n):
+        terms = kernel.sizes["closure"](lanes, n, **own)
+
+        def drift(out, x, constants, work):
+            terms.drift(out, x, constants, work)
+            lanes.store(out, 0, lanes.full(lanes.number(constants[1000])))
+
+        return SimpleNamespace(**vars(terms) | {"drift": lanes.jit(drift)})
+
+    kernel = ds.Dyson(ds.SGD(ds.TeacherStudent(2 * np.eye(2), 0.1), 0.05, 16), dt=1.0).kernel()
+    of_terms = {"n", "terms", "closure", "chi", "adaptive"}
+    own = {name: size for name, size in kernel.sizes.items() if name not in of_terms}
+    changed = {name: size for name, size in kernel.sizes.items() if name in of_terms} | {"closure": closure}
+    check_kernel(kernel, "float64")
+    with pytest.raises(ValueError, match="index 1000 is out of bounds"):
+        driver("cpu").prepare(replace(kernel, sizes=changed), "float64")
 
 
 @pytest.mark.parametrize(("change", "error", "words"), [

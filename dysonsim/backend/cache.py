@@ -22,14 +22,19 @@ import numpy as np
 from llvmlite import binding
 
 from .._fingerprint import fingerprint
+from .._functions import LevelFunction
+from .drivers import Kernel
 
 PACKAGE = Path(__file__).parent.parent
 NO_MATTER = {"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS"}  # settings of Numba that change no machine code
 
 
 class ByContent:
-    """The builder of a kernel and its sizes, told apart by what they are: functions from outside dysonsim by their code
-    and the values that they capture now, so that a kernel is made anew when one of these has changed."""
+    """The builder of a kernel and its sizes, told apart by what they are.
+
+    Functions from outside dysonsim are told apart by their code and the values that they capture now, so that a kernel
+    is made anew when one of these has changed.
+    """
 
     def __init__(self, build, sizes: tuple) -> None:
         self.build, self.sizes = build, sizes
@@ -62,6 +67,12 @@ def outside(function) -> bool:
     """Whether a function's text is not dysonsim's own."""
     code = getattr(getattr(function, "py_func", function), "__code__", None)
     return code is None or PACKAGE not in Path(code.co_filename).parents
+
+
+def foreign(kernel: Kernel) -> bool:
+    """Whether a kernel's text, or some of it, is not dysonsim's own: a user's step or closure, no function of a level."""
+    parts = [kernel.build, *kernel.sizes.values()]
+    return any(callable(f) and not isinstance(f, LevelFunction) and outside(f) for f in parts)
 
 
 def cache_directory(build, parts: list[str]) -> Path | None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._functions import LevelFunction
-from .cache import ByContent, cache_directory, outside, source_hash, variant
+from .cache import ByContent, cache_directory, foreign, source_hash, variant
 from .drivers import (
     LOOP_OVER_BLOCKS,
     LOOP_OVER_NETWORKS,
@@ -38,7 +38,7 @@ class CpuDriver:
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
         width = 1 if kernel.whole else int(WIDTH[dtype] * kernel.vectors)
-        if outside(kernel.build):
+        if foreign(kernel):
             check_kernel(kernel, dtype)
         run = compiled(ByContent(kernel.build, tuple(sorted(kernel.sizes.items()))), dtype, width)
         # Compile or load now: a call that does no step.

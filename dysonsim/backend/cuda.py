@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numba import cuda, types
 
-from .cache import ByContent, cache_directory, execute, outside, variant
+from .cache import ByContent, cache_directory, execute, foreign, variant
 from .cuda_lanes import SIMULATED, lanes
 from .cuda_plan import Card, Plan, chunk, in_device_memory, plan
 from .drivers import (
@@ -92,7 +92,7 @@ class CudaDriver:
         self.plan = chosen
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
-        if outside(kernel.build):
+        if foreign(kernel):
             check_kernel(kernel, dtype)
         card = this_card()
         chosen = self.plan(kernel, dtype, card)
