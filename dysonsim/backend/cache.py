@@ -70,7 +70,7 @@ def outside(function) -> bool:
 
 
 def foreign(kernel: Kernel) -> bool:
-    """Whether a kernel's text, or some of it, is not dysonsim's own: a user's step or closure, no function of a level."""
+    """Whether some of a kernel's text is not dysonsim's own: a user's step or closure, but no function of a level."""
     parts = [kernel.build, *kernel.sizes.values()]
     return any(callable(f) and not isinstance(f, LevelFunction) and outside(f) for f in parts)
 
