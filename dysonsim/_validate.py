@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -128,28 +128,3 @@ def for_replicas(initial: np.ndarray, replicas: int) -> np.ndarray:
     if initial.ndim == 2 and len(initial) != replicas:
         raise ValueError(f"replicas = {replicas}: initial has levels for {len(initial)}")
     return np.broadcast_to(initial, (replicas, initial.shape[-1]))
-
-
-def level_function(name: str, value: Any) -> Any:
-    """A function of one level, f(x) or f(x, i): compiled by Numba, or one that can be."""
-    import numba  # only those who give functions wait for it
-
-    function = getattr(value, "py_func", value)
-    code = getattr(function, "__code__", None)
-    if code is None or code.co_argcount not in (1, 2):
-        raise TypeError(f"{name} = {value!r}: must be a function of x, or of x and the level i, for Numba to compile")
-    try:
-        compiled = value if value is not function else numba.njit(value)
-        compiled(*(0.5, 0)[: code.co_argcount])
-    except numba.core.errors.NumbaError as error:
-        raise TypeError(f"{name} = {value!r}: cannot be compiled by Numba: {error}") from None
-    except ArithmeticError:  # not defined there; a run will tell if the levels go there
-        pass
-    return value
-
-
-def calling(function: Any) -> Callable[[float, int], float]:
-    """f(x, i) in Python, for a function that `level_function` let pass."""
-    plain = getattr(function, "py_func", function)
-    two = plain.__code__.co_argcount == 2
-    return lambda x, i: float(plain(x, i) if two else plain(x))

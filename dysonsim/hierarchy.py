@@ -14,11 +14,12 @@ import numpy as np
 
 from . import _validate
 from . import hierarchy_measure as measure
+from ._fingerprint import fingerprint
 from .hierarchy_result import REFERENCE, TITLES, Hierarchy, on_path, settled, timeless
 from .processes import SGD, CoulombGas, Dyson, Langevin, MixingError, Process
 from .samples import MINIMUM_REPLICAS
 from .simulate import simulate
-from .spectra import Run, fingerprint
+from .spectra import Run
 
 __all__ = ["Hierarchy", "hierarchy"]
 

@@ -10,11 +10,12 @@ from dataclasses import replace
 import numpy as np
 
 from . import _validate
+from ._fingerprint import fingerprint
 from .backend import DEVICES, STILL_WELL, Ensemble, Kernel, usable_cores
 from .processes import Process
 from .rounds import advance_in_rounds
 from .schedule import MAX_STEPS, Schedule, recorded_steps, timed
-from .spectra import Run, fingerprint
+from .spectra import Run
 
 __all__ = ["DivergenceError", "memory_needed", "simulate"]
 
@@ -27,6 +28,9 @@ class DivergenceError(RuntimeError):
     def __init__(self, message: str, replica: int, step: int) -> None:
         super().__init__(message)
         self.replica, self.step = replica, step
+
+    def __reduce__(self) -> tuple[type, tuple[str, int, int]]:
+        return type(self), (str(self), self.replica, self.step)
 
 
 def simulate(
@@ -79,7 +83,8 @@ def simulate(
     progress : bool, optional
         Show a progress bar; default: in a terminal, once the run has taken 3 seconds.
     resume : Run, optional
-        An earlier run of the same process, seed and replicas: go on from its end. Its records come first.
+        An earlier run of the same process, seed and replicas: go on from its end. Its records come first. Its numbers
+        are checked (`Run.fault`): ValueError if they are not those of a run.
 
     Returns
     -------
@@ -88,7 +93,7 @@ def simulate(
     Raises
     ------
     TypeError, ValueError
-        For an argument that is not allowed.
+        For an argument that is not allowed; ValueError as well for an error that a user's drift or potential raises.
     MemoryError
         Before anything is allocated, if results and state would not fit into memory.
     RuntimeError
@@ -127,7 +132,7 @@ def simulate(
 
     process.warn(stacklevel=3)
     program = process.prepare(device, dtype, threads)
-    start = process.start(replicas, seed) if resume is None else resume.state
+    start = _start(process, replicas, seed) if resume is None else resume.state
     workers = threads if program.parallel else 1
     ranges = _split(replicas, program.width, program.unit, workers)
     ensembles = [program.open(start[a:b], a, seed) for a, b in ranges]
@@ -177,6 +182,17 @@ def simulate(
     if resume is not None:
         run = _joined(resume, run)
     return replace(run, diagnostics=process.diagnose(run))
+
+
+def _start(process: Process, replicas: int, seed: int) -> np.ndarray:
+    """The start values of a process; ValueError if they are not what its kernel advances."""
+    start, shape = np.asarray(process.start(replicas, seed)), (replicas, process.state_size)
+    if start.shape != shape or start.dtype.kind != "f":
+        raise ValueError(
+            f"process: {type(process).__name__}.start gives {start.dtype} of shape {start.shape}, must give floats of "
+            f"shape {shape}"
+        )
+    return start
 
 
 def memory_needed(process: Process, replicas: int, records: int = 1, keep_weights: bool = False) -> int:
@@ -260,6 +276,9 @@ def _check_resume(run: Run, process: Process, replicas: int, seed: int, dtype: s
     for name, value in mine.items():
         if theirs[name] != value:
             raise ValueError(f"{name} = {value!r}: resume was run with {name} = {theirs[name]!r}")
+    fault = run.fault()
+    if fault:
+        raise ValueError(f"resume is damaged: {fault}")
 
 
 def _joined(earlier: Run, later: Run) -> Run:

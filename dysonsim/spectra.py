@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
@@ -13,8 +11,12 @@ from typing import Any
 import numpy as np
 
 from . import _validate
+from ._files import checked_path, read_arrays, write_whole
+from ._fingerprint import fingerprint, without_caches
+from .backend import DEVICES
 from .levels import singular_values
 from .processes import Process
+from .schedule import MAX_STEPS
 
 __all__ = ["Run", "mean_and_error", "singular_values"]
 
@@ -30,7 +32,7 @@ def mean_and_error(values: np.ndarray, axis: int = 0) -> tuple[np.ndarray, np.nd
 
 @dataclass(frozen=True)
 class Run:
-    """What `dysonsim.simulate` returns.
+    """What `dysonsim.simulate` returns. Its arrays are read-only: take a copy of what is to be changed.
 
     Attributes
     ----------
@@ -71,9 +73,21 @@ class Run:
     last_step: int
     diagnostics: Any = None
 
+    def __post_init__(self) -> None:
+        for name in ("times", "steps", "spectra", "weights", "state"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _read_only(getattr(self, name)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return without_caches(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.__post_init__()  # a pickle forgets that arrays are read-only
+
     @cached_property
     def eigenvalues(self) -> np.ndarray:
-        return self.spectra if self.coordinate == "eigenvalues" else self.spectra**2
+        return self.spectra if self.coordinate == "eigenvalues" else _read_only(self.spectra**2)
 
     @cached_property
     def singular_values(self) -> np.ndarray:
@@ -81,7 +95,7 @@ class Run:
             return self.spectra
         if (self.spectra < 0).any():
             raise ValueError("singular_values: some levels are negative, so they are no squares; look at eigenvalues")
-        return np.sqrt(self.spectra)
+        return _read_only(np.sqrt(self.spectra))
 
     @property
     def replicas(self) -> int:
@@ -130,7 +144,18 @@ class Run:
         return np.diff(spectrum[:, record, levels], axis=-1)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write everything but the process and the diagnostics to an .npz file; `Run.load` needs the process again."""
+        """Write everything but the process and the diagnostics to an .npz file; `Run.load` needs the process again.
+
+        A file that is there is replaced when the new one is complete: an error, a full disk, Ctrl-C or the end of the
+        process before that leaves the old one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `path` is no path of a file: a file descriptor, a directory, a device.
+        OSError
+            If the file cannot be written.
+        """
         about = {
             "process": fingerprint(self.process), "described": repr(self.process), "seed": self.seed,
             "coordinate": self.coordinate, "device": self.device, "dtype": self.dtype, "version": self.version,
@@ -139,41 +164,139 @@ class Run:
         arrays = {"times": self.times, "steps": self.steps, "spectra": self.spectra, "state": self.state}
         if self.weights is not None:
             arrays["weights"] = self.weights
-        with open(path, "wb") as file:
-            np.savez(file, **arrays, about=np.array(json.dumps(about)))  # type: ignore[arg-type]
+        about["sha256"] = fingerprint(arrays)
+        whole = arrays | {"about": np.array(json.dumps(about))}
+        write_whole(checked_path("path", path), lambda file: np.savez(file, **whole))  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | PathLike[str], process: Process) -> Run:
-        """Read a run that `save` wrote; ValueError if it was made by another process."""
+        """Read a run that `save` wrote.
+
+        Functions of the process are compared by their code and what they capture, under one version of Python.
+
+        Parameters
+        ----------
+        path : path
+        process : Process
+            What was simulated, with the same parameters.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `path` is no path of a file, the file is not one that `save` wrote, whatever is damaged, or it was made
+            by another process. Nothing is taken from a file that is not checked: sizes, types, a hash of all arrays,
+            their shapes, finite and ascending levels, times and steps, and that the state has the levels that were
+            recorded last.
+        OSError
+            If the file cannot be opened.
+        """
+        found = checked_path("path", path)
+        if not isinstance(process, Process):
+            raise TypeError(f"process = {process!r}: must be the dysonsim process that the run is of")
         try:
-            with np.load(path) as file:
-                about = json.loads(str(file["about"]))
-                arrays = {name: file[name] for name in file.files if name != "about"}
-        except (ValueError, KeyError, EOFError) as error:
-            raise ValueError(f"path = {str(path)!r}: must be a file that Run.save wrote ({error})") from None
-        if about.pop("process") != fingerprint(process):
-            raise ValueError(f"{path} was made by {about['described']} with other parameters than {process}")
-        del about["described"]
-        return cls(process=process, **about, **({"weights": None} | arrays))
+            arrays: dict[str, Any] = {"weights": None, **read_arrays(found, KINDS)}
+            about = _told(arrays.pop("about", None))
+            if about.pop("sha256") != fingerprint({name: a for name, a in arrays.items() if a is not None}):
+                raise ValueError("the arrays are not those that were saved")
+            made_by, described = about.pop("process"), about.pop("described")
+            other = made_by != fingerprint(process)
+            run = None if other else cls(process=process, **about, **arrays)
+            fault = "" if run is None else run.fault()
+        except (ValueError, TypeError) as error:  # TypeError: an array is missing
+            fault, other = str(error), False
+        if fault:
+            raise ValueError(f"path = {str(path)!r}: must be a file that Run.save wrote ({fault})") from None
+        if other or run is None:
+            raise ValueError(f"{path} was made by {described} with other parameters than {process}")
+        return run
+
+    def fault(self) -> str:
+        """What is inconsistent in this run, in words; empty if nothing is.
+
+        Of numbers that were changed, or read from a file: they go into compiled code when the run is resumed.
+        """
+        replicas, records, _ = self.spectra.shape if self.spectra.ndim == 3 else (0, 0, 0)
+        wanted = {
+            "spectra": ((replicas, records, self.process.n), {"float64"}),
+            "times": ((records,), {"float64"}), "steps": ((records,), {"int64"}),
+            "state": ((replicas, self.process.state_size), {"float64", self.dtype}),
+        }  # fmt: skip
+        if self.weights is not None:
+            wanted["weights"] = ((replicas, records, *(self.process.weight_shape or ())), {"float64"})
+        for name, (shape, dtypes) in wanted.items():
+            array = getattr(self, name)
+            if array.shape != shape or 0 in shape or array.dtype.name not in dtypes:
+                allowed = f"{shape} of {' or '.join(sorted(dtypes))}"
+                return f"{name} has shape {array.shape} of {array.dtype}, must have {allowed}"
+            if not np.isfinite(array).all():
+                return f"{name} holds numbers that are not finite"
+        return self._fault_of_levels() or self._fault_of_times()
+
+    def _fault_of_levels(self) -> str:
+        if self.coordinate != self.process.coordinate:
+            return f"coordinate = {self.coordinate!r}, must be {self.process.coordinate!r}"
+        now = self.process.spectra(np.asarray(self.state, np.float64))
+        for name, levels in (("spectra", self.spectra), ("state", now)):
+            if not (np.diff(levels, axis=-1) >= 0).all():
+                return f"{name}: levels do not ascend"
+            if self.coordinate == "singular_values" and (levels < 0).any():
+                return f"{name}: singular values are negative"
+        if self.steps[-1] == self.last_step:
+            last = self.spectra[:, -1]
+            if (np.abs(now - last) > SAME * np.abs(last).max(axis=-1, keepdims=True)).any():
+                return "state: has other levels than the last record"
+            if self.weights is not None:
+                kept, now = self.weights[:, -1], self.process.weights(np.asarray(self.state, np.float64))
+                if (np.abs(now - kept) > SAME * np.abs(kept).max(axis=(1, 2), keepdims=True)).any():
+                    return "state: has other weights than the last record"
+        return self.process.fault_of_state(self.state)
+
+    def _fault_of_times(self) -> str:
+        ends = self.last_time, self.last_step
+        continuous = self.process.continuous
+        ascend = (np.diff(self.times) > 0).all() and (np.diff(self.steps) >= 0).all()
+        if not ascend or self.steps[0] < 0 or self.times[0] < 0:
+            return "times or steps do not ascend from 0 on"
+        if self.steps[-1] > self.last_step or self.times[-1] > self.last_time or self.last_step > MAX_STEPS:
+            return f"last_time, last_step = {ends}: are before the last record, or too large"
+        if continuous and ends != (self.times[-1], self.steps[-1]):
+            return f"last_time, last_step = {ends}: are not those of the last record"
+        if not continuous and ((self.times != self.steps).any() or self.last_time != self.last_step):
+            return "times are not the steps"
+        return ""
 
 
-def fingerprint(value: Any) -> str:
-    """Hash of a process's parameters, arrays by content."""
-    return hashlib.sha256(_canonical(value).encode()).hexdigest()
+# What a file holds: kinds of arrays, and of what is told about them.
+KINDS = {"times": "f", "steps": "i", "spectra": "f", "weights": "f", "state": "f", "about": "U"}
+ABOUT = {
+    "process": str, "described": str, "seed": int, "coordinate": str, "device": str, "dtype": str, "version": str,
+    "last_time": float, "last_step": int, "sha256": str,
+}  # fmt: skip
+SAME = 1e-9  # of the largest level: what LAPACK on another machine may change
 
 
-def _canonical(value: Any) -> str:
-    if isinstance(value, np.ndarray):
-        return f"{value.shape}{value.dtype}{hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}"
-    if hasattr(value, "__dataclass_fields__"):
-        parts = [f"{name}={_canonical(getattr(value, name))}" for name in value.__dataclass_fields__]
-        return f"{type(value).__name__}({','.join(parts)})"
-    if isinstance(value, tuple):
-        return f"({','.join(map(_canonical, value))})"
-    if isinstance(value, Callable):  # type: ignore[arg-type]
-        code = getattr(value, "py_func", value).__code__
-        return f"{code.co_name}{code.co_code.hex()}{code.co_consts}{code.co_names}"
-    return repr(value)
+def _told(text: np.ndarray | None) -> dict[str, Any]:
+    """What a file says about its arrays; ValueError if that is not what `Run.save` writes."""
+    if text is None or text.ndim:
+        raise ValueError("nothing is said about the arrays")
+    try:
+        about = json.loads(str(text))
+    except RecursionError:
+        raise ValueError("what is said about the arrays is nested too deep") from None
+    if not isinstance(about, dict) or {name: type(value) for name, value in about.items()} != ABOUT:
+        raise ValueError(f"does not tell {', '.join(ABOUT)}")
+    _validate.integer("seed", about["seed"], 0, 2**64 - 1)
+    _validate.integer("last_step", about["last_step"], 0, MAX_STEPS)
+    _validate.real("last_time", about["last_time"], at_least=0)
+    for name, allowed in (("device", DEVICES), ("dtype", ("float64", "float32"))):
+        _validate.choice(name, about[name], allowed)
+    return about
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view
 
 
 def _shorten(times: np.ndarray) -> str:

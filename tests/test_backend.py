@@ -255,7 +255,7 @@ def test_a_full_card_says_how_many_replicas_fit(monkeypatch):
 def test_where_shared_memory_is_refused_device_memory_serves(monkeypatch):
     from dysonsim.backend import cuda as module
 
-    def compiled(build, sizes, dtype, chosen, state, scratch):
+    def compiled(what, dtype, chosen, state, scratch):
         if chosen.opts_in:
             module.allow_shared(SimpleNamespace(overloads={}), chosen.shared)
         return chosen
@@ -286,8 +286,8 @@ CACHED = """
     np.save(sys.argv[1], simulated(SGD["rbm"], "cuda").spectra)
     kernel = SGD["rbm"].kernel()
     chosen = cuda.plan(kernel, "float64", cuda.this_card())
-    sizes = tuple(sorted(kernel.sizes.items()))
-    small = cuda.compiled(kernel.build, sizes, "float64", chosen, kernel.state, kernel.scratch)
+    what = cuda.ByContent(kernel.build, tuple(sorted(kernel.sizes.items())))
+    small = cuda.compiled(what, "float64", chosen, kernel.state, kernel.scratch)
     large = cuda_large.compiled(large_cooperative, 1).forces
     print(*[sum(run.stats.cache_hits.values()) for run in (small, large)])
 """

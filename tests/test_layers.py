@@ -12,7 +12,7 @@ import dysonsim
 PACKAGE = Path(dysonsim.__file__).parent
 # Lowest first; a module may import from lower layers and its own. What is not listed stands above all that is.
 LAYERS = [
-    {"_validate", "_table", "laws", "backend", "diagnostics"},
+    {"_fingerprint", "_files", "_functions", "_validate", "_table", "laws", "backend", "diagnostics"},
     {"kernels"},
     {"repulsion", "large", "levels"},
     {"models"},

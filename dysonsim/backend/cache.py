@@ -21,8 +21,35 @@ import llvmlite
 import numpy as np
 from llvmlite import binding
 
+from .._fingerprint import fingerprint
+from .._functions import LevelFunction
+from .drivers import Kernel
+
 PACKAGE = Path(__file__).parent.parent
 NO_MATTER = {"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS"}  # settings of Numba that change no machine code
+
+
+class ByContent:
+    """The builder of a kernel and its sizes, told apart by what they are.
+
+    Functions from outside dysonsim are told apart by their code and the values that they capture now, so that a kernel
+    is made anew when one of these has changed.
+    """
+
+    def __init__(self, build, sizes: tuple) -> None:
+        self.build, self.sizes = build, sizes
+        self.key = content(build), tuple((name, content(size)) for name, size in sizes)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ByContent) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+def content(value: Any) -> Any:
+    """By what a part of a kernel is told apart."""
+    return fingerprint(value) if callable(value) and outside(value) else (type(value), value)
 
 
 def variant(build, sizes: tuple, *parts: str) -> tuple[Any, list[str]]:
@@ -31,15 +58,21 @@ def variant(build, sizes: tuple, *parts: str) -> tuple[Any, list[str]]:
     `build` is the function that makes the kernel, with `sizes`; `parts` says what else is fixed. A kernel that holds a
     function from outside dysonsim belongs to that function.
     """
-    functions = [getattr(size, "py_func", size) for _, size in sizes if callable(size)]
-    owner = next((f for f in functions if outside(f)), build)
-    words = [(name, f"{s.__module__}.{s.__qualname__}" if callable(s) else s) for name, s in sizes]
+    owner = next((size for _, size in sizes if callable(size) and outside(size)), build)
+    words = [(name, f"{s.__module__}.{getattr(s, '__qualname__', s)}" if callable(s) else s) for name, s in sizes]
     return owner, [repr(words), *parts]
 
 
 def outside(function) -> bool:
     """Whether a function's text is not dysonsim's own."""
-    return PACKAGE not in Path(function.__code__.co_filename).parents
+    code = getattr(getattr(function, "py_func", function), "__code__", None)
+    return code is None or PACKAGE not in Path(code.co_filename).parents
+
+
+def foreign(kernel: Kernel) -> bool:
+    """Whether some of a kernel's text is not dysonsim's own: a user's step or closure, but no function of a level."""
+    parts = [kernel.build, *kernel.sizes.values()]
+    return any(callable(f) and not isinstance(f, LevelFunction) and outside(f) for f in parts)
 
 
 def cache_directory(build, parts: list[str]) -> Path | None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .cache import cache_directory, source_hash, variant
+from .._functions import LevelFunction
+from .cache import ByContent, cache_directory, foreign, source_hash, variant
 from .drivers import (
     LOOP_OVER_BLOCKS,
     LOOP_OVER_NETWORKS,
@@ -20,6 +21,7 @@ from .drivers import (
     loop_names,
 )
 from .native import Native
+from .plain import check_kernel
 
 __all__ = ["WIDTH", "CpuDriver", "source_hash"]
 
@@ -36,7 +38,9 @@ class CpuDriver:
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
         width = 1 if kernel.whole else int(WIDTH[dtype] * kernel.vectors)
-        run = compiled(kernel.build, tuple(sorted(kernel.sizes.items())), dtype, width)
+        if foreign(kernel):
+            check_kernel(kernel, dtype)
+        run = compiled(ByContent(kernel.build, tuple(sorted(kernel.sizes.items()))), dtype, width)
         # Compile or load now: a call that does no step.
         HostEnsemble.open(run, kernel, dtype, width, np.zeros((1, kernel.state)), 0, 0).advance(0, 0)
 
@@ -58,8 +62,9 @@ def one_blas_thread() -> AbstractContextManager[Any]:
 
 
 @cache
-def compiled(build, sizes: tuple, dtype: str, width: int) -> Callable[..., None]:
+def compiled(what: ByContent, dtype: str, width: int) -> Callable[..., None]:
     """The compiled loop over blocks and steps of one kernel, `width` networks a block; 1: one in plain arrays."""
+    build, sizes = what.build, what.sizes
     owner, words = variant(build, sizes, dtype, str(width))
 
     def outermost():
@@ -69,7 +74,15 @@ def compiled(build, sizes: tuple, dtype: str, width: int) -> Callable[..., None]
         return Native(outermost, cache_directory(build, words))
     from numba import njit
 
-    return njit(nogil=True, error_model="numpy")(outermost())  # whose exceptions reach the caller
+    run = njit(nogil=True, error_model="numpy")(outermost())  # whose exceptions reach the caller
+
+    def told(*arguments: Any) -> None:
+        try:
+            run(*arguments)
+        except Exception as error:  # of any kind: a user's function raised it
+            raise ValueError(f"{owner.role} = {owner} raised {type(error).__name__}: {error}") from error
+
+    return told if isinstance(owner, LevelFunction) else run
 
 
 def function(build, sizes: tuple, dtype: str, width: int):

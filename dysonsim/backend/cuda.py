@@ -18,10 +18,22 @@ from typing import Any
 import numpy as np
 from numba import cuda, types
 
-from .cache import cache_directory, execute, variant
+from .cache import ByContent, cache_directory, execute, foreign, variant
 from .cuda_lanes import SIMULATED, lanes
 from .cuda_plan import Card, Plan, chunk, in_device_memory, plan
-from .drivers import LOOP_OVER_STEPS, STILL_WELL, Kernel, Program, from_blocks, loop_names, split_seed, to_blocks
+from .drivers import (
+    LOOP_OVER_STEPS,
+    STILL_WELL,
+    Kernel,
+    Program,
+    checked_reals,
+    checked_start,
+    from_blocks,
+    loop_names,
+    split_seed,
+    to_blocks,
+)
+from .plain import check_kernel
 
 SIMULATOR = Card(1, shared=2**14, per_multiprocessor=2**14, cached=2**14, threads=4, most_threads=8)
 SIMULATED_CHUNK = 2  # blocks of an ensemble there, so that tests see several
@@ -80,9 +92,11 @@ class CudaDriver:
         self.plan = chosen
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
+        if foreign(kernel):
+            check_kernel(kernel, dtype)
         card = this_card()
         chosen = self.plan(kernel, dtype, card)
-        what = kernel.build, tuple(sorted(kernel.sizes.items())), dtype
+        what = ByContent(kernel.build, tuple(sorted(kernel.sizes.items()))), dtype
         try:
             run = compiled(*what, chosen, kernel.state, kernel.scratch)
         except SharedMemoryRefused as refused:
@@ -139,6 +153,7 @@ class CudaEnsemble:
     """An ensemble in the memory of the device."""
 
     run: Any
+    kernel: Kernel
     plan: Plan
     networks: int
     first_replica: int
@@ -151,7 +166,7 @@ class CudaEnsemble:
 
     @classmethod
     def open(cls, run, kernel: Kernel, dtype: str, chosen: Plan, start: np.ndarray, first_replica: int, seed: int):
-        blocks = to_blocks(start, chosen.networks, dtype)
+        blocks = to_blocks(checked_start(start, kernel), chosen.networks, dtype)
         # Working space in device memory is there for the blocks that run at once, not for all.
         rows = min(len(blocks), chosen.blocks or len(blocks)) if chosen.place == "global" else 1
         row = kernel.scratch * chosen.networks if chosen.place == "global" else 1
@@ -159,7 +174,7 @@ class CudaEnsemble:
         extra = rows * row * np.dtype(dtype).itemsize
         with room_for(len(start), first_replica, blocks.nbytes + marks.nbytes, extra):
             return cls(
-                run, chosen, len(start), first_replica, seed,
+                run, kernel, chosen, len(start), first_replica, seed,
                 cuda.to_device(blocks),
                 cuda.device_array((rows, row), dtype),
                 cuda.to_device(np.asarray(kernel.reals, dtype)),
@@ -168,7 +183,7 @@ class CudaEnsemble:
             )  # fmt: skip
 
     def set_reals(self, reals: np.ndarray) -> None:
-        self.reals = cuda.to_device(np.asarray(reals, self.reals.dtype))
+        self.reals = cuda.to_device(checked_reals(reals, self.kernel, self.reals.dtype))
 
     def advance(self, first: int, count: int) -> None:
         key0, key1 = split_seed(self.seed)
@@ -231,9 +246,9 @@ def signature(dtype: str):
 
 
 @cache
-def compiled(build: Callable, sizes: tuple, dtype: str, chosen: Plan, state: int, scratch: int):
+def compiled(what: ByContent, dtype: str, chosen: Plan, state: int, scratch: int):
     """The kernel that advances one block of networks a CUDA block."""
-    function, cached = kernel_function(build, sizes, dtype, chosen, state, scratch)
+    function, cached = kernel_function(what.build, what.sizes, dtype, chosen, state, scratch)
     if SIMULATED:
         return cuda.jit(function)
     # All of the memory that L1 and shared memory divide goes where the plan puts the numbers.

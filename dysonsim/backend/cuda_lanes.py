@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 from numba import config, cuda
 
+from .._functions import scalar_function
 from .plain import unchanged
 
 SIMULATED = bool(getattr(config, "ENABLE_CUDASIM", False))
@@ -172,11 +173,8 @@ def lanes(
         return condition
 
     def each(function):
-        plain = getattr(function, "py_func", function)
-        scalar = device(plain)
-        if plain.__code__.co_argcount > 1:
-            return device(lambda v, i: scalar(v, i64(i)))
-        return device(lambda v, i: scalar(v))
+        scalar = scalar_function(function).made(lambda f, fast: device(f))
+        return device(lambda v, i: scalar(v, i64(i)))
 
     @device
     def split(v):

@@ -87,6 +87,13 @@ class Kernel:
         text then gives each `member` a share of every loop and brings them `together` after it.
     basis : (columns, columns) array, optional
         Orthogonal; the weights are kept as W basis.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If sizes are no sizes, or constants no one-dimensional real numbers. That a step stays within them is checked
+        when a kernel from outside dysonsim is prepared (`plain.check_kernel`); it is told apart from others by its code
+        and what it captures.
     """
 
     build: Callable[..., Callable[..., Any]]
@@ -101,6 +108,22 @@ class Kernel:
     registers: bool = False
     matrix: tuple[int, int] | None = None
     basis: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        whole = lambda x: isinstance(x, (int, np.integer)) and not isinstance(x, bool)  # noqa: E731
+        for name, least in (("weights", 1), ("scratch", 0)):
+            if not whole(getattr(self, name)) or getattr(self, name) < least:
+                raise ValueError(f"Kernel: {name} = {getattr(self, name)!r}: must be an integer >= {least}")
+        for name, kinds in (("reals", "iuf"), ("integers", "iuf"), ("extra", "iuf")):
+            array = np.asarray(getattr(self, name))
+            if array.ndim != 1 or array.dtype.kind not in kinds:
+                raise TypeError(
+                    f"Kernel: {name} has shape {array.shape} of {array.dtype}: must be a one-dimensional array of real "
+                    "numbers"
+                )
+        integers = np.asarray(self.integers)
+        if not (np.abs(integers) < 2.0**63).all() or (integers % 1 != 0).any():
+            raise ValueError("Kernel: integers must be whole numbers that fit into 64 bits")
 
     @property
     def state(self) -> int:
@@ -180,6 +203,25 @@ def from_cache_line(count: int, dtype: str = "float64") -> np.ndarray:
     return room[-room.ctypes.data % CACHE_LINE :][: count * kind.itemsize].view(kind)
 
 
+def checked_start(start: np.ndarray, kernel: Kernel) -> np.ndarray:
+    """Start values that a kernel can advance: ValueError, before compiled code reads beyond their end."""
+    start = np.asarray(start)
+    if start.ndim != 2 or len(start) == 0 or start.shape[1] != kernel.state or start.dtype.kind not in "iuf":
+        raise ValueError(
+            f"start values have shape {start.shape} of {start.dtype}: must be (networks, {kernel.state}) real numbers, "
+            "weights and extra of the Kernel"
+        )
+    return start
+
+
+def checked_reals(reals: np.ndarray, kernel: Kernel, dtype: Any) -> np.ndarray:
+    """Constants as many as the kernel has: ValueError otherwise."""
+    given = np.asarray(reals, dtype)
+    if given.shape != np.shape(kernel.reals):
+        raise ValueError(f"constants have shape {given.shape}: must be {np.shape(kernel.reals)}, as the Kernel's reals")
+    return given
+
+
 def to_blocks(start: np.ndarray, width: int, dtype: str) -> np.ndarray:
     """(networks, state) as (blocks, state * width), the lane fastest; lanes left over repeat the last network."""
     blocks = -(-len(start) // width)
@@ -213,14 +255,14 @@ class HostEnsemble:
 
     @classmethod
     def open(cls, run, kernel: Kernel, dtype: str, width: int, start: np.ndarray, first_replica: int, seed: int):
-        blocks = to_blocks(start, width, dtype)
+        blocks = to_blocks(checked_start(start, kernel), width, dtype)
         marks = np.full((len(blocks), width), STILL_WELL, np.uint32)
         scratch = from_cache_line(kernel.scratch * width, dtype)
         reals = np.asarray(kernel.reals, dtype)
         return cls(run, kernel, len(start), width, first_replica, seed, blocks, scratch, reals, marks)
 
     def set_reals(self, reals: np.ndarray) -> None:
-        self.reals = np.asarray(reals, self.blocks.dtype)
+        self.reals = checked_reals(reals, self.kernel, self.blocks.dtype)
 
     def advance(self, first: int, count: int) -> None:
         key0, key1 = split_seed(self.seed)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from .._functions import scalar_function
 from .drivers import (
     LOOP_OVER_BLOCKS,
     LOOP_OVER_STEPS,
@@ -33,9 +34,7 @@ def lanes(dtype, width: int) -> SimpleNamespace:
         a[i * width : (i + 1) * width] = v
 
     def each(function):
-        scalar = getattr(function, "py_func", function)
-        if scalar.__code__.co_argcount == 1:
-            return lambda v, i: np.array([scalar(x) for x in v], number)
+        scalar = scalar_function(function).compiled
         return lambda v, i: np.array([scalar(*pair) for pair in zip(v, np.full(len(v), i, int), strict=True)], number)
 
     def split(v):
@@ -72,6 +71,94 @@ def lanes(dtype, width: int) -> SimpleNamespace:
         split=split,
         power_of_two=lambda k: np.ldexp(number(1), k.astype(np.int64)).astype(number),
     )
+
+
+class Watched(np.ndarray):
+    """An array of a kernel that knows its name, and how many numbers of a network it holds."""
+
+    name: str = "an array"
+
+    def __array_finalize__(self, other: object) -> None:
+        self.name = getattr(other, "name", self.name)
+
+
+def watched(array: np.ndarray, name: str) -> Watched:
+    view = array.view(Watched)
+    view.name = name
+    return view
+
+
+class Enough(Exception):
+    """The check of a kernel has seen so much that it would take too long."""
+
+
+MOST = 10**6  # numbers loaded and stored by a check: a few seconds
+
+
+def watching(dtype: str, width: int) -> SimpleNamespace:
+    """The lane functions on arrays, with an IndexError where compiled code would read or write elsewhere."""
+    own, seen = lanes(dtype, width), 0
+
+    def within(a, first, count):
+        nonlocal seen
+        seen += 1
+        if seen > MOST:
+            raise Enough
+        if first < 0 or count < 0 or (first + count) * width > len(a):
+            what = f"number {first}" if count == 1 else f"numbers {first} to {first + count - 1}"
+            raise IndexError(f"{what} of {getattr(a, 'name', 'an array')}, which holds {len(a) // width} of a network")
+
+    def load(a, i):
+        within(a, i, 1)
+        return np.array(own.load(a, i))
+
+    def store(a, i, v):
+        within(a, i, 1)
+        own.store(a, i, v)
+
+    def part(a, first, count):
+        within(a, first, count)
+        return own.part(a, first, count)
+
+    return SimpleNamespace(**vars(own) | {"load": load, "store": store, "part": part})
+
+
+def check_kernel(kernel: Kernel, dtype: str) -> None:
+    """Run a step as ordinary Python, to find what compiled code would do without a word.
+
+    For kernels from outside dysonsim: state, scratch, reals and integers are as long as the Kernel says, and whatever
+    lies beyond their ends is memory of somebody else. What depends on numbers that a step meets later is not seen, nor
+    what comes after a million numbers, nor a step that ordinary Python cannot do.
+
+    Raises
+    ------
+    ValueError
+        If the step reads or writes beyond the end of an array, or gives no mask.
+    """
+    width = 1 if kernel.whole else 2
+    functions = watching(dtype, width)
+    step = kernel.build(functions, **kernel.sizes)
+    start = np.concatenate([np.linspace(0.1, 0.2, kernel.weights), kernel.extra])
+    state = watched(np.repeat(start.astype(dtype), width), "state")
+    scratch = watched(np.zeros(kernel.scratch * width, dtype), "scratch")
+    reals = watched(np.asarray(kernel.reals, dtype), "reals")
+    integers = watched(np.asarray(kernel.integers, np.int64), "integers")
+    words = np.uint32(0) if kernel.whole else np.arange(width, dtype=np.uint32), np.uint32(1), np.uint32(2)
+    name = f"{kernel.build.__module__}.{getattr(kernel.build, '__qualname__', kernel.build)}"
+    with np.errstate(all="ignore"):  # numbers may be odd, their places must not
+        try:
+            well = step(state, scratch, reals, integers, 0, *words)
+        except Enough:
+            return
+        except IndexError as error:
+            raise ValueError(
+                f"the step of {name} goes beyond the end of an array: {error}. Its Kernel has {kernel.state} numbers "
+                f"of state (weights, extra), {kernel.scratch} of scratch, {len(reals)} reals, {len(integers)} integers"
+            ) from error
+        except Exception:
+            return
+    if np.asarray(well).dtype != bool or np.shape(well) not in ((), (width,)):
+        raise ValueError(f"the step of {name} gives {well!r}: must give a mask, true for the networks that are well")
 
 
 class PlainDriver:

@@ -21,6 +21,8 @@ from numba.core import cgutils
 from numba.core.datamodel.models import PrimitiveModel
 from numba.extending import intrinsic, lower_builtin, register_model, type_callable
 
+from .._functions import scalar_function
+
 ELEMENT = {"f8": ir.DoubleType(), "f4": ir.FloatType(), "u4": ir.IntType(32), "b1": ir.IntType(1)}
 SCALAR = {"f8": types.float64, "f4": types.float32, "u4": types.uint32, "b1": types.boolean}
 KIND = {types.float64: "f8", types.float32: "f4", types.uint32: "u4"}
@@ -306,8 +308,7 @@ def lanes(dtype, width: int) -> SimpleNamespace:
         return types.int64(i, lane), lower
 
     def each(function):
-        given = function if hasattr(function, "py_func") else njit(error_model="numpy")(function)
-        scalar = jit(lambda x, i: given(x)) if given.py_func.__code__.co_argcount == 1 else given
+        scalar = scalar_function(function).compiled
 
         @jit
         def applied(v, i):

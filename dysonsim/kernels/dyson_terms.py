@@ -132,6 +132,8 @@ def linear(lanes, n: int, alike: bool, nested: bool = False) -> SimpleNamespace:
 def by_function(lanes, n: int, function, potential: bool, nested: bool = False) -> SimpleNamespace:
     """K_i(x_i) or V_i(x_i), K = -dV/dx, a user's compiled function; constant noise, G_ij = beta g_i^2.
 
+    function: a `dysonsim._functions.LevelFunction`.
+
     constants: beta, then g^2 of every level. The drift flows by the midpoint rule, V is differentiated centrally.
     Where the function gives no finite number, the level and its x are kept in the state behind the levels, so that
     the error can name them: numbers n (-1 as long as all is well) and n + 1.
@@ -175,10 +177,11 @@ def by_function(lanes, n: int, function, potential: bool, nested: bool = False) 
     def flow(x, h, constants, work):
         for i in range(n):
             v = load(x, i)
-            middle = v + drift(v, i) * (h * half)
+            start = drift(v, i)
+            middle = v + start * (h * half)
             k = drift(middle, i)
             store(x, i, v + k * h)
-            note(x, i, v, k)
+            note(x, i, select(absolute(start) < huge, middle, v), k)
 
     @jit
     def glide(out, x, middle, push, h, constants, work):

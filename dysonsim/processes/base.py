@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import _validate
+from .._fingerprint import without_caches
 from ..backend import Kernel, Program, driver, plain
 from ..backend.drivers import split_seed
 from ..kernels import rng
@@ -51,6 +52,15 @@ class Process(ABC):
     @abstractmethod
     def spectra(self, state: np.ndarray) -> np.ndarray:
         """Ascending levels (rows, n) of states (rows, kernel.state), in `coordinate`."""
+
+    @property
+    def state_size(self) -> int:
+        """Numbers of a replica's state."""
+        return self.kernel().state
+
+    def fault_of_state(self, state: np.ndarray) -> str:
+        """What is wrong with states (replicas, `state_size`) beyond their levels, in words; empty if nothing is."""
+        return ""
 
     def weights(self, state: np.ndarray) -> np.ndarray:
         """Matrices (rows, p, n) of states, where there are any (`weight_shape`)."""
@@ -94,6 +104,9 @@ class Process(ABC):
     def diagnose(self, run: Any) -> Any:
         """What a finished run should carry besides its levels (`Run.diagnostics`); warns if it cannot be trusted."""
         return None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return without_caches(self)  # which are made again when they are asked for
 
     def _set(self, **fields: Any) -> None:
         """Put checked values into a frozen dataclass."""

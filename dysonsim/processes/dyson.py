@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import _validate
+from .._functions import LevelFunction, level_function
 from ..backend import Ensemble, Kernel, Program
 from ..kernels import nested, quantile
 from .base import NetworkProcess, Process, initial_weights, network_process
@@ -58,9 +59,11 @@ class Dyson(Process):
         Rate > 0 (or 0: free motion) of a linear drift, per unit time. Default 1, if no function is given.
     center : float or (n,) array
         Where the linear drift leads to.
-    drift : compiled function, optional
-        K(x), or K(x, i) with i the level from 0, of one number: decorated with numba.njit, or plain Python, which is
-        then compiled.
+    drift : function, optional
+        K(x), or K(x, i) with i the level from 0, of one number: plain Python, which Numba compiles with the functions
+        that it calls, or decorated with numba.njit, or functools.partial of these. A second parameter without a default
+        must be called i; all others need defaults. Globals, closures and arrays that it uses are taken as they are when
+        the process is made: later changes of them are not seen. 1/0 is inf and sqrt(-1) is nan, no error.
     potential : compiled function, optional
         V(x) or V(x, i) instead, which is differentiated numerically (error about 1e-10).
     noise : float or (n,) array
@@ -169,7 +172,7 @@ class Dyson(Process):
             raise ValueError(f"{' and '.join(given)} exclude each other: give one of them")
         for name, function in functions.items():
             if function is not None:
-                self._set(**{name: _validate.level_function(name, function)})
+                self._set(**{name: level_function(name, function, n)})
         rate = None
         if self.drift is None and self.potential is None:
             rate = _validate.vector("rate", 1.0 if self.rate is None else self.rate, n, at_least=0)
@@ -285,14 +288,13 @@ class Dyson(Process):
         return longest if longest < math.inf else STEP
 
     def _drift_at(self, x: float, i: int) -> float:
-        """K_i(x) of the general process, by the user's function in Python."""
+        """K_i(x) of the general process, NaN where the user's function raises an error."""
         function = self.drift if self.drift is not None else self.potential
-        assert function is not None
-        call = _validate.calling(function)
+        assert isinstance(function, LevelFunction)
         if self.drift is not None:
-            return call(x, i)
+            return function.at(x, i)
         width = 1e-5 * (1 + abs(x))
-        return (call(x - width, i) - call(x + width, i)) / (2 * width)
+        return (function.at(x - width, i) - function.at(x + width, i)) / (2 * width)
 
     def kernel(self) -> Kernel:
         """The splitting into pairs, the nested steps or the strictly ordered scheme."""
@@ -383,10 +385,10 @@ class Dyson(Process):
 
     def why_left(self, step: int, state: np.ndarray) -> str:
         if self.drift is not None or self.potential is not None:
-            level = state[self.n]
-            if level >= 0 and not math.isfinite(self._drift_at(float(state[self.n + 1]), int(level))):
+            level, x = int(state[self.n]), float(state[self.n + 1])
+            if level >= 0 and math.isfinite(x) and not math.isfinite(self._drift_at(x, level)):
                 name = "drift" if self.drift is not None else "potential"
-                return f"{name} gives no finite number for level {int(level)} at x = {state[self.n + 1]:g}"
+                return f"{name} gives no finite number for level {level} at x = {x:g}"
             return f"its levels run away: the drift must lead back, also in steps of dt = {self.step:g}"
         if self.sgd is not None:
             return self.sgd.why_left(step, state)

@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 
 from .. import _validate
+from .._functions import LevelFunction, level_function
 from ..backend import Kernel
-from ..kernels import gas_hmc, gas_metropolis, gas_trace, tridiagonal
+from ..kernels import gas_hmc, gas_metropolis, gas_trace, gas_wells, tridiagonal
 from .base import NetworkProcess, Process, initial_weights, network_process
 from .gas_diagnostics import GasDiagnostics, MixingError, diagnose_chains, independent_draws
 from .gas_mode import Coordinates, Mode, find_mode
-from .gas_pilot import Tuning, run_pilot
+from .gas_pilot import Tuning, run_pilot, untuned
 from .gas_wells import Wells
 
 __all__ = ["CoulombGas", "GasDiagnostics", "MixingError"]
 
 DISPERSION = 1.5  # of many levels' start: sum x is then as wide as in the law
 WIDEST = 300  # levels up to which 32 gases together fit into the cache
+MATCH = {"float64": 1e-9, "float32": 1e-3}  # of levels and of where their chain is, relative
 METHODS = ("auto", "exact", "hmc", "metropolis")
 
 
@@ -46,7 +48,8 @@ class CoulombGas(Process):
         V_i = (x - centers_i)^2 / 2 widths_i^2. Default: 0 and 1.
     potential : compiled function, optional
         V(x), or V(x, i) with i the label from 0, of one number, instead: decorated with numba.njit, or plain Python,
-        which is then compiled. Must grow faster than (1 + beta (n - 1)) log|x|; may be inf where no level can be.
+        which is then compiled (see `Dyson`). Must grow faster than (1 + beta (n - 1)) log|x|; may be inf where no level
+        can be. Where it becomes inf at one x for all levels, there is a wall.
     n : int, optional
         Number of levels, where no array says it.
     walls : (float or None, float or None), optional
@@ -118,7 +121,7 @@ class CoulombGas(Process):
             for name in ("centers", "widths"):
                 if getattr(self, name) is not None:
                     raise ValueError(f"{name} and potential exclude each other: give one of them")
-            self._set(potential=_validate.level_function("potential", self.potential))
+            self._set(potential=level_function("potential", self.potential, self.n))
             self.wells.check_confinement(self.beta)
         elif self.ensemble == "wells":
             centers = _validate.vector("centers", 0.0 if self.centers is None else self.centers, self.n)
@@ -155,8 +158,7 @@ class CoulombGas(Process):
             return f"CoulombGas.jacobi({self.n}, {self.parameters[0]:g}, {self.parameters[1]:g}, {self.beta:g}{how})"
         walls = "" if self.walls is None else f", walls={self.walls}"
         if self.potential is not None:
-            name = getattr(self.potential, "py_func", self.potential).__name__
-            return f"CoulombGas(beta={self.beta:g}, potential={name}, n={self.n}{walls}{how})"
+            return f"CoulombGas(beta={self.beta:g}, potential={self.potential}, n={self.n}{walls}{how})"
         shown = [
             f"{float(a[0]):g}" if np.ptp(a) == 0 else np.array2string(a, threshold=8)
             for a in (self.centers, self.widths)
@@ -168,9 +170,9 @@ class CoulombGas(Process):
         """The wells and walls for NumPy."""
         lower, upper = (-np.inf, np.inf) if self.walls is None else self.walls
         if self.potential is not None:
-            plain = getattr(self.potential, "py_func", self.potential)
-            kind = "labelled" if plain.__code__.co_argcount == 2 else "function"
-            return Wells(kind, self.n, lower, upper, function=self.potential)
+            assert isinstance(self.potential, LevelFunction)
+            kind = "labelled" if self.potential.labelled else "function"
+            return Wells(kind, self.n, lower, upper, function=self.potential).up_to_edges()
         if self.ensemble == "laguerre":
             m, width = self.parameters
             power = (0.5 / width**2, 0.5 * self.beta * (m - self.n + 1) - 1, 0.0)
@@ -280,6 +282,28 @@ class CoulombGas(Process):
             x, tags = np.take_along_axis(x, back, axis=1), [np.take_along_axis(t, back, axis=1) for t in tags]
         ends = [np.zeros((replicas, gas_trace.NUMBERS)), np.tile([-1.0, 0.0], (replicas, 1))]
         return np.concatenate([x, *middle, *tags, *last, *ends], axis=1)
+
+    @property
+    def state_size(self) -> int:
+        return self.n if self.sampler == "exact" else self._chain(untuned(self.sampler)).state
+
+    def fault_of_state(self, state: np.ndarray) -> str:
+        """Whether a chain has another word of failure, or stands elsewhere than its levels say."""
+        if self.sampler == "exact":
+            return ""
+        if (state[:, -gas_wells.FAILED] >= 0).any():
+            return "state: says that the potential gave no number"
+        lower, upper = self.wells.lower, self.wells.upper
+        levels = np.asarray(state[:, : self.n], np.float64)
+        if not ((levels >= lower) & (levels <= upper)).all():
+            return "state: has levels beyond the walls"
+        if self.sampler == "hmc":
+            y = self.mode.y0 + np.asarray(state[:, self.n : 2 * self.n], np.float64) @ self.mode.factor.T
+            with np.errstate(all="ignore"):
+                off = np.abs(Coordinates(self.wells).to_levels(y) - levels)
+            if not (off <= MATCH[state.dtype.name] * (self.mode.scale + np.abs(levels).max())).all():
+                return "state: has levels where its chain is not"
+        return ""
 
     def start(self, replicas: int, seed: int) -> np.ndarray:
         if self.sampler == "exact":

@@ -10,6 +10,7 @@ from .gas_wells import Wells
 
 ITERATIONS = 200
 SPREADS = np.logspace(-9, 9, 73)  # trial sizes of the gas, in units of its wells or of 1
+SHIFTS = (0.0, 1.1, -1.1)  # of a trial, in units of its size: a function may end, in inf, at the bottom of a well
 FLAT = 0.1  # curvatures below this (a convex gas has 1 and more) are taken as this
 TOGETHER = 2.0  # wells closer than so many widths share their levels
 
@@ -71,6 +72,13 @@ class Coordinates:
 
     def levels(self, v: np.ndarray) -> np.ndarray:
         return self.origin + self.sign * v
+
+    def to_levels(self, y: np.ndarray) -> np.ndarray:
+        """Levels of coordinates (..., n)."""
+        gaps = np.concatenate([y[..., : self.free], np.exp(y[..., self.free :])], axis=-1)
+        if self.walls == "both":
+            gaps = gaps * (self.length / (1 + gaps.sum(axis=-1, keepdims=True)))
+        return self.levels(np.cumsum(gaps, axis=-1))
 
     def of_levels(self, x: np.ndarray) -> np.ndarray:
         """Coordinates of levels (..., n) in order: ascending, descending from an upper wall."""
@@ -180,9 +188,11 @@ def _trial(wells: Wells, beta: float, sign: float) -> np.ndarray:
     shape = sign * np.sin(np.pi * ((np.arange(n) + 0.5) / n - 0.5))
     best, found = np.inf, bottoms + shape
     unit = float(wells.widths.mean()) if wells.widths is not None and wells.walls == "none" else 1.0
-    for spread in SPREADS * unit:
-        u = bottoms + spread * shape
+    for spread, shift in ((s * unit, c) for c in SHIFTS for s in SPREADS):
+        u = bottoms + spread * (shape + shift)
         if wells.walls != "none" and np.abs(u).max() > wells.grid[-1]:
+            continue
+        if shift and np.isfinite(best):
             break
         with np.errstate(all="ignore"):
             x = wells.place(u)[0]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from .._fingerprint import without_caches
+from .._functions import LevelFunction
 from ..kernels import gas_wells
 
 # Where a function is looked at: 60 decades on either side of 0, or e^-69 ... e^69 from a wall.
@@ -18,6 +20,7 @@ BETWEEN_WALLS = np.linspace(-34.0, 34.0, 545)
 DEEP = 40.0  # times the temperature: higher up nothing is drawn
 CELLS = 1024
 ZOOMS = 16
+BISECTIONS, STEEP = 200, 1e6  # of the edge of a function, and from which height on it is a slope that overflows
 SMOOTH = 0.7  # width of finite differences, in distances between levels
 HOP = 1.5  # width of a hop, in widths of its well
 
@@ -37,7 +40,7 @@ class Wells:
         r, a, b of the kind "power".
     centers, widths : (n,) arrays
         Of the kinds "one" and "many".
-    function : callable
+    function : LevelFunction
         Of the kinds "function" and "labelled".
     labels : (n,) array of int, optional
         Which label the function is asked for at every place; default: 0, 1, ...
@@ -50,14 +53,48 @@ class Wells:
     power: tuple[float, float, float] = (0.0, 0.0, 0.0)
     centers: np.ndarray | None = None
     widths: np.ndarray | None = None
-    function: Callable[..., float] | None = None
+    function: LevelFunction | None = None
     labels: np.ndarray | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return without_caches(self)
 
     @property
     def walls(self) -> str:
         return {(False, False): "none", (True, False): "lower", (False, True): "upper", (True, True): "both"}[
             bool(np.isfinite(self.lower)), bool(np.isfinite(self.upper))
         ]
+
+    def up_to_edges(self) -> Wells:
+        """With walls where a function that all levels share ends: where it becomes inf at a finite height.
+
+        Levels then come as close to its edge as the law lets them, in the coordinates that walls have.
+        """
+        lower = self._edge(-1) if np.isinf(self.lower) else self.lower
+        upper = self._edge(1) if np.isinf(self.upper) else self.upper
+        return replace(self, lower=lower, upper=upper)
+
+    def _edge(self, side: int) -> float:
+        """The x nearest to the wells from which on the function is inf, or an infinity if there is none for all."""
+        nowhere = side * np.inf
+        x = self.place(self.grid)[0]
+        with np.errstate(all="ignore"):
+            values = self._call(np.broadcast_to(x[:, None], (len(x), self.n)))
+        bottom = np.argmin(np.where(np.isfinite(values), values, np.inf), axis=0)
+        outwards = side * (np.arange(len(x))[:, None] - bottom) > 0
+        beyond = (values == np.inf) & outwards
+        first = np.argmax(beyond, axis=0) if side > 0 else len(x) - 1 - np.argmax(beyond[::-1], axis=0)
+        farther = side * (np.arange(len(x))[:, None] - first) > 0
+        if not beyond.any(axis=0).all() or (farther & (values != np.inf)).any():  # no edge, or one of a hole
+            return nowhere
+        outside, inside = x[first], x[first - side]
+        for _ in range(BISECTIONS):
+            middle = inside + 0.5 * (outside - inside)
+            ends = self._call(middle) == np.inf
+            outside, inside = np.where(ends, middle, outside), np.where(ends, inside, middle)
+        height = self._call(inside) - values[bottom, np.arange(self.n)]
+        shared = np.ptp(outside) <= 1e-12 * np.abs(outside).max()
+        return float(side * (side * outside).min()) if shared and (height < STEEP).all() else nowhere
 
     def place(self, u: np.ndarray) -> tuple[np.ndarray, ...]:
         """x(u), monotonous from all real u into the walls; log dx/du; logarithms of the distances to the walls."""
@@ -96,7 +133,11 @@ class Wells:
             return rate - a / below + b / above, a / below**2 + b / above**2
         h = np.minimum(SMOOTH * scale, 0.5 * np.minimum(x - self.lower, self.upper - x))
         low, middle, high = (self._call(np.ascontiguousarray(at)) for at in (x - h, x, x + h))
-        return (high - low) / (2 * h), (high - 2 * middle + low) / h**2
+        inside_low, inside_high = np.isfinite(low), np.isfinite(high)  # a function may end, in inf, on either side
+        both = inside_low & inside_high
+        low, high = np.where(inside_low, low, middle), np.where(inside_high, high, middle)
+        slope = (high - low) / np.where(both, 2 * h, h)
+        return slope, np.where(both, (high - 2 * middle + low) / h**2, 0.0)
 
     @cached_property
     def bottoms(self) -> np.ndarray:
@@ -200,23 +241,13 @@ class Wells:
     @cached_property
     def _call(self) -> Callable[[np.ndarray], np.ndarray]:
         """The compiled function over arrays (..., n)."""
-        from numba import njit
-
         assert self.function is not None
-        f = self.function if hasattr(self.function, "py_func") else njit(error_model="numpy")(self.function)
-        two = f.py_func.__code__.co_argcount == 2
-        scalar = f if two else njit(lambda x, i: f(x))
-
-        @njit(error_model="numpy")
-        def fill(x, out, labels):
-            for k in range(x.size):
-                out[k] = scalar(x[k], labels[k % labels.size])
-
+        fill = self.function.over
         labels = np.arange(self.n) if self.labels is None else self.labels
 
         def call(x: np.ndarray) -> np.ndarray:
             out = np.empty(x.size)
-            fill(x.ravel(), out, labels)
+            fill(np.ascontiguousarray(x).ravel(), out, labels)
             return out.reshape(x.shape)
 
         return call

@@ -11,9 +11,10 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from dysonsim import _validate
+from dysonsim._files import write_whole
 from dysonsim._table import aligned, plain
 from dysonsim.report import (
     densities,
@@ -75,9 +76,9 @@ def reproduce(
     Raises
     ------
     TypeError, ValueError
-        For a bad size or seed.
+        For a bad size, seed or `out`.
     OSError
-        If `out` cannot be written.
+        If `out` cannot be written, at the start or (after the summary, which is echoed) at the end.
     """
     if isinstance(size, str):
         size = SIZES[_validate.choice("size", size, SIZES)]
@@ -94,24 +95,39 @@ def reproduce(
         for name, function in functions.items():
             _run_part(name, function, results, folder)
             results["run"]["seconds"]["total"] = round(time.perf_counter() - began, 2)
-            write(results, folder)
             entry = results["parts"][name]
+            _try_to_write(results, folder, echo)
             echo(f"{entry['title']}: {entry['status']}, {results['run']['seconds'][name]:.1f} s")
             if entry["status"] == "failed":
                 echo(entry["traceback"].rstrip())
     except KeyboardInterrupt:
-        write(results, folder)
+        _try_to_write(results, folder, echo)
         echo(f"interrupted; what was finished is in {folder / 'report.html'}")
         raise
     results["complete"] = all(entry["status"] == "ok" for entry in results["parts"].values())
-    write(results, folder)
     echo(summary(results))
+    try:
+        write(results, folder)
+    except OSError as error:
+        raise OSError(f"out = {str(out)!r}: the report could not be written ({error})") from error
     echo(f"report: {folder / 'report.html'}")
     return results
 
 
+def _try_to_write(results: dict[str, Any], folder: Path, echo: Callable[[str], None]) -> None:
+    """Say if the report cannot be written (a full disk, say): there may be room again when the next part has ended."""
+    try:
+        write(results, folder)
+    except OSError as error:
+        echo(f"out = {str(folder)!r}: cannot be written now ({error})")
+
+
 def writable_directory(out: str | os.PathLike[str]) -> Path:
     """The directory, made if need be; OSError that says so if files cannot be written there."""
+    if not isinstance(out, (str, os.PathLike)):
+        raise TypeError(f"out = {out!r}: must be the path of a directory, not {type(out).__name__}")
+    if not os.fspath(out) or "\0" in os.fsdecode(out):
+        raise ValueError(f"out = {out!r}: must be the path of a directory; '.' is the present one")
     folder = Path(out)
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
@@ -199,6 +215,8 @@ def write(results: dict[str, Any], folder: Path) -> None:
         "report.html": render(results, folder),
     }
     for name, text in texts.items():
-        part = folder / f".{name}.part"
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, folder / name)
+        write_whole(folder / name, partial(_write_text, text))
+
+
+def _write_text(text: str, file: BinaryIO) -> None:
+    file.write(text.encode())
