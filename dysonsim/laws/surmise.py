@@ -81,7 +81,7 @@ class WignerSurmise(Law):
     def _sf(self, x: np.ndarray) -> np.ndarray:
         from scipy.special import erfc
 
-        t = self._gamma_variable(x)
+        t = np.minimum(self._gamma_variable(x), 1e4)  # exp(-t) is 0 long before
         if self.beta == 1:
             return np.exp(-t)
         tail = 2.0 * np.sqrt(t / math.pi) * np.exp(-t)
@@ -107,10 +107,9 @@ class WignerSurmise(Law):
     def _estimate(cls, x: np.ndarray, fixed: dict[str, float]) -> dict[str, float]:
         """Closed form: scale^2 = 2 b <S^2> / (beta + 1), with b the rate in exp(-b s^2)."""
         beta = int(fixed.get("beta", 1))
-        if x.min() < 0.0:
-            raise ValueError(f"data contain {x.min():g}: spacings must be >= 0")
-        with np.errstate(over="ignore"):
-            square = float(np.mean(x**2))
-        if not (math.isfinite(square) and square > 0.0):
-            raise ValueError("data are all zero (or overflow): at least one spacing must be > 0")
+        if x.min() <= 0.0:
+            zeros = int(np.count_nonzero(x == 0.0))
+            also = f", {zeros} of {x.size} are 0: levels that coincide have no likelihood" if zeros else ""
+            raise ValueError(f"data contain {x.min():g}: spacings must be > 0{also}")
+        square = float(np.mean(x**2))
         return {"scale": math.sqrt(2.0 * _RATE[beta] * square / (beta + 1))}

@@ -75,8 +75,7 @@ class SymmetricLaw(Law):
     def _estimate(cls, x: np.ndarray, fixed: dict[str, float]) -> dict[str, float]:
         """Nelder-Mead on loc and the logarithms of the scales, in units of the sample's mean and spread."""
         centre = fixed.get("loc", float(np.mean(x)))
-        with np.errstate(over="ignore"):
-            spread = math.sqrt(float(np.mean((x - centre) ** 2)))
+        spread = math.sqrt(float(np.mean((x - centre) ** 2)))
         if not (math.isfinite(spread) and spread > 0.0):
             raise ValueError(f"data have no spread about {centre:g} (or overflow): two different values needed")
         unit = (x - centre) / spread

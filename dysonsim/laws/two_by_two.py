@@ -12,6 +12,8 @@ import numpy as np
 from .angle_mean import log_density, log_upper
 from .symmetric import SymmetricLaw
 
+_LEAST_SHARE = 1e-10
+
 
 @dataclass(frozen=True)
 class SymmetricTwoByTwo(SymmetricLaw):
@@ -45,8 +47,14 @@ class SymmetricTwoByTwo(SymmetricLaw):
     std12 : float, > 0
         Standard deviation of the off-diagonal entry.
 
+    Raises
+    ------
+    ValueError, TypeError
+        A parameter that is not allowed; a width below 1e-10 of the largest, which no quadrature here resolves.
+
     Notes
-    ----- The three widths enter the density through its even moments only and are strongly correlated in a
+    -----
+    The three widths enter the density through its even moments only and are strongly correlated in a
     fit: expect large errors on the differences unless some are held fixed or the sample is large.
     """
 
@@ -62,6 +70,16 @@ class SymmetricTwoByTwo(SymmetricLaw):
         for share in (0.45, 0.25, 0.05, 0.75, 0.95)
         for off in (0.33, 0.1, 0.7, 0.93)
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        least = _LEAST_SHARE * max(self.std11, self.std22, self.std12)
+        for name in self._positive:
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"{name} = {getattr(self, name):g}: must be at least {_LEAST_SHARE:g} of the largest width, "
+                    f"which is {least / _LEAST_SHARE:g}"
+                )
 
     def var(self) -> float:
         return 0.5 * (self.std11**2 + self.std22**2) + self.std12**2

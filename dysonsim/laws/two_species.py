@@ -53,7 +53,7 @@ class TwoSpecies(SymmetricLaw):
 
     def var(self) -> float:
         a, b = self.scale1**2, self.scale2**2
-        return 0.5 * (a + b + (a * a + b * b) / (a + b))
+        return 0.5 * (a + b + a * (a / (a + b)) + b * (b / (a + b)))
 
     def spacing(self) -> WignerSurmise:
         """The law of |x1 - x2|, which knows the two scales only through scale1^2 + scale2^2."""
