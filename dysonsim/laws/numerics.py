@@ -276,6 +276,58 @@ def minimise(
     return descend(min(ends, key=lambda end: end[0])[1], 0.02, 1e-6, 1e-11)[1]
 
 
+def descend(
+    function: Callable[[np.ndarray], float],
+    starts: Sequence[Sequence[float]],
+    bounds: Sequence[tuple[float, float]],
+) -> list[list[float]]:
+    """Minima of a smooth function, the lowest first: every start goes down some way, the best three to the end.
+
+    All must go: of a likelihood with several maxima the start with the highest value is often at the foot of another
+    than the highest, which cost one fit in twenty its maximum when only the three best starts were followed.
+
+    Parameters
+    ----------
+    function : (k,) -> float
+        As in `minimise`, smooth to 1e-12.
+
+    Returns
+    -------
+    The three ends and then where the other starts came to.
+    """
+    from scipy.optimize import minimize
+
+    low, high = np.array(bounds).T
+
+    def guarded(point: np.ndarray) -> float:
+        value = function(point)
+        return value if math.isfinite(value) else 1e300
+
+    def value_and_slope(point: np.ndarray, step: float, is_central: bool) -> tuple[float, np.ndarray]:
+        value, slope = guarded(point), np.empty(point.size)
+        for i, unit in enumerate(np.eye(point.size)):
+            ahead = np.minimum(point + step * unit, high)
+            behind = np.maximum(point - step * unit, low) if is_central or ahead[i] == point[i] else point
+            lower = value if behind is point else guarded(behind)
+            slope[i] = (guarded(ahead) - lower) / (ahead[i] - behind[i])
+        return value, slope
+
+    def go(start: np.ndarray, how: tuple[float, bool], **options: float) -> tuple[float, np.ndarray]:
+        point = np.clip(start, low, high)
+        result = minimize(value_and_slope, point, how, "L-BFGS-B", jac=True, bounds=bounds, options=options)
+        return float(result.fun), np.asarray(result.x)
+
+    rough = sorted((go(np.asarray(start), (1e-6, False), maxiter=6) for start in starts), key=lambda end: end[0])
+    apart: list[np.ndarray] = []
+    others: list[np.ndarray] = []
+    for _, point in rough:
+        near = any(np.abs(point - other).max() < 0.1 for other in apart)
+        (others if near or len(apart) == 3 else apart).append(point)
+    exact = {"maxiter": 200, "ftol": 1e-15, "gtol": 1e-9}
+    ends = sorted((go(point, (1e-4, True), **exact) for point in apart), key=lambda end: end[0])
+    return [point.tolist() for point in [point for _, point in ends] + others]
+
+
 def minimise_on_interval(function: Callable[[float], float], low: float, high: float) -> float:
     """Minimum of a function of one variable on the open interval (low, high): a scan, then Brent's method."""
     from scipy.optimize import minimize_scalar

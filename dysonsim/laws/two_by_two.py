@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -110,7 +110,7 @@ class SymmetricTwoByTwo(SymmetricLaw):
         return self.loc + 0.5 * (a + b) + sign * np.hypot(0.5 * (a - b), c)
 
     @classmethod
-    def _ordered(cls, fitted: dict[str, float]) -> dict[str, float]:
-        if "std11" in fitted and "std22" in fitted:
+    def _ordered(cls, fitted: dict[str, float], held: Collection[str]) -> dict[str, float]:
+        if "std11" not in held and "std22" not in held:
             fitted["std11"], fitted["std22"] = sorted((fitted["std11"], fitted["std22"]))
         return fitted
