@@ -27,8 +27,8 @@ def gas_log_normalisation(
 ) -> float:
     """log Z, Z = integral of prod_{i<j} |x_i - x_j|^beta prod_i w(x_i) over all of R^n, levels not ordered.
 
-    Parameters, weights and errors as for `gas_log_density`; n is an integer from 1 to a million. Formulas: Mehta, Random Matrices,
-    chapter 17; Forrester, Warnaar, Bull. AMS 45 (2008) 489. Exact to rounding, any beta > 0.
+    Parameters, weights and errors as for `gas_log_density`; n is an integer from 1 to a million. Formulas: Mehta,
+    Random Matrices, chapter 17; Forrester, Warnaar, Bull. AMS 45 (2008) 489. Exact to rounding, any beta > 0.
     """
     from scipy.special import gammaln
 

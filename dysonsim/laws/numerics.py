@@ -376,7 +376,7 @@ def lone_extremes(law: Any, x: np.ndarray, levels: np.ndarray, fixed: dict[str, 
             without = ", ".join(f"{name} = {value:.4g}" for name, value in other.parameters.items())
             edge = high if side == "above" else low
             return (
-                f"{count} of {x.size} data lie {side} {edge:.4g}, where the rest ends, and decide the estimate: without "
-                f"them {without}; leave out what does not belong to the law"
+                f"{count} of {x.size} data lie {side} {edge:.4g}, where the rest ends, and decide the estimate: "
+                f"without them {without}; leave out what does not belong to the law"
             )
     return ""

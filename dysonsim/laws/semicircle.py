@@ -31,7 +31,8 @@ class Semicircle(Law):
     `fit` is maximum likelihood under this law, whose support depends on the parameters. The maximum
     exists, lies at a radius beyond every datum, and converges as n^(-2/3), set by the outermost data:
     errors from a Hessian do not apply (resample instead), and a single level that leaked over the edge
-    moves it (a RuntimeWarning tells where a few levels decide all). For spectra of finite matrices ``Semicircle(x.mean(), 2 * x.std())`` is the robust estimate.
+    moves it (a RuntimeWarning tells where a few levels decide all). For spectra of finite matrices
+    ``Semicircle(x.mean(), 2 * x.std())`` is the robust estimate.
     """
 
     loc: float

@@ -83,10 +83,10 @@ class SymmetricLaw(Law):
         free = [name for name in cls.shape if name not in fixed]
         # scales below 1e-4 of the spread are out of reach: a spike on a single datum is not an estimate
         bounds = [(-10.0, 10.0) if name == "loc" else (math.log(1e-4), math.log(10.0)) for name in free]
-        starts = []
+        starts: list[list[float]] = []
         for scales in cls._starts:
-            start = cls._ordered(dict(zip(cls.shape, (0.0, *scales), strict=True)), held)
-            start = [v if name == "loc" else math.log(v) for name, v in start.items() if name in free]
+            named = cls._ordered(dict(zip(cls.shape, (0.0, *scales), strict=True)), held)
+            start = [value if name == "loc" else math.log(value) for name, value in named.items() if name in free]
             if start not in starts:
                 starts.append(start)
 
