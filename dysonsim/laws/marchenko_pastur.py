@@ -85,6 +85,7 @@ class MarchenkoPasturSingular(RectangularLaw):
         deficit = self._deficit()
         return self.variance * (self.atom + self._weight * deficit * (2.0 - deficit))
 
+    @np.errstate(all="ignore")
     def _deficit(self) -> float:
         """1 - 2F1(1/2, -1/2; 2; q^2): the mean is short of the root of the mean square by this factor."""
         from scipy.special import hyp2f1

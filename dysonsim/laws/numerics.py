@@ -281,7 +281,7 @@ def descend(
     starts: Sequence[Sequence[float]],
     bounds: Sequence[tuple[float, float]],
 ) -> list[list[float]]:
-    """Minima of a smooth function, the lowest first: every start goes down some way, the best three to the end.
+    """Minima of a smooth function: every start goes down some way, the best three to the end, the best of all exactly.
 
     All must go: of a likelihood with several maxima the start with the highest value is often at the foot of another
     than the highest, which cost one fit in twenty its maximum when only the three best starts were followed.
@@ -293,7 +293,7 @@ def descend(
 
     Returns
     -------
-    The three ends and then where the other starts came to.
+    The lowest end, then the other two, then where the other starts came to.
     """
     from scipy.optimize import minimize
 
@@ -323,9 +323,9 @@ def descend(
     for _, point in rough:
         near = any(np.abs(point - other).max() < 0.1 for other in apart)
         (others if near or len(apart) == 3 else apart).append(point)
-    exact = {"maxiter": 200, "ftol": 1e-15, "gtol": 1e-9}
-    ends = sorted((go(point, (1e-4, True), **exact) for point in apart), key=lambda end: end[0])
-    return [point.tolist() for point in [point for _, point in ends] + others]
+    ends = sorted((go(point, (1e-6, False), maxiter=200, ftol=1e-9) for point in apart), key=lambda end: end[0])
+    best = go(ends[0][1], (1e-4, True), maxiter=200, ftol=1e-15, gtol=1e-9)[1]
+    return [point.tolist() for point in (best, *(point for _, point in ends[1:]), *others)]
 
 
 def minimise_on_interval(function: Callable[[float], float], low: float, high: float) -> float:

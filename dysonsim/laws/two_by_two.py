@@ -67,8 +67,8 @@ class SymmetricTwoByTwo(SymmetricLaw):
     _positive: ClassVar[tuple[str, ...]] = ("std11", "std22", "std12")
     _starts: ClassVar[Sequence[Sequence[float]]] = tuple(
         (math.sqrt(2.0 * share * (1.0 - off)), math.sqrt(2.0 * (1.0 - share) * (1.0 - off)), math.sqrt(off))
-        for share in (0.45, 0.25, 0.05, 0.003, 0.75, 0.95, 0.997)
-        for off in (0.33, 0.1, 0.7, 0.93)
+        for share in (0.45, 0.15, 0.005, 0.85, 0.995)
+        for off in (0.1, 0.4, 0.9)
     )
 
     def __post_init__(self) -> None:
