@@ -201,6 +201,8 @@ def test_marchenko_pastur_at_its_edges():
         (lambda: TwoLevel.fit([0.0, 1e200]), r"data\[1\] = 1e\+200: squares would overflow"),
         (lambda: gas_log_normalisation(10**12, 1.0), "n = 1000000000000: must be at most 1000000"),
         (lambda: gas_log_density([0.1, 0.2], 1e290), r"beta = 1e\+290"),
+        (lambda: gas_log_density([0.1, 0.2], 1e-90, "laguerre", m=5), "beta = 1e-90: .*has no integral"),
+        (lambda: MarchenkoPasturSingular.fit([1e70, 2e70, 3e70]), r"variance = .*e\+140: must be at most 1e\+100"),
         (lambda: Semicircle.for_gas(10**250), "n = .*: must be"),
     ],
 )

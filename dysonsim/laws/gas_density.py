@@ -145,7 +145,10 @@ def _checked(n: int, beta: Any, ensemble: Any, scale: Any, m: Any, a: Any, b: An
         if name not in needed and value is not None:
             raise ValueError(f"{name} = {value!r}: has no meaning for ensemble = {ensemble!r}")
     if ensemble == "laguerre":
-        return index, sigma, 0.5 * index * (real("m", m, above=n - 1.0) - n + 1.0) - 1.0, 0.0
+        exponent = 0.5 * index * (real("m", m, above=n - 1.0) - n + 1.0) - 1.0
+        if exponent <= -1.0:
+            raise ValueError(f"beta = {index:g}: with n = {n}, m = {m} the weight rounds to 1/x, which has no integral")
+        return index, sigma, exponent, 0.0
     if ensemble == "jacobi":
         if sigma != 1.0:
             raise ValueError(f"scale = {sigma:g}: must be 1 for ensemble = 'jacobi', whose levels lie in [0, 1]")

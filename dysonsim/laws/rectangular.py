@@ -31,6 +31,7 @@ def edges(ratio: float, variance: float, power: int) -> Edges:
         return split((width * abs(root - 1)) ** power), split((width * (root + 1)) ** power)
 
 
+@np.errstate(all="ignore")
 def zeros_of_rounding(x: np.ndarray, power: int) -> tuple[np.ndarray, float]:
     """Which of the data are 0 up to the rounding of an eigenvalue or singular value solver, and the tolerance.
 
