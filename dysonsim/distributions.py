@@ -73,7 +73,8 @@ def law_name(law: Any) -> str:
         return type(law).__name__
     family = getattr(getattr(law, "dist", None), "name", None)
     if family is None:
-        return str(getattr(law, "name", law)) if hasattr(law, "numargs") else str(law)
+        text = str(getattr(law, "name", law)) if hasattr(law, "numargs") else str(law)
+        return type(law).__name__ if " at 0x" in text else text
     given = [_short(value) for value in getattr(law, "args", ())]
     given += [f"{name}={_short(value)}" for name, value in getattr(law, "kwds", {}).items()]
     return f"{family}({', '.join(given)})"

@@ -26,10 +26,12 @@ from typing import Any
 
 import numpy as np
 
+from .distributions import law_name
+
 Fit = str | Sequence[str] | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FittedLaw:
     """A law with the parameters that were fitted, and what the fit knows about them.
 
@@ -60,6 +62,10 @@ class FittedLaw:
     scores: np.ndarray
     inverse_information: np.ndarray
     effective_parameters: float
+
+    def __repr__(self) -> str:
+        law = self.law if hasattr(self.law, "parameters") else law_name(self.law)
+        return f"<FittedLaw {law}, fitted: {', '.join(self.names) or 'nothing'}>"
 
     @property
     def is_regular(self) -> bool:

@@ -219,7 +219,7 @@ def test_laws_of_scipy_have_names(law):
     x = np.random.default_rng(36).exponential(size=60) + 0.3
     found = likelihood_ratio(x, law, Normal(1.0, 1.0))
     assert ("expon(0.3)" if hasattr(law, "dist") else "Normal(mu=0.1, sigma=2.0)") in str(found)
-    assert " at 0x" not in str(found)
+    assert " at 0x" not in str(found) + repr(found) + repr(found.a)
     assert np.isfinite(found.difference)
     for wrong in (stats.expon, stats.poisson(2), stats.Normal, 3.0):
         with pytest.raises(TypeError, match="law_a"):

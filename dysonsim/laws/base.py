@@ -26,7 +26,9 @@ class Law(ABC):
     A new law is a frozen dataclass that names its fields in `shape` and `_positive` and supplies `_logpdf`,
     `_cdf`, `_sf`, `_ppf`, `_isf`, `_sample`, `mean`, `var` and `_estimate`; the underscored ones receive
     flat float64 arrays that lie inside the support (probabilities: strictly between 0 and 1). A law that is
-    symmetric about its parameter `loc` needs less: see `SymmetricLaw`.
+    symmetric about its parameter `loc` needs less: see `SymmetricLaw`. One that is not continuous says so in `atoms`,
+    `log_terms` and `read`. Parameters and data are bounded by 1e100, widths from below by 1e-100, so that squares are
+    floats; no method raises or warns of floating-point errors, whatever numpy.seterr says.
     """
 
     shape: ClassVar[tuple[str, ...]] = ()

@@ -365,7 +365,12 @@ def lone_extremes(law: Any, x: np.ndarray, levels: np.ndarray, fixed: dict[str, 
     if gaps.size < 2 * reach:
         return ""
     top, bottom = gaps.size - reach + int(np.argmax(gaps[-reach:])), int(np.argmax(gaps[:reach]))
-    for low, high, side in ((-math.inf, ordered[top], "above"), (ordered[bottom + 1], math.inf, "below")):
+    for low, high, side, gap in (
+        (-math.inf, ordered[top], "above", gaps[top]),
+        (ordered[bottom + 1], math.inf, "below", gaps[bottom]),
+    ):
+        if gap < 0.01 * (ordered[-1] - ordered[0]):  # too near to move an edge by much: spares the fit
+            continue
         kept = x[((x >= low) & (x <= high)) | ~np.isin(x, levels)]
         count = x.size - kept.size
         try:

@@ -55,7 +55,9 @@ class SymmetricTwoByTwo(SymmetricLaw):
     Notes
     -----
     The three widths enter the density through its even moments only and are strongly correlated in a
-    fit: expect large errors on the differences unless some are held fixed or the sample is large.
+    fit: expect large errors on the differences unless some are held fixed or the sample is large. The likelihood has
+    several maxima; `fit` descends from starts in all corners and returns the highest that it finds. Below a hundred
+    levels there are narrow ones at single data, of nearly the same height: hold a width fixed there.
     """
 
     loc: float
