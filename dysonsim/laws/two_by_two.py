@@ -13,6 +13,7 @@ from .angle_mean import log_density, log_upper
 from .symmetric import SymmetricLaw
 
 _LEAST_SHARE = 1e-10
+_HELD = (1e-4, 1e4)
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,18 @@ class SymmetricTwoByTwo(SymmetricLaw):
         a, b, c = (width * rng.standard_normal(size) for width in (self.std11, self.std22, self.std12))
         sign = 2.0 * rng.integers(0, 2, size) - 1.0
         return self.loc + 0.5 * (a + b) + sign * np.hypot(0.5 * (a - b), c)
+
+    @classmethod
+    def _estimate(cls, x: np.ndarray, fixed: dict[str, float]) -> dict[str, float]:
+        """Refuses held widths that are far off the data: the quadrature would need minutes to resolve a fit."""
+        spread = float(np.std(x))
+        for name in cls._positive:
+            if spread > 0.0 and not _HELD[0] <= fixed.get(name, spread) / spread <= _HELD[1]:
+                raise ValueError(
+                    f"{name} = {fixed[name]:g}: must be from {_HELD[0]:g} to {_HELD[1]:g} of the standard deviation of "
+                    f"the data, {spread:g}"
+                )
+        return super()._estimate(x, fixed)
 
     @classmethod
     def _ordered(cls, fitted: dict[str, float], held: Collection[str]) -> dict[str, float]:
