@@ -10,10 +10,16 @@ import numpy as np
 from . import statistics
 from ._validate import choice, integer
 from .comparison import METHODS, Comparison, Distance
+from .distributions import as_law, read
 from .estimation import Fit, FittedLaw, fit_law
-from .samples import Levels, Observable, is_run, moments, replicated
+from .laws.numerics import LARGEST
+from .laws.rectangular import zeros_of_rounding
+from .samples import Levels, Observable, is_run, moments, replicated, warn_of_one_spectrum
 
 __all__ = ["Comparison", "Distance", "compare"]
+
+TOO_CLOSE = 0.999
+"""p-values that only 1 of 1000 samples of independent values exceeds, but any spectrum of one large matrix."""
 
 
 def compare(
@@ -33,11 +39,12 @@ def compare(
     Parameters
     ----------
     data : Run, or array (replicas,) or (replicas, levels)
-        Rows are independent; the levels of one row may depend on each other in any way, and are pooled.
+        Rows are independent; the levels of one row may depend on each other in any way, and are pooled. An array
+        (replicas,) is a level of each of so many networks: the spectrum of one large matrix is not.
     reference : law, class of laws, Run or array
         A law is taken as given, except for the parameters named by `fit`; a class is fitted in all its
-        parameters. A Run or an array is a second, independent sample: shapes (replicas,) or the same number
-        of levels as `data`.
+        parameters; a continuous distribution of scipy.stats with its parameters is a law. A Run or an array is a
+        second, independent sample: shapes (replicas,) or the same number of levels as `data`.
     fit : None, "all" or sequence of names
         Parameters of the law to estimate from these data, by maximum likelihood.
     observable : "eigenvalues", "singular_values", "spacings" or callable(run) -> array
@@ -61,12 +68,20 @@ def compare(
     TypeError, ValueError
         Bad arguments, each named with its value and what is allowed.
 
+    Warns
+    -----
+    RuntimeWarning
+        A sample could be the spectrum of a single matrix (`statistics.one_spectrum`, or both distances smaller than
+        those of independent values in 999 of 1000 samples): its levels would then be counted as so many networks, and
+        neither p-values nor errors mean anything. Two runs have the same seed.
+
     Notes
     -----
     Null distributions: exact (KS) or the limit law (AD) where all values are independent and nothing was
     fitted; otherwise draws of the Gaussian process whose covariance is measured from whole replicas, the
-    effect of the fit included (see `statistics`). Those are asymptotic in the number of replicas. The laws
-    are continuous: not valid for data with ties, such as exact zeros of a wide W. Fitted parameters that move
+    effect of the fit included (see `statistics`). Those are asymptotic in the number of replicas. An atom of the
+    law, such as the zeros of a wide W have in `MarchenkoPastur`, is respected, and zeros of rounding are read as zeros,
+    which `Comparison.notes` then says; not valid for other data with ties. Fitted parameters that move
     the support (semicircle, Marchenko-Pastur) have no standard error, and count as known in the p-value,
     which is then too large.
     """
@@ -75,10 +90,16 @@ def compare(
     seed = integer("seed", seed, 0)
     choose: dict[str, Any] = {"observable": observable, "levels": levels, "record": record}
     values = replicated("data", data, **({} if is_run(reference) and not is_run(data) else choose))
+    _check_units("data", values)
     if hasattr(reference, "cdf"):
+        reference = as_law("reference", reference)
+        values, note = read(values, reference)
         fitted = fit_law(values, reference, fit)
         ks, ad = _against_law(values, fitted, resamples, seed)
-        return Comparison(values, moments(values), method, ks, ad, fitted, None, None, resamples, seed)
+        too_close = min(ks.pvalue, ad.pvalue) >= TOO_CLOSE and "both distances are smaller than of independent values"
+        warn_of_one_spectrum("data", data, values, too_close or "")
+        notes = (note,) if note else ()
+        return Comparison(values, moments(values), method, ks, ad, fitted, None, None, resamples, seed, notes)
     if not is_run(reference) and np.ndim(reference) == 0:
         raise TypeError(f"reference = {reference!r}: must be a law, a class of laws, a Run or an array")
     if fit is not None:
@@ -91,17 +112,46 @@ def compare(
             stacklevel=2,
         )
     other = replicated("reference", reference, **(choose if is_run(reference) else {}))
+    _check_units("reference", other)
     if 1 not in (values.shape[1], other.shape[1]) and values.shape[1] != other.shape[1]:
         raise ValueError(
             f"reference has {other.shape[1]} levels: must have as many as data ({values.shape[1]}), or one"
         )
+    values, other, note = _without_rounding(values, other)
+    notes = (note,) if note else ()
+    for name, given, sample in (("data", data, values), ("reference", reference, other)):
+        warn_of_one_spectrum(name, given, sample)
     ks, ad = _against_sample(values, other, resamples, seed)
-    return Comparison(values, moments(values), method, ks, ad, None, other, moments(other), resamples, seed)
+    return Comparison(values, moments(values), method, ks, ad, None, other, moments(other), resamples, seed, notes)
 
 
+def _check_units(name: str, values: np.ndarray) -> None:
+    """ValueError where squares of the data, or of their spread, are no floats."""
+    largest, spread = float(np.abs(values).max()), float(values.max() - values.min())
+    if largest > LARGEST or spread < 1.0 / LARGEST:
+        raise ValueError(
+            f"{name} reaches {largest:g} and spreads over {spread:g}: must be at most {LARGEST:g} and at least "
+            f"{1.0 / LARGEST:g}, squares are no floats otherwise; change the units"
+        )
+
+
+def _without_rounding(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
+    """Two samples with zeros of rounding, if both have some, as zeros: their order among them says nothing."""
+    pooled = np.concatenate([first.ravel(), second.ravel()])
+    zeros, _ = zeros_of_rounding(pooled, power=2)
+    of_first, of_second = zeros[: first.size].reshape(first.shape), zeros[first.size :].reshape(second.shape)
+    moved = int(np.count_nonzero(pooled[zeros]))
+    if not (moved and of_first.any() and of_second.any()):
+        return first, second, ""
+    note = f"{np.count_nonzero(zeros)} of {pooled.size} data are read as zeros: {moved} differ from 0 by rounding"
+    return np.where(of_first, 0.0, first), np.where(of_second, 0.0, second), note
+
+
+@np.errstate(all="ignore")
 def _against_law(values: np.ndarray, fitted: FittedLaw, resamples: int, seed: int) -> tuple[Distance, Distance]:
     distance, weighted = statistics.one_sample(values, fitted.law)
-    if values.shape[1] == 1 and not fitted.is_regular:
+    atoms = getattr(fitted.law, "atoms", ())
+    if values.shape[1] == 1 and not fitted.is_regular and not atoms:
         known = ", fitted parameters counted as known" if fitted.names else ""
         return (
             Distance(distance, statistics.ks_exact_pvalue(distance, values.size), "exact" + known),
@@ -109,6 +159,8 @@ def _against_law(values: np.ndarray, fitted: FittedLaw, resamples: int, seed: in
         )
     probability, measure = statistics.grid_probabilities(values.shape[1])
     grid = np.asarray(fitted.law.ppf(probability))
+    if atoms:  # all of it at one point of the grid, where F is what it has risen to
+        probability = np.asarray(fitted.law.cdf(grid))
     covariance = statistics.replica_covariance(values, grid, fitted.scores if fitted.is_regular else None)
     if fitted.is_regular:
         influence = np.hstack([np.eye(grid.size), -fitted.cdf_gradient(grid) @ fitted.inverse_information])
@@ -120,6 +172,7 @@ def _against_law(values: np.ndarray, fitted: FittedLaw, resamples: int, seed: in
     return _resampled(distance, weighted, covariance / values.shape[0], weights, resamples, seed, values.size, source)
 
 
+@np.errstate(all="ignore")
 def _against_sample(first: np.ndarray, second: np.ndarray, resamples: int, seed: int) -> tuple[Distance, Distance]:
     distance, weighted = statistics.two_sample(first, second)
     if first.shape[1] == second.shape[1] == 1:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._table import aligned, plain, with_error
+from .distributions import law_name
 from .estimation import FittedLaw
 from .samples import Moments, bin_edges, histogram
 
@@ -44,6 +45,8 @@ class Comparison:
     other, other_moments : (replicas, levels) and Moments, or None
         The second sample; None for a law.
     resamples, seed : int
+    notes : tuple of str
+        What was done to the data, such as zeros of rounding that were read as zeros.
     """
 
     values: np.ndarray
@@ -56,6 +59,7 @@ class Comparison:
     other_moments: Moments | None
     resamples: int
     seed: int
+    notes: tuple[str, ...] = ()
 
     @property
     def statistic(self) -> float:
@@ -119,11 +123,11 @@ class Comparison:
         return Moments(float(self.law.mean()), 0.0, float(self.law.std()), 0.0)
 
     def __repr__(self) -> str:
-        name = "another sample" if self.other is not None else _law_name(self.law)
+        name = "another sample" if self.other is not None else law_name(self.law)
         return f"<Comparison with {name}: {self.method} {self.statistic:.4g}, p = {self.pvalue:.3g}>"
 
     def __str__(self) -> str:
-        name = "the other sample" if self.other is not None else _law_name(self.law)
+        name = "the other sample" if self.other is not None else law_name(self.law)
         shape = "{} replicas x {} levels".format
         title = f"{shape(*self.values.shape)} against {name}"
         if self.other is not None:
@@ -134,6 +138,7 @@ class Comparison:
             lines.append(aligned(self._parameter_rows()))
         lines.append(aligned(self._moment_rows()))
         lines.append(aligned(self._distance_rows()))
+        lines += [f"  {note}" for note in self.notes]
         lines.append(f"  verdict at {VERDICT_LEVEL:g}: {verdict} (p = {self.pvalue:.3g})")
         return "\n".join(lines)
 
@@ -185,6 +190,7 @@ class Comparison:
             "ad": vars(self.ad),
             "resamples": self.resamples,
             "seed": self.seed,
+            "notes": self.notes,
         }
         if self.other is not None and self.other_moments is not None:
             result["other"] = {
@@ -194,7 +200,7 @@ class Comparison:
             }
         else:
             result |= {
-                "law": _law_name(self.law),
+                "law": law_name(self.law),
                 "parameters": self.parameters,
                 "errors": self.errors,
                 "covariance": self.covariance,
@@ -216,7 +222,7 @@ class Comparison:
             _draw_histogram(ax, self.other, edges, "C1", f"other sample ({score})")
         else:
             x = np.linspace(edges[0], edges[-1], 400)
-            ax.plot(x, self.law.pdf(x), "C1-", label=f"{_law_name(self.law)} ({score})")
+            ax.plot(x, self.law.pdf(x), "C1-", label=f"{law_name(self.law)} ({score})")
         ax.set_ylabel("density")
         ax.set_ylim(0.0, 1.3 * ax.get_ylim()[1])  # room for the legend
         ax.legend(fontsize="small")
@@ -228,7 +234,3 @@ def _draw_histogram(ax: Any, values: np.ndarray, edges: np.ndarray, color: str, 
     centre = (edges[1:] + edges[:-1]) / 2
     ax.stairs(bars.density, edges, color=color, alpha=0.3, fill=True)
     ax.errorbar(centre, bars.density, bars.error, fmt=".", color=color, markersize=3, linewidth=1, label=label)
-
-
-def _law_name(law: Any) -> str:
-    return type(law).__name__ if hasattr(law, "parameters") else str(getattr(law, "dist", law))

@@ -26,10 +26,12 @@ from typing import Any
 
 import numpy as np
 
+from .distributions import law_name
+
 Fit = str | Sequence[str] | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FittedLaw:
     """A law with the parameters that were fitted, and what the fit knows about them.
 
@@ -60,6 +62,10 @@ class FittedLaw:
     scores: np.ndarray
     inverse_information: np.ndarray
     effective_parameters: float
+
+    def __repr__(self) -> str:
+        law = self.law if hasattr(self.law, "parameters") else law_name(self.law)
+        return f"<FittedLaw {law}, fitted: {', '.join(self.names) or 'nothing'}>"
 
     @property
     def is_regular(self) -> bool:
@@ -116,12 +122,12 @@ def fit_law(values: np.ndarray, reference: Any, fit: Fit = None) -> FittedLaw:
     Where the support moves with a fitted parameter (semicircle, Marchenko-Pastur) the likelihood is not
     differentiable and the estimate converges faster than 1/sqrt(replicas), but not normally: such a fit has
     NaN as covariance, and `inverse_information` is zero, which makes p-values count the parameters as known
-    (conservative).
+    (conservative). So has one at the end of what is allowed (beta = 0 of a spacing ratio).
 
     Raises
     ------
     TypeError, ValueError
-        Names that are not parameters, data outside the support of the law.
+        Names that are not parameters, data outside the support of the law or without density there.
     """
     names = names_to_fit(reference, fit)
     law = reference
@@ -130,8 +136,15 @@ def fit_law(values: np.ndarray, reference: Any, fit: Fit = None) -> FittedLaw:
         family: Any = reference if is_class else type(reference)
         given = {} if is_class else {n: v for n, v in reference.parameters.items() if n not in names}
         law = family.fit(values.ravel(), **given)
-    log_likelihood = np.asarray(law.logpdf(values)).sum(axis=1)
-    if not names or _support_moves(law, names, values):
+    log_likelihood = np.asarray(getattr(law, "log_terms", law.logpdf)(values)).sum(axis=1)
+    if names and not np.isfinite(log_likelihood).all():
+        impossible = np.flatnonzero(~np.isfinite(log_likelihood))
+        where = ", ".join(f"{level:g}" for level in np.unique(values[impossible[0]])[:4])
+        raise ValueError(
+            f"data of {impossible.size} replicas, of replica {impossible[0]} for one ({where}), have no likelihood "
+            f"under {law}: leave them out, or fit another law"
+        )
+    if not names or not _is_inside(law, names, values):
         k, replicas = len(names), values.shape[0]
         return FittedLaw(
             law,
@@ -145,9 +158,14 @@ def fit_law(values: np.ndarray, reference: Any, fit: Fit = None) -> FittedLaw:
     return _with_errors(values, law, names, log_likelihood)
 
 
-def _support_moves(law: Any, names: tuple[str, ...], values: np.ndarray) -> bool:
-    shifts = {name: 1e-6 * (abs(getattr(law, name)) or float(np.std(values))) for name in names}
-    return any(_moved(law, {name: shift}).support() != law.support() for name, shift in shifts.items())
+def _is_inside(law: Any, names: tuple[str, ...], values: np.ndarray) -> bool:
+    """Whether each parameter can be moved a little either way, and does not move the support."""
+    for name in names:
+        shift = 1e-6 * (abs(getattr(law, name)) or float(np.std(values)))
+        for step in (shift, -shift):
+            if not _is_allowed(law, {name: step}) or _moved(law, {name: step}).support() != law.support():
+                return False
+    return True
 
 
 def _moved(law: Any, shifts: dict[str, float]) -> Any:
@@ -163,6 +181,7 @@ def _is_allowed(law: Any, shifts: dict[str, float]) -> bool:
     return True
 
 
+@np.errstate(all="ignore")
 def _with_errors(values: np.ndarray, law: Any, names: tuple[str, ...], log_likelihood: np.ndarray) -> FittedLaw:
     """Scores and observed information by finite differences of logpdf, put together to the sandwich."""
     replicas, levels = values.shape
@@ -196,7 +215,7 @@ def _with_errors(values: np.ndarray, law: Any, names: tuple[str, ...], log_likel
             f"the fit of {law} stopped short of the maximum of the likelihood: Newton's next step is "
             f"{dict(zip(names, newton, strict=True))}",
             RuntimeWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     effective = levels * float(np.trace(inverse @ score_covariance))
     return FittedLaw(law, names, covariance, log_likelihood, scores, inverse, effective)

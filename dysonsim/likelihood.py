@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ._table import aligned, plain, with_error
+from .distributions import as_law, law_name, read
 from .estimation import Fit, FittedLaw, fit_law
-from .samples import Levels, Observable, replicated
+from .samples import Levels, Observable, replicated, warn_of_one_spectrum
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _described(fitted: FittedLaw) -> str:
     """Name and parameters with six digits; the fitted ones with their errors."""
     parameters = getattr(fitted.law, "parameters", None)
     if parameters is None:
-        return str(fitted.law)
+        return law_name(fitted.law)
     values = ", ".join(f"{name} = {with_error(value, fitted.errors.get(name))}" for name, value in parameters.items())
     return f"{type(fitted.law).__name__}: {values}"
 
@@ -110,8 +111,13 @@ def likelihood_ratio(
 
     Raises
     ------
-    ValueError
-        Bad data or names; a law that gives some datum no density at all.
+    TypeError, ValueError
+        Bad data or names; no law; a law that gives some datum no density at all.
+
+    Warns
+    -----
+    RuntimeWarning
+        The data could be the spectrum of one matrix: see `compare`.
 
     Notes
     -----
@@ -121,14 +127,18 @@ def likelihood_ratio(
     analogue (Varin and Vidoni, Biometrika 92, 519 (2005)).
     """
     values = replicated("data", data, observable, levels, record)
+    warn_of_one_spectrum("data", data, values)
     fits = []
     for name, law, fit in (("law_a", law_a, fit_a), ("law_b", law_b, fit_b)):
-        if not hasattr(law, "logpdf"):
+        if not hasattr(law, "cdf"):
             raise TypeError(f"{name} = {law!r}: must be a law or a class of laws")
-        fitted = fit_law(values, law, fit)
+        law = as_law(name, law)
+        fitted = fit_law(read(values, law)[0], law, fit)
         impossible = np.flatnonzero(~np.isfinite(fitted.log_likelihood))
         if impossible.size:
-            raise ValueError(f"{name} = {fitted.law}: has no density at some level of replica {impossible[0]} of data")
+            raise ValueError(
+                f"{name} = {_described(fitted)}: has no density at some level of replica {impossible[0]} of data"
+            )
         fits.append(fitted)
     a, b = fits
     per_replica = a.log_likelihood - b.log_likelihood

@@ -8,11 +8,14 @@ autocorrelation or level correlation has to be estimated.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from .statistics import one_spectrum
 
 MINIMUM_REPLICAS = 8  # fewer rows give no usable estimate of an error
 _OBSERVABLES = ("eigenvalues", "singular_values", "spacings")
@@ -117,6 +120,33 @@ def _checked(name: str, data: Any) -> np.ndarray:
     return values
 
 
+def warn_of_one_spectrum(name: str, given: Any, values: np.ndarray, why: str = "") -> None:
+    """Warn, in the name of a function that calls this, of an array (replicas,) that could be one matrix's levels.
+
+    Parameters
+    ----------
+    name : str
+        What to call the argument.
+    given : Any
+        The argument: a Run is never one spectrum.
+    values : (replicas, levels)
+        What was made of it.
+    why : str
+        What else speaks for it, if its values themselves do not (`statistics.one_spectrum`).
+    """
+    if is_run(given) or values.shape[1] > 1:
+        return
+    why = one_spectrum(values[:, 0]) or why
+    if why:
+        warnings.warn(
+            f"{name} counts as {len(values)} independent networks with one level each, but {why}, like those of the "
+            "levels of one matrix: if they are, no p-value or error here means anything; give an array "
+            "(replicas, levels) of several matrices, or look at distances only",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
 @dataclass(frozen=True)
 class Moments:
     """Mean and standard deviation of the pooled levels, with standard errors from whole replicas."""
@@ -127,6 +157,7 @@ class Moments:
     std_error: float
 
 
+@np.errstate(all="ignore")
 def moments(values: np.ndarray) -> Moments:
     """Moments of (replicas, levels) data.
 

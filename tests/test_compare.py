@@ -12,7 +12,16 @@ import pytest
 from scipy import stats
 
 from dysonsim.compare import compare
-from dysonsim.laws import Normal, Semicircle, TwoLevel, WignerSurmise
+from dysonsim.laws import (
+    MarchenkoPastur,
+    MarchenkoPasturSingular,
+    Normal,
+    Semicircle,
+    SpacingRatio,
+    TwoLevel,
+    WignerSurmise,
+)
+from dysonsim.likelihood import likelihood_ratio
 from dysonsim.samples import replicated
 
 DATA_SETS = 200
@@ -68,6 +77,8 @@ NULL_CASES = {
     "pairs, two samples": (lambda rng: goe_pairs(60, rng), lambda rng: goe_pairs(90, rng), {}),
     "pairs against single levels": (lambda rng: goe_pairs(60, rng), lambda rng: single_levels(90, rng), {}),
     "single levels, two samples": (lambda rng: single_levels(60, rng), lambda rng: single_levels(90, rng), {}),
+    "atom, single levels": (lambda rng: MarchenkoPastur(3.0).rvs(80, rng), MarchenkoPastur(3.0), {}),
+    "atom, two levels": (lambda rng: MarchenkoPasturSingular(1.7).rvs((80, 2), rng), MarchenkoPasturSingular(1.7), {}),
     "ten rigid levels": (lambda rng: circular_unitary(40, 10, rng), stats.uniform(-math.pi, 2 * math.pi), {}),
 }
 
@@ -81,6 +92,125 @@ def test_pvalues_under_the_null(case):
         assert rejections_are_binomial(p[:, distance], 0.01), case
     # the whole Anderson-Darling distribution: Kolmogorov distance of uniform values at 1e-4
     assert np.abs(np.sort(p[:, 1]) - (np.arange(DATA_SETS) + 0.5) / DATA_SETS).max() < 2.2 / math.sqrt(DATA_SETS)
+
+
+def test_an_atom_is_respected():
+    """The zeros of wide matrices, exact or of rounding: D was half their number and A^2 infinite."""
+    w = np.random.default_rng(21).normal(size=(40, 30, 60))
+    rounded = np.linalg.eigvalsh(np.swapaxes(w, 1, 2) @ w / 30)
+    exact = np.where(np.arange(60) < 30, 0.0, rounded)
+    for values, law in (
+        (rounded, MarchenkoPastur(2.0)),
+        (exact, MarchenkoPastur(2.0)),
+        (np.sqrt(np.abs(rounded)), MarchenkoPasturSingular(2.0)),
+    ):
+        found = compare(values, law, resamples=199)
+        assert found.statistic < 0.02  # of finite size; a level is 1/60
+        assert bool(found.notes) == (values is not exact)
+        assert ("1200 of 2400 data are read as zeros" in str(found)) == (values is not exact)
+        assert found.to_dict()["notes"] == list(found.notes)
+        # control: the wrong share of zeros, or none at all
+        for wrong in (law.replace(ratio=2.2), law.replace(ratio=0.9)):
+            other = compare(values, wrong, resamples=199)
+            assert other.statistic > 0.04
+            assert not other.agrees or other.pvalue == 1 / 200
+    drawn = MarchenkoPastur(2.0).rvs((400, 3), 30)
+    noisy = np.where(drawn == 0, 1e-16 * np.random.default_rng(31).normal(size=drawn.shape), drawn)
+    fitted = compare(noisy, MarchenkoPastur, resamples=199)
+    assert abs(fitted.law.ratio - 2) < 0.2
+    assert math.isfinite(fitted.ad.statistic)
+    assert fitted.agrees
+    assert "data are read as zeros" in str(fitted)
+    # two samples: zeros of rounding of either are equal
+    cut = compare(rounded[:20], exact[20:], resamples=199)
+    assert cut.statistic < 0.05
+    assert "600 differ from 0 by rounding" in str(cut)
+
+
+LARGE = np.random.default_rng(22).normal(size=(300, 120))
+LARGE_LEVELS = np.linalg.eigvalsh(LARGE.T @ LARGE / 300)
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        LARGE_LEVELS,
+        LARGE_LEVELS[::-1],
+        np.random.default_rng(23).permutation(LARGE_LEVELS),
+        LARGE_LEVELS[:, None],
+        np.random.default_rng(24).permutation(LARGE_LEVELS[::8]),  # 15 levels: by their distances alone
+    ],
+    ids=["ascending", "descending", "any order", "column", "few"],
+)
+def test_one_large_matrix_is_no_ensemble(levels):
+    law = MarchenkoPastur(0.4)
+    with pytest.warns(RuntimeWarning, match=f"data counts as {len(levels)} independent networks"):
+        found = compare(levels, law)
+    assert found.pvalue > 0.9
+    if len(levels) > 20:
+        with pytest.warns(RuntimeWarning, match="reference counts as 120 independent networks"):
+            compare(law.rvs(50, 25), levels)
+        with pytest.warns(RuntimeWarning, match="data counts as 120 independent networks"):
+            likelihood_ratio(levels, MarchenkoPastur(0.4), MarchenkoPastur(0.41))
+
+
+@pytest.mark.filterwarnings("error")
+def test_independent_values_are_an_ensemble():
+    """Control: no warning for one level of each network, for whole matrices, or for a Run."""
+    rng = np.random.default_rng(26)
+    compare(single_levels(200, rng), TwoLevel(0.0, 1.0))
+    compare(goe_pairs(200, rng), TwoLevel(0.0, 1.0), resamples=99)
+    compare(fake_run(), fake_run(), levels=0)
+
+
+def test_distributions_of_scipy():
+    x = np.random.default_rng(27).exponential(size=50)
+    expected = stats.kstest(x, stats.expon(0, 2).cdf).statistic
+    for law, name in (
+        (stats.expon(0, scale=2), "expon(0, scale=2)"),
+        (stats.Normal(mu=1.0, sigma=0.5), "Normal(mu=1.0, sigma=0.5)"),
+        (2 * stats.Normal() + 1, "StandardNormal() + 1.0"),
+        (stats.rv_histogram(np.histogram(x, bins=5, range=(-0.1, 9.0))), "Distribution"),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)
+            found = compare(x, law)
+            columns = compare(x.reshape(25, 2), law, resamples=99)
+        for text in (str(found), repr(found), found.to_dict()["law"], str(columns)):
+            assert name in text
+            assert " at 0x" not in text
+        assert math.isfinite(found.statistic + found.ad.statistic)
+    assert compare(x, stats.expon(0, 2)).statistic == pytest.approx(expected, rel=1e-12)
+    for wrong, message in (
+        (stats.expon, "reference is the family expon, without parameters: must be one law"),
+        (stats.gamma, "the family gamma"),
+        (stats.Normal, "reference = Normal: must be an instance"),
+        (stats.poisson(3), r"poisson\(3\): must be a continuous law.* logpdf missing \(it is discrete\)"),
+        (stats.poisson, "the family poisson"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            compare(x, wrong)
+
+
+def test_poisson_ratios_do_not_contradict_their_law():
+    spacings = np.random.default_rng(28).exponential(size=(2, 3000))
+    found = compare(spacings.min(0) / spacings.max(0), SpacingRatio)
+    assert found.law == SpacingRatio(0.0)
+    assert found.pvalue > 0.001
+    assert compare(found.values, SpacingRatio(0.001)).pvalue < 0.001  # control: where the fit once stayed
+
+
+def test_floating_point_errors_are_not_those_of_the_caller():
+    rng = np.random.default_rng(29)
+    pairs = goe_pairs(60, rng)
+    with np.errstate(all="raise"):
+        compare(pairs, TwoLevel, resamples=99)
+        compare(pairs, pairs[::-1] + 40.0, resamples=99)
+        compare(np.diff(pairs), WignerSurmise(1), fit="all", resamples=99)
+        compare(1e60 * pairs, TwoLevel(0.0, 1.0), resamples=99)
+        compare(single_levels(60, rng), Semicircle(0.0, 5.0))
+        compare(MarchenkoPastur(2.0).rvs((40, 2), rng), MarchenkoPastur(2.0), resamples=99)
+        likelihood_ratio(pairs, TwoLevel, Normal)
 
 
 def test_naive_pvalues_are_wrong():
@@ -268,6 +398,9 @@ BAD = [
     ((Normal, X), {}, TypeError, "data is"),
     ((np.hstack([X, X]), X), {}, ValueError, r"reference has 2 levels: .*\(4\)"),
     ((X, X), {"fit": "all"}, ValueError, "fit = 'all'"),
+    ((1e200 * X, X), {}, ValueError, r"data reaches .*e\+200 .*change the units"),
+    ((X, 1e-200 * X), {}, ValueError, "reference reaches .*e-200 .*change the units"),
+    ((1e-160 * X, Normal(0, 1)), {}, ValueError, "data reaches .*e-160"),
     ((X, Normal(0, 1)), {"fit": ("width",)}, ValueError, "fit = .*'loc', 'scale'"),
     ((X, Normal), {"method": "chi2"}, ValueError, "method = 'chi2'"),
     ((X, Normal), {"resamples": 0}, ValueError, "resamples = 0"),

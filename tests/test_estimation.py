@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from dysonsim.estimation import fit_law, names_to_fit
-from dysonsim.laws import Normal, Semicircle, TwoLevel, TwoSpecies, WignerSurmise
+from dysonsim.laws import MarchenkoPastur, Normal, Semicircle, SpacingRatio, TwoLevel, TwoSpecies, WignerSurmise
 from dysonsim.likelihood import likelihood_ratio
 
 
@@ -177,3 +177,52 @@ def test_likelihood_ratio_needs_density_everywhere():
         likelihood_ratio(x, Normal(0.0, 1.0), WignerSurmise())
     with pytest.raises(TypeError, match="law_a = 3"):
         likelihood_ratio(x, 3, Normal)
+
+
+def test_a_parameter_at_its_end_has_no_standard_error():
+    """beta = 0 of a spacing ratio is a law apart: nothing to differentiate, and the p-value takes it as known."""
+    spacings = np.random.default_rng(31).exponential(size=(2, 400))
+    ratios = (spacings.min(0) / spacings.max(0))[:, None]
+    fitted = fit_law(ratios, SpacingRatio)
+    assert fitted.law == SpacingRatio(0.0)
+    assert not fitted.is_regular
+    assert math.isnan(fitted.errors["beta"])
+    inside = fit_law(SpacingRatio(1.0).rvs((400, 1), 32), SpacingRatio)
+    assert inside.is_regular
+    assert 0 < inside.errors["beta"] < 0.3
+
+
+@pytest.mark.filterwarnings("error")
+def test_data_without_likelihood_are_refused():
+    """Half of the spacings are 0: no density, no scores, and formerly four warnings of NumPy and an infinite error."""
+    x = WignerSurmise(1).rvs((60, 2), 33)
+    x[::2, 1] = 0.0
+    for law, fit in ((WignerSurmise, None), (WignerSurmise(2), "scale")):
+        with pytest.raises(ValueError, match=r"data of 30 replicas, of replica 0 for one \(0, .*have no likelihood"):
+            fit_law(x, law, fit)
+    assert fit_law(x, WignerSurmise(1)).log_likelihood[0] == -math.inf  # nothing was fitted: it may be asked
+
+
+def test_atoms_count_in_the_likelihood():
+    x = MarchenkoPastur(2.0).rvs((40, 3), 34)
+    law = MarchenkoPastur(2.0, 1.1)
+    fitted = fit_law(x, law)
+    expected = np.where(x == 0, math.log(0.5), law.logpdf(x)).sum(axis=1)
+    np.testing.assert_allclose(fitted.log_likelihood, expected, rtol=1e-13)
+    noisy = x + np.where(x == 0, 1e-16 * np.random.default_rng(35).normal(size=x.shape), 0)
+    ratios = [likelihood_ratio(data, MarchenkoPastur(2.0), MarchenkoPastur(2.0, 1.3)) for data in (x, noisy)]
+    assert ratios[0].difference == ratios[1].difference > 0
+
+
+@pytest.mark.parametrize("law", [stats.expon(0.3), stats.Normal(mu=0.1, sigma=2.0)], ids=["frozen", "new"])
+def test_laws_of_scipy_have_names(law):
+    x = np.random.default_rng(36).exponential(size=60) + 0.3
+    found = likelihood_ratio(x, law, Normal(1.0, 1.0))
+    assert ("expon(0.3)" if hasattr(law, "dist") else "Normal(mu=0.1, sigma=2.0)") in str(found)
+    assert " at 0x" not in str(found) + repr(found) + repr(found.a)
+    assert np.isfinite(found.difference)
+    for wrong in (stats.expon, stats.poisson(2), stats.Normal, 3.0):
+        with pytest.raises(TypeError, match="law_a"):
+            likelihood_ratio(x, wrong, Normal(1.0, 1.0))
+    with pytest.raises(ValueError, match=r"law_b = expon\(5\): has no density"):
+        likelihood_ratio(x, Normal(0, 1), stats.expon(5))

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from dysonsim import statistics
-from dysonsim.laws import Normal
+from dysonsim.laws import MarchenkoPastur, MarchenkoPasturSingular, Normal
 from dysonsim.samples import histogram, moments
 
 
@@ -39,6 +39,37 @@ def test_a_level_outside_the_support_is_infinitely_far():
     _, weighted = statistics.one_sample(np.linspace(-0.1, 0.9, 20)[:, None], stats.uniform())
     assert weighted == math.inf
     assert statistics.ad_asymptotic_pvalue(weighted) == 0.0
+
+
+@pytest.mark.parametrize("law", [MarchenkoPastur(3.0, 0.7), MarchenkoPasturSingular(1.5)], ids=str)
+def test_statistics_with_an_atom_follow_their_definitions(law):
+    """D as a supremum and A^2 as a Stieltjes integral dF: the atom with its probability, the rest by a fine sum."""
+    u = (np.arange(400_000) + 0.5) / 400_000
+    u = law.atom + (1 - law.atom) * u
+    points = law.ppf(u)
+    for seed, other in ((1, law), (2, law.replace(ratio=1.2 * law.ratio)), (3, law.replace(ratio=0.5))):
+        x = other.rvs(60, seed)
+        share, zeros = np.searchsorted(np.sort(x), points, side="right") / x.size, float(np.mean(x == 0))
+        distance, weighted = statistics.one_sample(x, law)
+        assert distance == pytest.approx(max(np.abs(share - u).max(), abs(zeros - law.atom)), abs=1e-5)
+        smooth = (1 - law.atom) * np.mean((share - u) ** 2 / (u * (1 - u)))
+        assert weighted == pytest.approx(60 * (smooth + (zeros - law.atom) ** 2 / (1 - law.atom)), rel=1e-4)
+    # control: the zeros of a sample of the law itself, taken for a continuous step, are half an atom off
+    assert statistics.one_sample(law.rvs(60, 1), law)[0] < 0.4 * law.atom
+
+
+def test_what_looks_like_one_spectrum():
+    rng = np.random.default_rng(4)
+    goe = rng.normal(size=(100, 100))
+    levels = np.linalg.eigvalsh(goe + goe.T)
+    for spectrum in (levels, levels[::-1], levels**3, levels[:8]):
+        assert "in order" in statistics.one_spectrum(spectrum)
+    assert "repel" in statistics.one_spectrum(rng.permutation(levels))
+    # 4 deviations: once in 10^4 or less; 6000 samples
+    for size in (8, 30, 200):
+        found = [statistics.one_spectrum(x) for x in rng.gamma(0.5, size=(2000, size))]
+        assert sum(map(bool, found)) <= 3
+    assert not statistics.one_spectrum(np.round(rng.normal(size=100), 1))
 
 
 def test_two_sample_statistics_follow_their_definitions():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self
@@ -11,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .numerics import real
+from .numerics import LARGEST, real
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,12 +26,16 @@ class Law(ABC):
     A new law is a frozen dataclass that names its fields in `shape` and `_positive` and supplies `_logpdf`,
     `_cdf`, `_sf`, `_ppf`, `_isf`, `_sample`, `mean`, `var` and `_estimate`; the underscored ones receive
     flat float64 arrays that lie inside the support (probabilities: strictly between 0 and 1). A law that is
-    symmetric about its parameter `loc` needs less: see `SymmetricLaw`.
+    symmetric about its parameter `loc` needs less: see `SymmetricLaw`. One that is not continuous says so in `atoms`,
+    `log_terms` and `read`. Parameters and data are bounded by 1e100, widths from below by 1e-100, so that squares are
+    floats; no method raises or warns of floating-point errors, whatever numpy.seterr says.
     """
 
     shape: ClassVar[tuple[str, ...]] = ()
     """Names of the parameters that `fit` estimates unless they are held fixed."""
     _positive: ClassVar[tuple[str, ...]] = ()
+    _far: ClassVar[float] = LARGEST**2
+    """Beyond, no method is asked: x is replaced by this, so that x over a width is still a float."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -77,22 +82,22 @@ class Law(ABC):
         return self._inside_support(self._logpdf, x, -math.inf, -math.inf)
 
     def cdf(self, x: ArrayLike) -> Any:
-        """P(X <= x), to full relative accuracy in the left tail."""
-        return self._inside_support(self._cdf, x, 0.0, 1.0)
+        """P(X <= x), to full relative accuracy in the left tail, in [0, 1]."""
+        return self._inside_support(lambda y: np.clip(self._cdf(y), 0.0, 1.0), x, 0.0, 1.0)
 
     def sf(self, x: ArrayLike) -> Any:
-        """P(X > x), to full relative accuracy in the right tail: not computed as 1 - cdf."""
-        return self._inside_support(self._sf, x, 1.0, 0.0)
+        """P(X > x), to full relative accuracy in the right tail: not computed as 1 - cdf; in [0, 1]."""
+        return self._inside_support(lambda y: np.clip(self._sf(y), 0.0, 1.0), x, 1.0, 0.0)
 
     def ppf(self, q: ArrayLike) -> Any:
-        """The inverse of `cdf`; ppf(0) and ppf(1) are the ends of the support."""
+        """The inverse of `cdf`, inside the support; ppf(0) and ppf(1) are its ends."""
         low, high = self.support()
-        return self._inside_unit(self._ppf, q, low, high)
+        return self._inside_unit(lambda p: np.clip(self._ppf(p), low, high), q, low, high)
 
     def isf(self, q: ArrayLike) -> Any:
         """The inverse of `sf`; more accurate than ppf(1 - q) in the right tail."""
         low, high = self.support()
-        return self._inside_unit(self._isf, q, high, low)
+        return self._inside_unit(lambda p: np.clip(self._isf(p), low, high), q, high, low)
 
     @abstractmethod
     def mean(self) -> float:
@@ -122,14 +127,32 @@ class Law(ABC):
         """
         rng = np.random.default_rng(random_state)
         shape = (1,) if size is None else np.empty(size, dtype=np.void).shape
-        sample = self._sample(math.prod(shape), rng)
+        with np.errstate(all="ignore"):  # whoever turned warnings into errors did not mean an underflow to 0
+            sample = self._sample(math.prod(shape), rng)
         return float(sample[0]) if size is None else sample.reshape(shape)
 
     # ---- data ------------------------------------------------------------------------------------
 
     def loglikelihood(self, data: ArrayLike) -> float:
-        """Sum of logpdf over the data; -inf if any lies outside the support. ValueError as in `fit`."""
-        return float(np.sum(self._log_terms(finite_data(data))))
+        """Sum of `log_terms` over the data; -inf if any lies outside the support. ValueError as in `fit`."""
+        return float(np.sum(self.log_terms(self.read(finite_data(data))[0])))
+
+    def log_terms(self, x: ArrayLike) -> Any:
+        """What each datum adds to the log-likelihood: logpdf, or the logarithm of the weight of an atom."""
+        return self.logpdf(x)
+
+    @property
+    def atoms(self) -> tuple[tuple[float, float], ...]:
+        """(point, probability) of every single point that has a probability; empty for a continuous law."""
+        return ()
+
+    @classmethod
+    def read(cls, x: np.ndarray) -> tuple[np.ndarray, str]:
+        """The data as laws of this class read them, and a sentence about what was changed ("" for nothing).
+
+        A law with an atom sets to it what differs from it by the rounding of whatever computed the data.
+        """
+        return x, ""
 
     @classmethod
     def fit(cls, data: ArrayLike, **fixed: float) -> Self:
@@ -155,20 +178,33 @@ class Law(ABC):
         ValueError
             No data, data that are not finite or lie outside the support, data without spread, an unknown
             name in `fixed` or a value that is not allowed there, nothing left to fit.
+
+        Warns
+        -----
+        RuntimeWarning
+            Data were read as an atom of the law, or a few of them alone decide the estimate.
         """
         cls._check_names(fixed)
         fixed = {name: cls._checked(name, value) for name, value in fixed.items()}
         if all(name in fixed for name in cls.shape):
             raise ValueError(f"all of {', '.join(cls.shape)} are fixed: leave at least one parameter to fit")
-        return cls(**{**fixed, **cls._estimate(finite_data(data), fixed)})
+        x, changed = cls.read(finite_data(data))
+        with np.errstate(all="ignore"):
+            law = cls(**{**fixed, **cls._estimate(x, fixed)})
+            doubt = law._doubt(x, fixed)
+        for note in (changed, doubt):
+            if note:
+                warnings.warn(f"{cls.__name__}.fit: {note}", RuntimeWarning, stacklevel=2)
+        return law
 
     # ---- what a law supplies ---------------------------------------------------------------------
 
     def _pdf(self, x: np.ndarray) -> np.ndarray:
         return np.exp(self._logpdf(x))
 
-    def _log_terms(self, x: np.ndarray) -> np.ndarray:
-        return np.asarray(self.logpdf(x))
+    def _doubt(self, x: np.ndarray, fixed: dict[str, float]) -> str:
+        """What to warn of when this law was fitted to these data; "" for nothing."""
+        return ""
 
     @abstractmethod
     def _logpdf(self, x: np.ndarray) -> np.ndarray: ...
@@ -205,8 +241,8 @@ class Law(ABC):
         result = np.where((values < low) | (values == -math.inf), below, above)
         result[np.isnan(values)] = np.nan
         if inside.any():
-            with np.errstate(over="ignore"):  # squares of x beyond 1e154: the density is 0 there
-                result[inside] = function(values[inside])
+            with np.errstate(all="ignore"):  # a density that underflows is 0, and log 0 is -inf
+                result[inside] = function(np.clip(values[inside], -self._far, self._far))
         return float(result) if values.ndim == 0 else result
 
     def _inside_unit(
@@ -218,7 +254,8 @@ class Law(ABC):
         result[values == 1.0] = at_one
         inside = (values > 0.0) & (values < 1.0)
         if inside.any():
-            result[inside] = function(values[inside])
+            with np.errstate(all="ignore"):
+                result[inside] = function(values[inside])
         return float(result) if values.ndim == 0 else result
 
 
@@ -231,4 +268,10 @@ def finite_data(data: ArrayLike) -> np.ndarray:
     if not finite.all():
         where = int(np.argmin(finite))
         raise ValueError(f"data[{where}] = {x[where]}: every datum must be finite")
+    if np.abs(x).max() > LARGEST:
+        where = int(np.abs(x).argmax())
+        raise ValueError(
+            f"data[{where}] = {x[where]:g}: squares would overflow, must be at most {LARGEST:g} in size; "
+            "change the units"
+        )
     return x

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .numerics import real
+from .numerics import real, whole
 
 ENSEMBLES = ("hermite", "laguerre", "jacobi")
+_LARGEST_N = 10**6
 
 
+@np.errstate(all="ignore")
 def gas_log_normalisation(
     n: int,
     beta: float,
@@ -25,26 +27,25 @@ def gas_log_normalisation(
 ) -> float:
     """log Z, Z = integral of prod_{i<j} |x_i - x_j|^beta prod_i w(x_i) over all of R^n, levels not ordered.
 
-    Parameters, weights and errors as for `gas_log_density`; n is an integer >= 1. Formulas: Mehta, Random Matrices,
-    chapter 17; Forrester, Warnaar, Bull. AMS 45 (2008) 489. Exact to rounding, any beta > 0.
+    Parameters, weights and errors as for `gas_log_density`; n is an integer from 1 to a million. Formulas: Mehta,
+    Random Matrices, chapter 17; Forrester, Warnaar, Bull. AMS 45 (2008) 489. Exact to rounding, any beta > 0.
     """
-    count = real("n", n)
-    if count < 1 or count != int(count):
-        raise ValueError(f"n = {n!r}: must be an integer >= 1")
-    number = int(count)
+    from scipy.special import gammaln
+
+    number = whole("n", n, _LARGEST_N)
     index, sigma, first, second = _checked(number, beta, ensemble, scale, m, a, b)
     half = 0.5 * index
     pairs = 0.5 * number * (number - 1)
     # Gamma(1 + (j+1) beta/2)/Gamma(1 + beta/2), j = 0 ... n - 1, stands in all three
-    j = range(number)
-    result = sum(math.lgamma(1.0 + (k + 1) * half) - math.lgamma(1.0 + half) for k in j)
+    j = np.arange(float(number))
+    result = float(np.sum(gammaln(1.0 + (j + 1.0) * half) - math.lgamma(1.0 + half)))
     if ensemble == "hermite":
         return result + 0.5 * number * math.log(2.0 * math.pi) + (number + index * pairs) * math.log(sigma)
-    result += sum(math.lgamma(first + 1.0 + k * half) for k in j)
+    result += float(np.sum(gammaln(first + 1.0 + j * half)))
     if ensemble == "laguerre":
         return result + (number * (first + 1.0) + index * pairs) * math.log(2.0 * sigma * sigma)
-    result += sum(math.lgamma(second + 1.0 + k * half) for k in j)
-    return result - sum(math.lgamma(first + second + 2.0 + (number - 1 + k) * half) for k in j)
+    result += float(np.sum(gammaln(second + 1.0 + j * half)))
+    return result - float(np.sum(gammaln(first + second + 2.0 + (number - 1.0 + j) * half)))
 
 
 def gas_log_density(
@@ -107,7 +108,7 @@ def gas_log_density(
     n = levels.shape[-1]
     index, sigma, first, second = _checked(n, beta, ensemble, scale, m, a, b)
     log_norm = gas_log_normalisation(n, beta, ensemble, scale, m=m, a=a, b=b)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+    with np.errstate(all="ignore"):
         result = -log_norm + np.sum(_log_weight(levels, ensemble, sigma, first, second), axis=-1)
         for shift in range(1, n):  # n - 1 sums instead of an array with n^2 entries for each x
             result = result + index * np.sum(np.log(np.abs(levels[..., shift:] - levels[..., :-shift])), axis=-1)
@@ -144,7 +145,10 @@ def _checked(n: int, beta: Any, ensemble: Any, scale: Any, m: Any, a: Any, b: An
         if name not in needed and value is not None:
             raise ValueError(f"{name} = {value!r}: has no meaning for ensemble = {ensemble!r}")
     if ensemble == "laguerre":
-        return index, sigma, 0.5 * index * (real("m", m, above=n - 1.0) - n + 1.0) - 1.0, 0.0
+        exponent = 0.5 * index * (real("m", m, above=n - 1.0) - n + 1.0) - 1.0
+        if exponent <= -1.0:
+            raise ValueError(f"beta = {index:g}: with n = {n}, m = {m} the weight rounds to 1/x, which has no integral")
+        return index, sigma, exponent, 0.0
     if ensemble == "jacobi":
         if sigma != 1.0:
             raise ValueError(f"scale = {sigma:g}: must be 1 for ensemble = 'jacobi', whose levels lie in [0, 1]")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .numerics import Table, gauss_legendre, real
+from .numerics import Table, whole
 from .standard import StandardisedLaw, one_of
+
+_LARGEST_N = 1000
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class GaussianEnsembleDensity(StandardisedLaw):
 
     Parameters
     ----------
-    n : int, >= 1
+    n : int, >= 1 and <= 1000
         Number of levels. `fit` never estimates it and needs it: ``GaussianEnsembleDensity.fit(x, n=10)``.
     beta : 1, 2 or 4
         Not estimated either: 2 unless given.
@@ -42,7 +44,8 @@ class GaussianEnsembleDensity(StandardisedLaw):
 
     Notes
     -----
-    A density costs O(n) operations; the distribution function is tabulated at first use, in O(n^2). `rvs` draws
+    A density costs O(n) operations; the distribution function is tabulated at first use, in O(n^2): hence the bound
+    on n. Beyond, the density is that of `Semicircle` but for oscillations of relative size 1/n. `rvs` draws
     tridiagonal matrices (Dumitriu, Edelman, J. Math. Phys. 43 (2002) 5830) and takes one eigenvalue of each.
     """
 
@@ -59,10 +62,7 @@ class GaussianEnsembleDensity(StandardisedLaw):
         if name == "beta":
             return one_of(name, value, (1, 2, 4))
         if name == "n":
-            count = real(name, value)
-            if count < 1 or count != int(count):
-                raise ValueError(f"n = {value!r}: must be an integer >= 1")
-            return int(count)
+            return whole(name, value, _LARGEST_N)
         return super()._checked(name, value)
 
     @property
@@ -108,6 +108,7 @@ def _eigenvalue(diagonal: np.ndarray, squares: np.ndarray, rank: np.ndarray) -> 
 
 
 @lru_cache(maxsize=32)
+@np.errstate(all="ignore")
 def _standard(n: int, beta: int) -> _StandardDensity:
     return _StandardDensity(n, beta)
 
@@ -116,7 +117,7 @@ class _StandardDensity:
     """The law at loc = 0 and scale = 1."""
 
     mean = 0.0
-    _NODES, _WEIGHTS = gauss_legendre(16)
+    resolution = 1e-17
 
     def __init__(self, n: int, beta: int) -> None:
         self.n, self.beta = n, beta
@@ -126,32 +127,20 @@ class _StandardDensity:
         grid = edge + np.linspace(0.0, 45.0, 451)
         self.top = float(grid[np.argmax(self.log_pdf(grid) < -760.0)])
         self.bracket = (-self.top, self.top)
-        # two panels an oscillation inside; the mass beyond each edge of a panel, summed from the right
-        inside = np.linspace(0.0, edge, n + 20)
-        self.edges = np.concatenate([inside, np.linspace(edge, self.top + 1.0, 200)[1:]])
-        beyond = np.empty(self.edges.size)
-        beyond[-1] = self.log_pdf(self.edges[-1:])[0]  # roughly: forgotten by a factor exp(-40) at `top`
-        pieces = self._log_integral(self.edges[:-1], self.edges[1:])
-        for k in range(pieces.size - 1, -1, -1):
-            beyond[k] = np.logaddexp(pieces[k], beyond[k + 1])
-        self.log_beyond = beyond
-        self._log_upper = Table(self._exact_log_upper, 0.0, self.top, 4e-12)
 
-    def _log_integral(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-        """log of the integral of the density from low to high, entry by entry."""
-        x = low[:, None] + (high - low)[:, None] * self._NODES
-        logs = self.log_pdf(x.ravel()).reshape(x.shape)
-        largest = logs.max(1)
-        with np.errstate(divide="ignore"):
-            return largest + np.log(np.exp(logs - largest[:, None]) @ self._WEIGHTS * (high - low))
-
-    def _exact_log_upper(self, u: np.ndarray) -> np.ndarray:
-        panel = np.clip(np.searchsorted(self.edges, u, side="right"), 1, self.edges.size - 1)
-        return np.logaddexp(self._log_integral(u, self.edges[panel]), self.log_beyond[panel])
+    @cached_property
+    def _log_upper(self) -> Table:
+        """log sf at u >= 0: on panels of two an oscillation inside, and of a factor exp(2) in the density outside."""
+        edge = math.sqrt(2.0 * self.beta * self.n)
+        grid = np.linspace(edge, self.top + 1.0, 451)
+        logs = self.log_pdf(grid)
+        outside = np.interp(np.arange(-logs[0], -logs[-1], 2.0), -logs, grid)
+        edges = np.concatenate([np.linspace(0.0, edge, self.n + 20), outside[1:], grid[-1:]])
+        return Table.of_tail(self.log_pdf, edges)
 
     def log_sf(self, u: np.ndarray) -> np.ndarray:
         upper = np.full_like(u, -math.inf)
-        near = np.abs(u) <= self.top
+        near = np.abs(u) <= self.top  # beyond, it is below the smallest float
         upper[near] = self._log_upper(np.abs(u[near]))
         return np.where(u >= 0.0, upper, np.log1p(-np.exp(upper)))
 

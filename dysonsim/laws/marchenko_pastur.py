@@ -32,10 +32,13 @@ class MarchenkoPastur(RectangularLaw):
         Variance of the entries of W, which have mean zero.
 
     Notes
-    ----- `fit` is maximum likelihood under this law, whose edges depend on the parameters: the support
+    -----
+    `fit` is maximum likelihood under this law, whose edges depend on the parameters: the support
     grows just beyond the outermost data, which therefore set the rate n^(-2/3); errors from a Hessian do
-    not apply (resample instead). Exact zeros are read as the atom and force ratio > 1; without zeros, and
-    with the variance free, ratio <= 1. Eigenvalues that vanish up to rounding must be set to 0 first.
+    not apply (resample instead). Zeros are read as the atom and force ratio > 1; without zeros, and
+    with the variance free, ratio <= 1. Eigenvalues that vanish up to rounding count as zeros
+    (`rectangular.zeros_of_rounding`), with a RuntimeWarning that says how many. A level far outside the others, such
+    as the spike of a signal, would drag an edge with it: a RuntimeWarning gives the estimate without it.
     """
 
     _power: ClassVar[int] = 2
@@ -48,7 +51,8 @@ class MarchenkoPastur(RectangularLaw):
 
     def _to_edges(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         low, high = edges(self.ratio, self.variance, 2)
-        return np.maximum((x - low[0]) - low[1], 0.0), np.maximum((high[0] - x) + high[1], 0.0)
+        below, above = np.maximum((x - low[0]) - low[1], 0.0), np.maximum((high[0] - x) + high[1], 0.0)
+        return np.sqrt(below), np.sqrt(above)
 
     def _from_squares(self, squares: np.ndarray) -> np.ndarray:
         return squares
@@ -56,8 +60,7 @@ class MarchenkoPastur(RectangularLaw):
     def _logpdf(self, x: np.ndarray) -> np.ndarray:
         below, above = self._to_edges(x)
         norm = math.log(2.0 * math.pi * self.ratio) + math.log(self.variance)
-        with np.errstate(all="ignore"):
-            value = 0.5 * (np.log(below) + np.log(above)) - np.log(x) - norm
+        value = np.log(below) + np.log(above) - np.log(x) - norm
         return np.where(below > 0.0, value, math.inf if self.ratio == 1.0 else -math.inf)
 
 
@@ -82,6 +85,7 @@ class MarchenkoPasturSingular(RectangularLaw):
         deficit = self._deficit()
         return self.variance * (self.atom + self._weight * deficit * (2.0 - deficit))
 
+    @np.errstate(all="ignore")
     def _deficit(self) -> float:
         """1 - 2F1(1/2, -1/2; 2; q^2): the mean is short of the root of the mean square by this factor."""
         from scipy.special import hyp2f1
@@ -95,7 +99,7 @@ class MarchenkoPasturSingular(RectangularLaw):
     def _to_edges(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         low, high = edges(self.ratio, self.variance, 1)
         below, above = np.maximum((x - low[0]) - low[1], 0.0), np.maximum((high[0] - x) + high[1], 0.0)
-        return below * (x + low[0]), above * (x + high[0])
+        return np.sqrt(below) * np.sqrt(x + low[0]), np.sqrt(above) * np.sqrt(x + high[0])
 
     def _from_squares(self, squares: np.ndarray) -> np.ndarray:
         return np.sqrt(squares)
@@ -103,8 +107,7 @@ class MarchenkoPasturSingular(RectangularLaw):
     def _logpdf(self, x: np.ndarray) -> np.ndarray:
         below, above = self._to_edges(x)
         norm = math.log(math.pi * self.ratio) + math.log(self.variance)
-        with np.errstate(all="ignore"):
-            value = 0.5 * (np.log(below) + np.log(above)) - np.log(x) - norm
-            if self.ratio == 1.0:
-                return 0.5 * np.log(above) - norm
+        if self.ratio == 1.0:
+            return np.log(above) - norm
+        value = np.log(below) + np.log(above) - np.log(x) - norm
         return np.where(below > 0.0, value, -math.inf)

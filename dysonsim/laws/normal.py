@@ -53,8 +53,7 @@ class Normal(SymmetricLaw):
     def _estimate(cls, x: np.ndarray, fixed: dict[str, float]) -> dict[str, float]:
         """Closed form: the sample mean and the root of the mean square about loc."""
         loc = fixed.get("loc", float(np.mean(x)))
-        with np.errstate(over="ignore"):
-            scale = math.sqrt(float(np.mean((x - loc) ** 2)))
+        scale = math.sqrt(float(np.mean((x - loc) ** 2)))
         if "scale" not in fixed and not (math.isfinite(scale) and scale > 0.0):
             raise ValueError(f"data have no spread about {loc:g} (or overflow): two different values needed")
         return {name: value for name, value in (("loc", loc), ("scale", scale)) if name not in fixed}

@@ -7,12 +7,13 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .base import Law
-from .numerics import gauss_legendre, invert, minimise, minimise_on_interval, split
+from .numerics import EPSILON, gauss_legendre, invert, lone_extremes, minimise, minimise_on_interval, split
 
 _ORDER = 24  # Gauss-Legendre nodes, where the closed form of the distribution function cancels
 
@@ -28,6 +29,40 @@ def edges(ratio: float, variance: float, power: int) -> Edges:
     with localcontext(prec=60):
         root, width = Decimal(ratio).sqrt(), Decimal(variance).sqrt()
         return split((width * abs(root - 1)) ** power), split((width * (root + 1)) ** power)
+
+
+@np.errstate(all="ignore")
+def zeros_of_rounding(x: np.ndarray, power: int) -> tuple[np.ndarray, float]:
+    """Which of the data are 0 up to the rounding of an eigenvalue or singular value solver, and the tolerance.
+
+    A zero eigenvalue comes out as some eps times the largest one, of either sign: the tolerance is min(n, 1000) eps
+    max x (its root for singular values, which may be roots of such eigenvalues), eps that of float32 if the data are
+    float32 numbers. So small a number may also be a true one, of a square W, whose law has a hard edge at 0. There the
+    k smallest squares lie a factor g below the rest with probability g^(-k/2): what is to count as zeros must be
+    negative in part, or lie so far below that this is 1e-4 or less; and a hundred times below in any case.
+
+    Parameters
+    ----------
+    x : (n,)
+    power : 2 for eigenvalues, 1 for singular values
+
+    Returns
+    -------
+    mask (n,), and the tolerance, in units of x
+    """
+    largest = float(np.abs(x).max())
+    is_single = bool(np.all(x.astype(np.float32) == x)) if largest < 1e38 else False
+    epsilon = float(np.finfo(np.float32).eps) if is_single else EPSILON
+    tolerance = (min(x.size, 1000) * epsilon) ** (0.5 * power) * largest
+    zeros = np.abs(x) <= tolerance
+    count = int(np.count_nonzero(zeros))
+    top = float(np.abs(x[zeros]).max()) if count else 0.0
+    if top == 0.0 or count == x.size:
+        return x == 0.0, tolerance
+    gap = 100.0 if (x[zeros] < 0.0).any() else max(100.0, 1e8 ** (1.0 / count))
+    rest = x[~zeros]
+    is_apart = float(rest.min()) >= gap ** (0.5 * power) * top
+    return (zeros if is_apart else x == 0.0), tolerance
 
 
 @dataclass(frozen=True)
@@ -65,27 +100,44 @@ class RectangularLaw(Law):
         (low, _), (high, _) = edges(self.ratio, self.variance, self._power)
         return (0.0 if self.ratio > 1.0 else low), high
 
+    @property
+    def atoms(self) -> tuple[tuple[float, float], ...]:
+        return ((0.0, self.atom),) if self.ratio > 1.0 else ()
+
+    @classmethod
+    def read(cls, x: np.ndarray) -> tuple[np.ndarray, str]:
+        """Zeros that rounding has moved become 0: see `zeros_of_rounding`."""
+        zeros, tolerance = zeros_of_rounding(x, cls._power)
+        moved = int(np.count_nonzero(x[zeros]))
+        if not moved:
+            return x, ""
+        note = (
+            f"{int(np.count_nonzero(zeros))} of {x.size} data are read as zeros: {moved} of them differ from 0 by "
+            f"rounding, by up to {np.abs(x[zeros]).max():.2g} (allowed: {tolerance:.2g})"
+        )
+        return np.where(zeros, 0.0, x), note
+
     @abstractmethod
     def _to_edges(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Eigenvalue - lower edge and upper edge - eigenvalue, to full relative accuracy."""
+        """Roots of eigenvalue - lower edge and of upper edge - eigenvalue, to full relative accuracy."""
 
     @abstractmethod
     def _from_squares(self, squares: np.ndarray) -> np.ndarray:
         """x from squared singular values."""
 
-    def _log_terms(self, x: np.ndarray) -> np.ndarray:
-        terms = super()._log_terms(x)
-        return np.where(x == 0.0, math.log(self.atom), terms) if self.ratio > 1.0 else terms
+    def log_terms(self, x: ArrayLike) -> Any:
+        terms = self.logpdf(x)
+        return np.where(np.asarray(x) == 0.0, math.log(self.atom), terms) if self.ratio > 1.0 else terms
 
     # ---- distribution function -------------------------------------------------------------------
 
     def _cdf(self, x: np.ndarray) -> np.ndarray:
         below, above = self._to_edges(x)
-        return self.atom + self._weight * self._lower_tail(2.0 * np.arctan2(np.sqrt(below), np.sqrt(above)))
+        return self.atom + self._weight * self._lower_tail(2.0 * np.arctan2(below, above))
 
     def _sf(self, x: np.ndarray) -> np.ndarray:
         below, above = self._to_edges(x)
-        return self._weight * self._upper_tail(2.0 * np.arctan2(np.sqrt(above), np.sqrt(below)))
+        return self._weight * self._upper_tail(2.0 * np.arctan2(above, below))
 
     def _lower_tail(self, theta: np.ndarray) -> np.ndarray:
         """F(theta) to full relative accuracy."""
@@ -134,14 +186,18 @@ class RectangularLaw(Law):
 
     def _inverse(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
         """x from the probabilities of the continuous part to its left and to its right."""
-        squares = np.zeros(lower.size)
+        x = np.zeros(lower.size)
         left = (lower > 0.0) & (lower <= 0.5)
         right = lower > 0.5
         product = 4.0 * self.variance * math.sqrt(self.ratio)  # upper edge - lower edge, of eigenvalues
         (lowest, _), (highest, _) = edges(self.ratio, self.variance, 2)
-        squares[left] = lowest + product * np.sin(0.5 * self._angle(lower[left], -1.0)) ** 2
-        squares[right] = highest - product * np.sin(0.5 * self._angle(upper[right], 1.0)) ** 2
-        return self._from_squares(squares)
+        sine = np.sin(0.5 * self._angle(lower[left], -1.0))
+        if self._power == 1:  # no square that underflows at the hard edge
+            x[left] = np.hypot(math.sqrt(lowest), math.sqrt(product) * sine)
+        else:
+            x[left] = lowest + product * sine**2
+        x[right] = self._from_squares(highest - product * np.sin(0.5 * self._angle(upper[right], 1.0)) ** 2)
+        return x
 
     def _angle(self, p: np.ndarray, sign: float) -> np.ndarray:
         """theta with F = p (sign -1) or pi - theta with 1 - F = p (sign +1), from log p against log theta."""
@@ -176,10 +232,13 @@ class RectangularLaw(Law):
 
     # ---- fit -------------------------------------------------------------------------------------
 
+    def _doubt(self, x: np.ndarray, fixed: dict[str, float]) -> str:
+        return lone_extremes(self, x, x[x > 0.0], fixed)
+
     @classmethod
     def _estimate(cls, x: np.ndarray, fixed: dict[str, float]) -> dict[str, float]:
         if x.min() < 0.0:
-            raise ValueError(f"data contain {x.min():g}: must be >= 0 (set zeros up to rounding to exactly 0)")
+            raise ValueError(f"data contain {x.min():g}: must be >= 0, and it is no rounding error of 0")
         positive = x[x > 0.0]
         zeros = positive.size < x.size
         if positive.size == 0 or positive.min() == positive.max():

@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from .base import Law
-from .numerics import minimise, minimise_on_interval, real, split
+from .numerics import lone_extremes, minimise, minimise_on_interval, real, split, whole
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,12 @@ class Semicircle(Law):
     radius : float, > 0
 
     Notes
-    ----- `fit` is maximum likelihood under this law, whose support depends on the parameters. The maximum
+    -----
+    `fit` is maximum likelihood under this law, whose support depends on the parameters. The maximum
     exists, lies at a radius beyond every datum, and converges as n^(-2/3), set by the outermost data:
     errors from a Hessian do not apply (resample instead), and a single level that leaked over the edge
-    moves it. For spectra of finite matrices ``Semicircle(x.mean(), 2 * x.std())`` is the robust estimate.
+    moves it (a RuntimeWarning tells where a few levels decide all). For spectra of finite matrices
+    ``Semicircle(x.mean(), 2 * x.std())`` is the robust estimate.
     """
 
     loc: float
@@ -54,17 +56,19 @@ class Semicircle(Law):
         loc : float
             Centre.
         """
-        count = real("n", n)
-        if count < 1 or count != int(count):
-            raise ValueError(f"n = {n!r}: must be an integer >= 1")
+        count = whole("n", n, 10**100)
         index = real("beta", beta, above=0.0)
         return cls(loc, real("width", width, above=0.0) * math.sqrt(2.0 * index * count))
 
+    def _edges(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Lower and upper edge, each as high + low."""
+        with localcontext(prec=240):  # loc and radius may differ by 200 orders of magnitude
+            loc, radius = Decimal(self.loc), Decimal(self.radius)
+            return split(loc - radius), split(loc + radius)
+
     def _to_edges(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Distances to the lower and the upper edge, in units of the diameter and without cancellation."""
-        with localcontext(prec=60):
-            low = split(Decimal(self.loc) - Decimal(self.radius))
-            high = split(Decimal(self.loc) + Decimal(self.radius))
+        low, high = self._edges()
         left = np.maximum((x - low[0]) - low[1], 0.0) / (2.0 * self.radius)
         right = np.maximum((high[0] - x) + high[1], 0.0) / (2.0 * self.radius)
         return left, right
@@ -87,8 +91,7 @@ class Semicircle(Law):
 
     def _logpdf(self, x: np.ndarray) -> np.ndarray:
         left, right = self._to_edges(x)
-        with np.errstate(divide="ignore"):
-            return 0.5 * (np.log(left) + np.log(right)) + math.log(4.0 / (math.pi * self.radius))
+        return 0.5 * (np.log(left) + np.log(right)) + math.log(4.0 / (math.pi * self.radius))
 
     # (x - lower edge)/diameter follows the beta law with both exponents 3/2
 
@@ -113,13 +116,18 @@ class Semicircle(Law):
     def _inverse(self, q: np.ndarray, side: float) -> np.ndarray:
         from scipy.special import betaincinv
 
-        sign = np.where(q <= 0.5, side, -side)
-        return self.loc + sign * self.radius * (1.0 - 2.0 * betaincinv(1.5, 1.5, np.minimum(q, 1.0 - q)))
+        low, high = self._edges()
+        inward = 2.0 * self.radius * betaincinv(1.5, 1.5, np.minimum(q, 1.0 - q))
+        at_low = (q <= 0.5) == (side < 0.0)
+        return np.where(at_low, low[0] + (low[1] + inward), high[0] + (high[1] - inward))
 
     def _sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
         # one coordinate of a point spread evenly over a disc
         distance = np.sqrt(rng.random(size))
         return self.loc + self.radius * distance * np.cos(2.0 * math.pi * rng.random(size))
+
+    def _doubt(self, x: np.ndarray, fixed: dict[str, float]) -> str:
+        return lone_extremes(self, x, x, fixed)
 
     @classmethod
     def _estimate(cls, x: np.ndarray, fixed: dict[str, float]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -10,7 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .base import Law
-from .numerics import minimise_on_interval, real
+from .numerics import gauss_legendre, log_gamma_half, minimise_on_interval, real
+
+_LARGEST_BETA = 1e10  # r is 1 but for 1e-5
+_CONCENTRATED = 40.0  # from here on the angle phi stays within 9/sqrt(beta) < pi/2 of its middle pi/2
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,10 @@ class SpacingRatio(Law):
 
     Parameters
     ----------
-    beta : float, >= 0
-        Dyson index; `fit` estimates it (never as 0), as an effective index where the surmise is not exact.
+    beta : float, >= 0 and <= 1e10
+        Dyson index; `fit` estimates it, as an effective index where the surmise is not exact, and as 0 where the
+        Poisson law has the larger likelihood. 0 is a law apart, which no derivative in beta reaches: an estimate of 0
+        has no standard error.
     """
 
     beta: float = 1.0
@@ -40,8 +46,8 @@ class SpacingRatio(Law):
     @classmethod
     def _checked(cls, name: str, value: Any) -> float:
         beta = real(name, value)
-        if beta < 0.0:
-            raise ValueError(f"beta = {beta:g}: must be a finite number >= 0")
+        if not 0.0 <= beta <= _LARGEST_BETA:
+            raise ValueError(f"beta = {beta:g}: must be a finite number >= 0 and <= {_LARGEST_BETA:g}")
         return beta
 
     def support(self) -> tuple[float, float]:
@@ -51,56 +57,59 @@ class SpacingRatio(Law):
     # law is sin(phi)^beta dphi on (0, pi), the same for r and 1/r, that is for phi and pi - phi.
 
     def mean(self) -> float:
-        return self._moment(1)
+        return 2.0 * math.log(2.0) - 1.0 if self.beta == 0.0 else _moments(self.beta)[0]
 
     def var(self) -> float:
-        return self._moment(2) - self._moment(1) ** 2
-
-    def _moment(self, power: int) -> float:
         if self.beta == 0.0:
-            return 2.0 * math.log(2.0) - 1.0 if power == 1 else 3.0 - 4.0 * math.log(2.0)
-        return _moment(self.beta, power)
+            return 2.0 - 4.0 * math.log(2.0) ** 2
+        return _moments(self.beta)[1]
+
+    @staticmethod
+    def _sine_cosine(r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """sin(phi) and cos(phi) at r in [0, 1], each to full relative accuracy."""
+        sine = np.sin(3.0 * np.arctan2(math.sqrt(3.0) * r, 2.0 + r))
+        return sine, np.sin(3.0 * np.arctan2(1.0 - r, math.sqrt(3.0) * (1.0 + r)))
 
     def _log_folded(self, r: np.ndarray) -> np.ndarray:
-        """log of the density on [0, 1]."""
-        from scipy.special import xlogy
-
-        beta = self.beta
-        if beta == 0.0:
+        """log of the density on [0, 1]: that of the angle and d phi/dr = (3 sqrt 3/2)/(1 + r + r^2)."""
+        if self.beta == 0.0:
             return math.log(2.0) - 2.0 * np.log1p(r)
-        norm = math.log(2.0 * math.pi) - 1.5 * (1.0 + beta) * math.log(3.0)
-        norm += math.lgamma(1.0 + beta) - 2.0 * math.lgamma(1.0 + 0.5 * beta)
-        return math.log(2.0) + xlogy(beta, r * (1.0 + r)) - (1.0 + 1.5 * beta) * np.log1p(r * (1.0 + r)) - norm
+        sine, cosine = self._sine_cosine(r)
+        log_sine = np.where(sine < cosine, np.log(sine), 0.5 * np.log1p(-(cosine**2)))
+        log_norm = 0.5 * math.log(0.25 * math.pi) - log_gamma_half(0.5 * (self.beta + 1.0))
+        return self.beta * log_sine + math.log(1.5 * math.sqrt(3.0)) - np.log1p(r * (1.0 + r)) - log_norm
 
     def _tails(self, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """P(ratio <= r) and P(ratio > r) on [0, 1], the smaller of the two to full relative accuracy."""
-        from scipy.special import betainc
+        from scipy.special import betainc, betaincc
 
         if self.beta == 0.0:
             return 2.0 * r / (1.0 + r), (1.0 - r) / (1.0 + r)
         a = 0.5 * (self.beta + 1.0)
-        sine = np.sin(3.0 * np.arctan2(math.sqrt(3.0) * r, 2.0 + r))
-        cosine = np.sin(3.0 * np.arctan2(1.0 - r, math.sqrt(3.0) * (1.0 + r)))
+        sine, cosine = self._sine_cosine(r)
         near_zero = np.exp(2.0 * a * np.log(np.maximum(sine, 1e-320)) - self._log_beta)
-        lower = np.where(sine < 1e-8, near_zero, betainc(a, 0.5, sine**2))
-        upper = betainc(0.5, a, cosine**2)
         left = sine < cosine
-        return np.where(left, lower, 1.0 - upper), np.where(left, 1.0 - lower, upper)
+        # always from the smaller of sin^2 and cos^2: the rounding error of the other is multiplied by beta in a tail
+        lower = np.where(sine < 1e-8, near_zero, np.where(left, betainc(a, 0.5, sine**2), betaincc(0.5, a, cosine**2)))
+        upper = np.where(left, 1.0 - lower, betainc(0.5, a, cosine**2))
+        return np.where(upper < 0.5, 1.0 - upper, lower), upper
 
     @property
     def _log_beta(self) -> float:
         """log of B(a, 1/2) a, a = (beta + 1)/2: P(ratio <= r) -> sin(phi)^(2a)/(B a) as r -> 0."""
         a = 0.5 * (self.beta + 1.0)
-        return math.lgamma(a + 1.0) + 0.5 * math.log(math.pi) - math.lgamma(a + 0.5)
+        return math.log(a) + 0.5 * math.log(math.pi) - log_gamma_half(a)
 
     def _inverse_lower(self, q: np.ndarray) -> np.ndarray:
-        from scipy.special import betaincinv
+        from scipy.special import betainccinv, betaincinv
 
         if self.beta == 0.0:
             return q / (2.0 - q)
-        sine = np.sqrt(betaincinv(0.5 * (self.beta + 1.0), 0.5, q))
+        a = 0.5 * (self.beta + 1.0)
+        sine = np.sqrt(betaincinv(a, 0.5, q))
         near_zero = np.exp((np.log(q) + self._log_beta) / (self.beta + 1.0))
-        return self._from_angle(np.arcsin(np.where(near_zero < 1e-8, near_zero, sine)))
+        phi = np.arcsin(np.where(near_zero < 1e-8, near_zero, np.minimum(sine, 1.0)))
+        return self._from_angle(np.where(sine < 0.7, phi, np.arccos(np.sqrt(betainccinv(0.5, a, q)))))
 
     def _inverse_upper(self, q: np.ndarray) -> np.ndarray:
         from scipy.special import betaincinv
@@ -138,20 +147,28 @@ class SpacingRatio(Law):
 
     @classmethod
     def _estimate(cls, x: np.ndarray, fixed: dict[str, float]) -> dict[str, float]:
-        """One-dimensional search: for beta > 0 the law is an exponential family in beta, with one sufficient mean."""
+        """One-dimensional search: for beta > 0 the law is an exponential family in beta, with one sufficient mean.
+
+        Its limit beta -> 0 is not the law at 0, whose likelihood is compared with the best of the others.
+        """
         low, high = cls().support()
         if x.min() <= 0.0 or x.max() > high:
             bad = float(x.min() if x.min() <= 0.0 else x.max())
             raise ValueError(f"data contain {bad:g}: ratios must be > {low:g}" + (" and <= 1" if cls._folded else ""))
         r = np.minimum(x, 1.0 / x)
-        statistic = float(np.mean(np.log(r * (1.0 + r)) - 1.5 * np.log1p(r * (1.0 + r))))
+        sine, cosine = cls._sine_cosine(r)
+        mean_log = float(np.mean(np.where(sine < cosine, np.log(sine), 0.5 * np.log1p(-(cosine**2)))))
 
         def cost(log_beta: float) -> float:
+            """- mean log density in the angle."""
             beta = math.exp(log_beta)
-            norm = math.lgamma(1.0 + beta) - 2.0 * math.lgamma(1.0 + 0.5 * beta) - 1.5 * beta * math.log(3.0)
-            return norm - beta * statistic
+            return 0.5 * math.log(0.25 * math.pi) - log_gamma_half(0.5 * (beta + 1.0)) - beta * mean_log
 
-        return {"beta": math.exp(minimise_on_interval(cost, math.log(1e-3), math.log(1e3)))}
+        if mean_log == 0.0:
+            raise ValueError("data are all 1: there is no largest likelihood, two different spacings are needed")
+        best = math.exp(minimise_on_interval(cost, math.log(1e-6), math.log(_LARGEST_BETA)))
+        poisson = max(cls(0.0).loglikelihood(x), -sys.float_info.max)
+        return {"beta": best if cls(best).loglikelihood(x) > poisson else 0.0}
 
 
 @dataclass(frozen=True)
@@ -164,22 +181,20 @@ class UnfoldedSpacingRatio(SpacingRatio):
     """
 
     _folded: ClassVar[bool] = False
+    _far: ClassVar[float] = math.inf  # a ratio has no unit, and its tail is a power
 
     def support(self) -> tuple[float, float]:
         return 0.0, math.inf
 
-    def _moment(self, power: int) -> float:
-        if self.beta <= power - 1.0:
-            return math.inf
-        return 0.5 * (_moment(self.beta, power) + _moment(self.beta, -power))
+    def mean(self) -> float:
+        return math.inf if self.beta == 0.0 else _moments(self.beta)[2]
 
     def var(self) -> float:
-        return math.inf if self.beta <= 1.0 else super().var()
+        return math.inf if self.beta <= 1.0 else _moments(self.beta)[3]
 
     def _logpdf(self, x: np.ndarray) -> np.ndarray:
-        with np.errstate(divide="ignore", over="ignore"):
-            far = np.maximum(x, 1.0)
-            return self._log_folded(np.minimum(x, 1.0 / far)) - 2.0 * np.log(far) - math.log(2.0)
+        far = np.maximum(x, 1.0)
+        return self._log_folded(np.minimum(x, 1.0 / far)) - 2.0 * np.log(far) - math.log(2.0)
 
     def _cdf(self, x: np.ndarray) -> np.ndarray:
         far = np.maximum(x, 1.0)
@@ -191,13 +206,11 @@ class UnfoldedSpacingRatio(SpacingRatio):
 
     def _ppf(self, q: np.ndarray) -> np.ndarray:
         low = super()._ppf(2.0 * np.minimum(q, 1.0 - q))
-        with np.errstate(divide="ignore", over="ignore"):
-            return np.where(q <= 0.5, low, 1.0 / low)
+        return np.where(q <= 0.5, low, 1.0 / low)
 
     def _isf(self, q: np.ndarray) -> np.ndarray:
         low = super()._ppf(2.0 * np.minimum(q, 1.0 - q))
-        with np.errstate(divide="ignore", over="ignore"):
-            return np.where(q <= 0.5, 1.0 / low, low)
+        return np.where(q <= 0.5, 1.0 / low, low)
 
     def _sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
         folded = super()._sample(size, rng)
@@ -209,17 +222,50 @@ class UnfoldedSpacingRatio(SpacingRatio):
 
 
 @lru_cache(maxsize=64)
+@np.errstate(all="ignore")
+def _moments(beta: float) -> tuple[float, float, float, float]:
+    """Mean and variance of the folded law, then of the unfolded one, beta > 0; the last infinite where beta <= 1."""
+    if beta >= _CONCENTRATED:
+        return _concentrated_moments(beta)
+    mean, square, inverse = (_moment(beta, power) for power in (1, 2, -1))
+    both = 0.5 * (mean + inverse)
+    return mean, square - mean**2, both, 0.5 * (square + _moment(beta, -2)) - both**2 if beta > 1.0 else math.inf
+
+
 def _moment(beta: float, power: int) -> float:
-    """E r^power of the folded law, beta > 0, power > -1 - beta: Gauss-Jacobi quadrature in the angle."""
+    """E r^power of the folded law, power > -1 - beta: Gauss-Jacobi quadrature in the angle.
+
+    Where sin(phi)^beta r^power is nearly 1/phi or worse at the end phi = 0, its leading part is integrated in closed
+    form: a quadrature can hold what is left however close beta + power comes to -1.
+    """
     from scipy.special import roots_jacobi
 
-    lead = beta + min(power, 0)  # r ~ phi/3 at the end where sin(phi)^beta vanishes
-    nodes, weights = roots_jacobi(60, 0.0, lead)
+    lead = beta + (min(power, 0) + 1)
+    singular = lead < 1.0
+    nodes, weights = roots_jacobi(60, 0.0, lead if singular else lead - 1.0)
     phi = 0.25 * math.pi * (1.0 + nodes)
-    with np.errstate(under="ignore"):
-        smooth = (np.sin(phi) / phi) ** beta
+    weights = weights * (0.25 * math.pi) ** (lead + 1.0 if singular else lead)
     ratio = np.sin(phi / 3.0) / np.cos((phi + 0.5 * math.pi) / 3.0)
-    over = weights * smooth * np.where(power < 0, phi / ratio, 1.0) ** abs(min(power, 0)) * ratio ** max(power, 0)
+    smooth = (np.sin(phi) / phi) ** beta * (ratio**power if power > 0 else (phi / ratio) ** -power)
+    if singular:
+        at_zero = (3.0 * math.cos(math.pi / 6.0)) ** -power
+        total = at_zero * (0.5 * math.pi) ** lead / lead + float(weights @ ((smooth - at_zero) / phi))
+    else:
+        total = float(weights @ smooth)
     # the integral of sin(phi)^beta on (0, pi/2)
-    log_norm = math.lgamma(0.5 * (beta + 1.0)) - math.lgamma(0.5 * beta + 1.0) + 0.5 * math.log(0.25 * math.pi)
-    return float(over.sum() * math.exp((lead + 1.0) * math.log(0.25 * math.pi) - log_norm))
+    return total / math.exp(0.5 * math.log(0.25 * math.pi) - log_gamma_half(0.5 * (beta + 1.0)))
+
+
+def _concentrated_moments(beta: float) -> tuple[float, float, float, float]:
+    """The same where pi/2 - phi is small and nearly normal: second moments about the means, which do not cancel."""
+    nodes, node_weights = gauss_legendre(60)
+    angle = 9.0 / math.sqrt(beta) * nodes
+    weights = node_weights * np.exp(0.5 * beta * np.log1p(-(np.sin(angle) ** 2)))
+    weights /= weights.sum()
+    # 1 - r and 1/r - 1 from tan((pi/2 - phi)/3) = (1 - r)/(sqrt(3) (1 + r))
+    tangent = math.sqrt(3.0) * np.tan(angle / 3.0)
+    short, over = 2.0 * tangent / (1.0 + tangent), 2.0 * tangent / (1.0 - tangent)
+    mean = float(weights @ short)
+    both = 0.5 * float(weights @ (over - short))
+    spread = 0.5 * float(weights @ ((short + both) ** 2 + (over - both) ** 2))
+    return 1.0 - mean, float(weights @ (short - mean) ** 2), 1.0 + both, spread

@@ -55,6 +55,7 @@ class Standard:
         power: float | None = None,
     ) -> None:
         self.far, self.low, self.high, self.bracket, self.power = far, low, high, bracket, power
+        self.resolution = 1e-17 if power is None else 0.0
         grid = np.linspace(low, high, 33)  # the tables may meet anywhere near the median
         _, log_cdf, log_sf = exact(grid)
         self.middle = float(grid[np.argmin(np.abs(log_cdf - log_sf))])
@@ -116,7 +117,7 @@ class StandardisedLaw(Law):
     @property
     @abstractmethod
     def _standard(self) -> Any:
-        """The law at loc = 0 and scale = 1: mean, var, bracket, log_pdf, log_cdf, log_sf, guess."""
+        """The law at loc = 0 and scale = 1: mean, var, bracket, resolution, log_pdf, log_cdf, log_sf, guess."""
 
     @property
     def _origin_and_unit(self) -> tuple[float, float]:
@@ -164,7 +165,8 @@ class StandardisedLaw(Law):
                 return side * value, np.exp(standard.log_pdf(u) - value)
 
             start = standard.guess(aim, side)
-            result[chosen] = invert(increasing, side * aim, start, np.full(aim.size, low), np.full(aim.size, high))
+            ends = np.full(aim.size, low), np.full(aim.size, high)
+            result[chosen] = invert(increasing, side * aim, start, *ends, resolution=standard.resolution)
         return loc + scale * result
 
     def _sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -188,8 +190,7 @@ class StandardisedLaw(Law):
         standard = cls(**choices)
         mean, std = standard.mean(), standard.std()
         centre = fixed.get("loc", float(np.mean(x)))
-        with np.errstate(over="ignore"):
-            spread = math.sqrt(float(np.mean((x - centre) ** 2)))
+        spread = math.sqrt(float(np.mean((x - centre) ** 2)))
         if not (math.isfinite(spread) and spread > 0.0):
             raise ValueError(f"data have no spread about {centre:g} (or overflow): two different values needed")
         unit = (x - centre) / spread

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
 
 from .base import Law
-from .numerics import condense, invert, minimise
+from .numerics import condense, descend, invert
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,9 @@ class SymmetricLaw(Law):
 
     @classmethod
     def _estimate(cls, x: np.ndarray, fixed: dict[str, float]) -> dict[str, float]:
-        """Nelder-Mead on loc and the logarithms of the scales, in units of the sample's mean and spread."""
+        """Descends in loc and the logarithms of the scales, in units of the sample's mean and spread."""
         centre = fixed.get("loc", float(np.mean(x)))
-        with np.errstate(over="ignore"):
-            spread = math.sqrt(float(np.mean((x - centre) ** 2)))
+        spread = math.sqrt(float(np.mean((x - centre) ** 2)))
         if not (math.isfinite(spread) and spread > 0.0):
             raise ValueError(f"data have no spread about {centre:g} (or overflow): two different values needed")
         unit = (x - centre) / spread
@@ -84,10 +83,12 @@ class SymmetricLaw(Law):
         free = [name for name in cls.shape if name not in fixed]
         # scales below 1e-4 of the spread are out of reach: a spike on a single datum is not an estimate
         bounds = [(-10.0, 10.0) if name == "loc" else (math.log(1e-4), math.log(10.0)) for name in free]
-        starts = []
+        starts: list[list[float]] = []
         for scales in cls._starts:
-            start = dict(zip(cls.shape, (0.0, *map(math.log, scales)), strict=True))
-            starts.append([start[name] for name in free])
+            named = cls._ordered(dict(zip(cls.shape, (0.0, *scales), strict=True)), held)
+            start = [value if name == "loc" else math.log(value) for name, value in named.items() if name in free]
+            if start not in starts:
+                starts.append(start)
 
         for step in (1.0 / 32.0, 1.0 / 128.0, 0.0):
             points, weights = condense(unit, step) if step and x.size > 200 else (unit, np.ones(x.size))
@@ -95,15 +96,16 @@ class SymmetricLaw(Law):
             def cost(point: np.ndarray, points: np.ndarray = points, weights: np.ndarray = weights) -> float:
                 return -float(weights @ cls._at(point, free, held).logpdf(points)) / x.size
 
-            best = minimise(cost, starts, bounds)
-            law, starts = cls._at(best, free, held), [best.tolist()]
+            starts = descend(cost, starts, bounds)
+            best = np.array(starts[0])
+            law = cls._at(best, free, held)
             # a feature of the density as narrow as the lattice spoils the condensed sum: then refine it
             if points is unit or abs(cost(best) * x.size + law.loglikelihood(unit)) < 0.03:
                 break
         fitted = {name: spread * getattr(law, name) for name in free}
         if "loc" in fitted:
             fitted["loc"] += centre
-        return cls._ordered(fitted)
+        return cls._ordered(fitted, held)
 
     @classmethod
     def _at(cls, point: np.ndarray, free: Sequence[str], held: dict[str, float]) -> Self:
@@ -112,6 +114,6 @@ class SymmetricLaw(Law):
         return cls(**{"loc": 0.0, **held, **values})
 
     @classmethod
-    def _ordered(cls, fitted: dict[str, float]) -> dict[str, float]:
-        """Chooses between labellings that give the same density."""
+    def _ordered(cls, fitted: dict[str, float], held: Collection[str]) -> dict[str, float]:
+        """Chooses between labellings that give the same density, if none of what they exchange is held."""
         return fitted

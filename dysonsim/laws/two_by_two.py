@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,6 +11,9 @@ import numpy as np
 
 from .angle_mean import log_density, log_upper
 from .symmetric import SymmetricLaw
+
+_LEAST_SHARE = 1e-10
+_HELD = (1e-4, 1e4)
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,17 @@ class SymmetricTwoByTwo(SymmetricLaw):
     std12 : float, > 0
         Standard deviation of the off-diagonal entry.
 
+    Raises
+    ------
+    ValueError, TypeError
+        A parameter that is not allowed; a width below 1e-10 of the largest, which no quadrature here resolves.
+
     Notes
-    ----- The three widths enter the density through its even moments only and are strongly correlated in a
-    fit: expect large errors on the differences unless some are held fixed or the sample is large.
+    -----
+    The three widths enter the density through its even moments only and are strongly correlated in a
+    fit: expect large errors on the differences unless some are held fixed or the sample is large. The likelihood has
+    several maxima; `fit` descends from starts in all corners and returns the highest that it finds. Below a hundred
+    levels there are narrow ones at single data, of nearly the same height: hold a width fixed there.
     """
 
     loc: float
@@ -59,9 +70,19 @@ class SymmetricTwoByTwo(SymmetricLaw):
     _positive: ClassVar[tuple[str, ...]] = ("std11", "std22", "std12")
     _starts: ClassVar[Sequence[Sequence[float]]] = tuple(
         (math.sqrt(2.0 * share * (1.0 - off)), math.sqrt(2.0 * (1.0 - share) * (1.0 - off)), math.sqrt(off))
-        for share in (0.45, 0.25, 0.05, 0.75, 0.95)
-        for off in (0.33, 0.1, 0.7, 0.93)
+        for share in (0.45, 0.15, 0.005, 0.85, 0.995)
+        for off in (0.1, 0.4, 0.9)
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        least = _LEAST_SHARE * max(self.std11, self.std22, self.std12)
+        for name in self._positive:
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"{name} = {getattr(self, name):g}: must be at least {_LEAST_SHARE:g} of the largest width, "
+                    f"which is {least / _LEAST_SHARE:g}"
+                )
 
     def var(self) -> float:
         return 0.5 * (self.std11**2 + self.std22**2) + self.std12**2
@@ -92,7 +113,19 @@ class SymmetricTwoByTwo(SymmetricLaw):
         return self.loc + 0.5 * (a + b) + sign * np.hypot(0.5 * (a - b), c)
 
     @classmethod
-    def _ordered(cls, fitted: dict[str, float]) -> dict[str, float]:
-        if "std11" in fitted and "std22" in fitted:
+    def _estimate(cls, x: np.ndarray, fixed: dict[str, float]) -> dict[str, float]:
+        """Refuses held widths that are far off the data: the quadrature would need minutes to resolve a fit."""
+        spread = float(np.std(x))
+        for name in cls._positive:
+            if spread > 0.0 and not _HELD[0] <= fixed.get(name, spread) / spread <= _HELD[1]:
+                raise ValueError(
+                    f"{name} = {fixed[name]:g}: must be from {_HELD[0]:g} to {_HELD[1]:g} of the standard deviation of "
+                    f"the data, {spread:g}"
+                )
+        return super()._estimate(x, fixed)
+
+    @classmethod
+    def _ordered(cls, fitted: dict[str, float], held: Collection[str]) -> dict[str, float]:
+        if "std11" not in held and "std22" not in held:
             fitted["std11"], fitted["std22"] = sorted((fitted["std11"], fitted["std22"]))
         return fitted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -53,7 +53,7 @@ class TwoSpecies(SymmetricLaw):
 
     def var(self) -> float:
         a, b = self.scale1**2, self.scale2**2
-        return 0.5 * (a + b + (a * a + b * b) / (a + b))
+        return 0.5 * (a + b + a * (a / (a + b)) + b * (b / (a + b)))
 
     def spacing(self) -> WignerSurmise:
         """The law of |x1 - x2|, which knows the two scales only through scale1^2 + scale2^2."""
@@ -111,7 +111,7 @@ class TwoSpecies(SymmetricLaw):
         return self.loc + sign * (own / h) * own * rayleigh + common
 
     @classmethod
-    def _ordered(cls, fitted: dict[str, float]) -> dict[str, float]:
-        if "scale1" in fitted and "scale2" in fitted:
+    def _ordered(cls, fitted: dict[str, float], held: Collection[str]) -> dict[str, float]:
+        if "scale1" not in held and "scale2" not in held:
             fitted["scale1"], fitted["scale2"] = sorted((fitted["scale1"], fitted["scale2"]))
         return fitted
