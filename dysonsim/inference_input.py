@@ -26,12 +26,12 @@ def trajectories(
         if coordinate != "eigenvalues":
             raise ValueError(f"coordinate = {coordinate!r}: chosen from a Run; an array is taken as it is")
         levels, clock = data, times
-    x = _real("data", levels)
+    x = _validate.array("data", levels, "a Run or a real array (replicas, records, n)", finite=False, empty=True)
     if x.ndim != 3 or 0 in x.shape or x.shape[0] < MINIMUM_REPLICAS:
         raise ValueError(
             f"data has shape {x.shape}: must be (replicas, records, n) with at least {MINIMUM_REPLICAS} replicas"
         )
-    time = _real("times", clock)
+    time = _validate.array("times", clock, "a real array (records,)", empty=True)
     if time.shape != (x.shape[1],):
         raise ValueError(f"times has shape {time.shape}: must be ({x.shape[1]},), one for each record of data")
     count = x.shape[1]
@@ -83,21 +83,11 @@ def _neighbours(group: Any, n: int) -> tuple[int, ...]:
     return chosen
 
 
-def _real(name: str, value: Any) -> np.ndarray:
-    try:
-        given = np.asarray(value)
-    except ValueError as error:
-        raise TypeError(f"{name}: must be a real array: {error}") from None
-    if given.dtype.kind not in "iuf":
-        raise TypeError(f"{name} has entries of type {given.dtype}: must be a real array")
-    return given.astype(np.float64, copy=False)
-
-
 def window_of(window: Any) -> tuple[float, float]:
     """Lower and upper end, from either both or the upper one."""
-    try:
-        low, high = (0.0, window) if np.ndim(window) == 0 else window
-    except (TypeError, ValueError):
-        raise TypeError(f"window = {window!r}: must be a number > 0, or two, ascending") from None
+    shape = _validate.shape_of("window", window)
+    if shape not in ((), (2,)):
+        raise TypeError(f"window = {_validate.shown(window)}: must be a number > 0, or two, ascending")
+    low, high = window if shape else (0.0, window)
     low = _validate.real("window", low, at_least=0)
     return low, _validate.real("window", high, above=low)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._table import aligned, plain, with_error
-from ._validate import real
+from ._validate import array, exact, real
 
 
 @dataclass(frozen=True)
@@ -248,15 +248,11 @@ def _chi2_pvalue(chi2: float, dof: int) -> float:
 
 def _points(name: str, value: ArrayLike, size: int | None = None, positive: bool = False) -> np.ndarray:
     """A finite 1-D float64 array, of the size of x."""
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name}: must be a real array (points,): {error}") from None
-    if array.ndim != 1 or (size is not None and array.size != size):
-        want = "(points,)" if size is None else f"({size},), that of x"
-        raise ValueError(f"{name} has shape {array.shape}: must have shape {want}")
-    wrong = ~np.isfinite(array) | (array <= 0 if positive else False)
-    if wrong.any():
-        where = int(np.argmax(wrong))
-        raise ValueError(f"{name}[{where}] = {array[where]:g}: must be finite{' and > 0' if positive else ''}")
-    return array
+    want = "a real array (points,)" if size is None else f"a real array ({size},), the shape of x"
+    points = array(name, value, want, dimensions=(1,))
+    if size is not None and points.size != size:
+        raise ValueError(f"{name} has shape {points.shape}: must be {want}")
+    if positive and points.min() <= 0:
+        where = int(np.argmax(points <= 0))
+        raise ValueError(f"{name}[{where}] = {exact(points[where])}: must be finite and > 0")
+    return points.copy()

@@ -21,10 +21,13 @@ __all__ = ["Run", "mean_and_error", "singular_values"]
 
 def mean_and_error(values: np.ndarray, axis: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Mean and its standard error over independent entries along `axis` (networks, in a Run)."""
-    if np.iscomplexobj(values) or np.ndim(values) == 0 or np.shape(values)[axis] < 2:
-        allowed = f"real, with two or more entries along axis {axis}"
-        raise ValueError(f"values have shape {np.shape(values)}: must be {allowed}")
-    v = np.asarray(values, dtype=np.float64)
+    v = _validate.array("values", values, "an array of real numbers", finite=False, empty=True)
+    if v.ndim == 0:
+        raise ValueError(f"values = {values}: must be an array, with two or more entries along axis {axis!r}")
+    axis = _validate.integer("axis", axis, -v.ndim, v.ndim - 1)
+    if v.shape[axis] < 2:
+        raise ValueError(f"values have shape {v.shape}: must have two or more entries along axis {axis}")
+    v = _validate.array("values", v, "an array with one entry or more along every axis")
     return v.mean(axis), v.std(axis, ddof=1) / np.sqrt(v.shape[axis])
 
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .numerics import Table, gauss_legendre, real
+from .._validate import count
+from .numerics import Table, gauss_legendre
 from .standard import StandardisedLaw, one_of
 
 
@@ -59,10 +60,7 @@ class GaussianEnsembleDensity(StandardisedLaw):
         if name == "beta":
             return one_of(name, value, (1, 2, 4))
         if name == "n":
-            count = real(name, value)
-            if count < 1 or count != int(count):
-                raise ValueError(f"n = {value!r}: must be an integer >= 1")
-            return int(count)
+            return count(name, value)
         return super()._checked(name, value)
 
     @property

@@ -1,4 +1,4 @@
-"""Numerical tools that several laws share: checks, quadrature nodes, tables, inversion, fits."""
+"""Numerical tools that several laws share: quadrature nodes, tables, inversion, fits."""
 
 from __future__ import annotations
 
@@ -6,25 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 EPSILON = float(np.finfo(np.float64).eps)
-
-
-def real(name: str, value: Any, above: float = -math.inf) -> float:
-    """A finite real number, `> above`; ValueError or TypeError otherwise."""
-    allowed = "a finite number" if above == -math.inf else f"a finite number > {above:g}"
-    if isinstance(value, (bool, str, bytes)) or np.ndim(value) != 0:
-        raise TypeError(f"{name} = {value!r}: must be {allowed}")
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise TypeError(f"{name} = {value!r}: must be {allowed}, not {type(value).__name__}") from None
-    if not math.isfinite(number) or number <= above:
-        raise ValueError(f"{name} = {number:g}: must be {allowed}")
-    return number
 
 
 def split(value: Decimal) -> tuple[float, float]:

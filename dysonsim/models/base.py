@@ -73,7 +73,8 @@ class Model(ABC):
 
         Asked of every recorded spectrum, with a warning for those that are not.
         """
-        return np.isfinite(singular_values).all(axis=-1)
+        values = _validate.array("singular_values", singular_values, finite=False, empty=True)
+        return np.asarray(np.isfinite(values).all(axis=-1))
 
     def fixed_point(self) -> np.ndarray:
         """Eigenvalues of X at the fixed point of gradient descent, shape (n,), ascending."""
@@ -152,10 +153,11 @@ class Model(ABC):
 
     def _levels(self, x: Any) -> np.ndarray:
         """Check levels given by a caller: shape (n,), finite, >= 0."""
-        levels = np.asarray(x, dtype=np.float64)
+        want = f"the {self.n} eigenvalues of X, shape ({self.n},)"
+        levels = _validate.array("x", x, want)
         if levels.shape != (self.n,):
-            raise ValueError(f"x has shape {levels.shape}: must be the {self.n} eigenvalues of X, shape ({self.n},)")
-        if not (np.isfinite(levels).all() and (levels >= 0).all()):
+            raise ValueError(f"x has shape {levels.shape}: must be {want}")
+        if not (levels >= 0).all():
             raise ValueError(f"x = {levels}: eigenvalues of X = W^T W must be finite and >= 0")
         return levels
 

@@ -83,8 +83,9 @@ class GaussianRBM(RBMTraining):
         hardest = float(np.sort(self.kappa)[: self.weight_shape[0]][-1])
         if hardest >= self.mu**2 and not self.allow_unreachable:
             raise ValueError(
-                f"mu = {self.mu:g}: mu^2 = {self.mu**2:g} must exceed the eigenvalues of target that the hidden units "
-                f"learn, the largest of which is kappa = {hardest:g} (mu > {math.sqrt(hardest):g}); "
+                f"mu = {_validate.exact(self.mu)}: mu^2 = {self.mu**2:.12g} must exceed the eigenvalues of "
+                f"target that the hidden units learn, the largest of which is kappa = {hardest:.12g} "
+                f"(mu > {math.sqrt(hardest):.6g}); "
                 f"allow_unreachable=True leaves such modes at x = 0"
             )
 
@@ -135,7 +136,10 @@ class GaussianRBM(RBMTraining):
 
     def is_defined(self, singular_values: np.ndarray) -> np.ndarray:
         """Whether K = mu^2 - sigma^2 X is positive, shape (...)."""
-        return np.asarray(self.sigma * singular_values[..., -1] < self.mu)
+        values = _validate.array("singular_values", singular_values, finite=False, empty=True)
+        if not values.ndim or not values.shape[-1]:
+            raise ValueError(f"singular_values have shape {values.shape}: must be (..., n)")
+        return np.asarray(self.sigma * values[..., -1] < self.mu)
 
     @property
     def kappa(self) -> np.ndarray:
@@ -144,7 +148,7 @@ class GaussianRBM(RBMTraining):
 
     def to_lambda(self, x: np.ndarray) -> np.ndarray:
         """Eigenvalues lambda = mu^2 - sigma^2 x of the learnt K, any shape; descending where x ascends."""
-        return np.asarray(self.mu**2 - self.sigma**2 * np.asarray(x, dtype=np.float64))
+        return np.asarray(self.mu**2 - self.sigma**2 * _validate.array("x", x, empty=True))
 
     def fixed_point(self) -> np.ndarray:
         """x_i = (mu^2 - kappa_i) / sigma^2, and 0 for modes that are not learnt. Exact for |B| -> inf."""
@@ -301,9 +305,8 @@ class GaussianRBM(RBMTraining):
         y = self.sigma**2 * self._levels(x)
         k = self.mu**2 - y
         if (k <= 0).any():
-            raise ValueError(
-                f"x = {np.asarray(x)}: must be < mu^2/sigma^2 = {(self.mu / self.sigma) ** 2:g}, else K is not positive"
-            )
+            largest, bound = _validate.exact(np.max(x)), _validate.exact((self.mu / self.sigma) ** 2)
+            raise ValueError(f"x = {largest}: must be < mu^2/sigma^2 = {bound}, else K is not positive")
         return y, k
 
     def _memory(self, y: np.ndarray) -> np.ndarray:

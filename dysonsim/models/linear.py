@@ -158,11 +158,15 @@ class LinearModel(LinearTraining):
         learning_rate : float
             alpha.
         """
-        times = np.atleast_1d(np.asarray(steps))
-        if times.ndim != 1 or not np.issubdtype(times.dtype, np.integer) or (times < 0).any():
-            raise ValueError(f"steps = {steps!r}: must be one or more whole numbers of SGD steps >= 0")
+        want = "one or more whole numbers of SGD steps >= 0"
+        times = np.atleast_1d(_validate.array("steps", steps, want, dimensions=(0, 1)))
+        if not np.issubdtype(np.asarray(steps).dtype, np.integer) or (times < 0).any():
+            raise ValueError(f"steps = {_validate.shown(steps)}: must be {want}")
         alpha = _validate.real("learning_rate", learning_rate, above=0)
-        xi, _ = self._displacement(np.square(singular_values))
+        start = _validate.array("singular_values", singular_values, f"{self.n} numbers, shape ({self.n},)")
+        if start.shape != (self.n,) or (start < 0).any() or start.max() > 1e150:
+            raise ValueError(f"singular_values = {start}: must be {self.n} numbers from 0 to 1e150, shape ({self.n},)")
+        xi, _ = self._displacement(start**2)
         target = self._frame.xi
         decay = (1 - alpha * np.diag(self._frame.hessian)) ** times[:, None]
         return np.asarray((target + (xi - target) * decay) ** 2)

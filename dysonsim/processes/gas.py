@@ -109,10 +109,12 @@ class CoulombGas(Process):
         self._set(beta=_validate.real("beta", self.beta, above=0))
         if self.sgd is not None:
             self._take_from_model()
-        given = [a for a in (self.centers, self.widths) if a is not None and np.ndim(a)]
-        if self.n is None and not given:
+        arrays = {"centers": self.centers, "widths": self.widths}
+        shapes = [_validate.shape_of(name, value) for name, value in arrays.items() if value is not None]
+        sizes = [shape[-1] for shape in shapes if shape]
+        if self.n is None and not sizes:
             raise ValueError("n is missing: give n, or centers or widths of every level")
-        n = np.shape(given[0])[-1] if self.n is None else self.n
+        n = sizes[0] if self.n is None else self.n
         self._set(n=_validate.integer("n", n, 1), walls=_walls(self.walls))
         if self.potential is not None:
             for name in ("centers", "widths"):
@@ -120,12 +122,28 @@ class CoulombGas(Process):
                     raise ValueError(f"{name} and potential exclude each other: give one of them")
             self._set(potential=_validate.level_function("potential", self.potential))
             self.wells.check_confinement(self.beta)
-        elif self.ensemble == "wells":
+        elif self.ensemble != "wells":
+            self._check_ensemble()
+        else:
             centers = _validate.vector("centers", 0.0 if self.centers is None else self.centers, self.n)
             widths = _validate.vector("widths", 1.0 if self.widths is None else self.widths, self.n, above=0)
             self._set(centers=centers, widths=widths)
         if self.method == "exact" and self._why_not_exact():
             raise ValueError(f"method = 'exact': no independent draws are known for {self._why_not_exact()}")
+
+    def _check_ensemble(self) -> None:
+        """The fields that `laguerre` and `jacobi` fill in."""
+        names, lowest, top = {
+            "laguerre": (("m", "width"), (self.n - 1, 0.0), np.inf),
+            "jacobi": (("a", "b"), (-1.0, -1.0), 1.0),
+        }[self.ensemble]
+        if not isinstance(self.parameters, tuple) or len(self.parameters) != 2 or self.walls != (0.0, top):
+            raise ValueError(
+                f"ensemble = {self.ensemble!r} with parameters = {_validate.shown(self.parameters)} and walls = "
+                f"{self.walls}: must be made by CoulombGas.{self.ensemble}(n, {', '.join(names)}, beta)"
+            )
+        given = zip(names, self.parameters, lowest, strict=True)
+        self._set(parameters=tuple(_validate.real(name, value, above=least) for name, value, least in given))
 
     def _take_from_model(self) -> None:
         sgd = network_process(self.sgd)
@@ -136,7 +154,8 @@ class CoulombGas(Process):
                     f"{name} = {getattr(self, name)!r}: must be left out where sgd is given, which says it"
                 )
         if self.beta != 1:
-            raise ValueError(f"beta = {self.beta:g}: must be left out where sgd is given; real weights have beta = 1")
+            given = _validate.exact(self.beta)
+            raise ValueError(f"beta = {given}: must be left out where sgd is given; real weights have beta = 1")
         widths = sgd.model.stationary_widths(sgd.learning_rate, sgd.batch_size)
         if (widths <= 0).any():
             level = int(np.argmin(widths))
@@ -328,7 +347,7 @@ def _walls(value: Any) -> tuple[float, float] | None:
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise TypeError(f"walls = {value!r}: must be a pair (lower, upper) of numbers, None where there is no wall")
     lower, upper = (
-        default if w is None or w == default else _validate.real(f"walls[{i}]", w)
+        default if w is None or (isinstance(w, float) and w == default) else _validate.real(f"walls[{i}]", w)
         for i, (w, default) in enumerate(zip(value, (-np.inf, np.inf), strict=True))
     )
     if not lower < upper:
