@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 
 LARGEST = 2**63 - 1  # kernels hold integers in 64 bits
-LONGEST_RANGE = 10**8  # entries of a range that is made an array; what is longer is a slip, and takes minutes
+SMALLEST = 1e-60  # of what sets a scale, and 1e60 is the largest
+MOST_LEVELS = 10**8
+LONGEST_RANGE = 10**7  # entries of a range that is made an array; what is longer is a slip, and takes minutes
 
 _brief = reprlib.Repr()
 _brief.maxlist = _brief.maxtuple = _brief.maxset = _brief.maxfrozenset = _brief.maxdict = 8
@@ -83,12 +85,12 @@ def real(
     return number
 
 
-def count(name: str, value: Any) -> int:
-    """A whole number >= 1, which may come as a float."""
-    number = real(name, value)
-    if number < 1 or not number.is_integer():
-        raise ValueError(f"{name} = {exact(number)}: must be an integer >= 1")
-    return int(number)
+def scale(name: str, value: Any, zero: bool = False) -> float:
+    """A number > 0 (or 0) that sets a scale: from 1e-60 to 1e60, so that its powers and their products stay floats."""
+    number = real(name, value, at_least=0) if zero else real(name, value, above=0)
+    if number and not SMALLEST <= number <= 1 / SMALLEST:
+        raise ValueError(f"{name} = {exact(number)}: must be from {SMALLEST:g} to {1 / SMALLEST:g}; change the units")
+    return number
 
 
 def array(
@@ -120,9 +122,11 @@ def array(
     -------
     float64 array, aligned; not a copy where `value` is one already.
     """
-    numbers = _given(name, value, want)
-    with np.errstate(over="ignore"):  # of wider floats, which are infinite then
-        numbers = np.require(numbers, np.float64, "A")
+    given = _given(name, value, want)
+    with np.errstate(over="ignore"):
+        numbers = np.require(given, np.float64, "A")
+    if given.dtype.itemsize > 8 and (np.isinf(numbers) & np.isfinite(given)).any():
+        raise ValueError(f"{name} holds {given.dtype} numbers that are too large for a float64: must be {want}")
     if dimensions is not None and numbers.ndim not in dimensions:
         raise ValueError(f"{name} has shape {numbers.shape}: must be {want}")
     if not empty and numbers.size == 0:
@@ -131,6 +135,24 @@ def array(
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(numbers))[0])
         raise ValueError(f"{name}{place(where)} = {numbers[where]}: every number must be finite")
     return numbers
+
+
+def moderate(name: str, x: np.ndarray) -> np.ndarray:
+    """Data whose squares are floats, and those of their differences: at most 1e100 in size, 1e-100 or more apart."""
+    largest, spread = float(np.abs(x).max()), float(np.ptp(x))
+    if largest > 1e100:
+        where = tuple(int(i) for i in np.argwhere(np.abs(x) > 1e100)[0])
+        raise ValueError(f"{name}{place(where)} = {x[where]}: must be at most 1e100 in size; change the units")
+    if 0 < spread < 1e-100:
+        raise ValueError(f"{name} differ by {spread:.3g} at most: must vary by 1e-100 or more; change the units")
+    return x
+
+
+def unit(x: np.ndarray, axis: int | None = None) -> np.ndarray:
+    """A power of two in which squares of the numbers, along an axis, neither overflow nor vanish: mostly 1."""
+    largest = np.abs(x).max(axis=axis, keepdims=axis is not None)
+    extreme = (largest > 1e130) | ((largest < 1e-130) & (largest > 0))
+    return np.ldexp(1.0, np.where(extreme, np.frexp(largest)[1] - 1, 0))
 
 
 def place(where: tuple[int, ...]) -> str:
@@ -144,6 +166,8 @@ def _given(name: str, value: Any, want: str) -> np.ndarray:
         raise TypeError(f"{name} is a tensor that requires a gradient: must be {want}; give {name}.detach()")
     if isinstance(value, range) and value[LONGEST_RANGE:]:
         raise ValueError(f"{name} = {value!r}: must be {want}, of no more than {LONGEST_RANGE} entries")
+    if isinstance(value, (str, bytes, bytearray)):  # NumPy reads the last as small integers
+        raise TypeError(f"{name} is {type(value).__name__} {shown(value)}: must be {want}")
     try:
         given = np.asarray(value)
     except MemoryError:
@@ -259,7 +283,7 @@ def size(value: Any) -> tuple[int, ...]:
 
 def generator(value: Any) -> np.random.Generator:
     """The argument `random_state` as a generator."""
-    if not isinstance(value, bool):
+    if not isinstance(value, (bool, range)):  # a range may be endless
         try:
             return np.random.default_rng(value)
         except Exception:

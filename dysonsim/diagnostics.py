@@ -74,6 +74,7 @@ def r_hat(chains: ArrayLike, ranked: bool = True) -> Any:
     Above 1.01 (ranked, with 4 chains and 400 draws or more) chains are not to be trusted. Chains that all miss the same
     part of the law agree: start them apart.
     """
+    ranked = _validate.flag("ranked", ranked)
     x = _checked(chains, 4)
     half = x.shape[1] // 2
     x = np.concatenate([x[:, :half], x[:, -half:]])
@@ -120,4 +121,5 @@ def _checked(chains: ArrayLike, draws: int) -> np.ndarray:
     x = _validate.array("chains", chains, want, dimensions=(2, 3))
     if x.shape[1] < draws:
         raise ValueError(f"chains have shape {x.shape}: must be {want}")
+    x = x / _validate.unit(x)  # everything here is the same in all units, but squares might overflow
     return x[..., None] if x.ndim == 2 else x

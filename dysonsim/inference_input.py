@@ -49,6 +49,7 @@ def trajectories(
     if not np.isfinite(x).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
         raise ValueError(f"data[{where[0]}, {int(kept[where[1]])}, {chosen[where[2]]}] = {x[where]}: must be finite")
+    _validate.moderate("data", x)
     if (np.diff(x, axis=2) < 0).any():
         where = tuple(int(i) for i in np.argwhere(np.diff(x, axis=2) < 0)[0])
         raise ValueError(

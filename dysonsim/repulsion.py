@@ -63,9 +63,7 @@ def repulsion(levels: Any, *, method: str = "auto", tolerance: float = 1e-12, th
     array([-1.33333333,  0.5       ,  0.83333333])
     """
     want = "a real array of shape (n,) or (replicas, n) with n >= 1"
-    given = _validate.array("levels", levels, want, dimensions=(1, 2), empty=True)
-    if given.shape[-1] == 0:
-        raise ValueError(f"levels has shape {given.shape}: must be {want}")
+    given = _validate.array("levels", levels, want, dimensions=(1, 2))
     rows = np.atleast_2d(given)
     method = _validate.choice("method", method, METHODS)
     tolerance = _tolerance(tolerance)
@@ -83,7 +81,10 @@ def repulsion(levels: Any, *, method: str = "auto", tolerance: float = 1e-12, th
                 f"levels[{_place(given, (r, a))}] and levels[{_place(given, (r, b))}] are both {x[a]}: levels that "
                 "coincide repel infinitely"
             )
-        out[r, slice(None) if order is None else order] = sums(ordered)
+        with np.errstate(over="ignore"):
+            out[r, slice(None) if order is None else order] = sums(ordered)
+    if not np.isfinite(out).all():
+        raise ValueError("levels: some lie so close to each other that their repulsion is too large for a float")
     return out[0] if given.ndim == 1 else out
 
 

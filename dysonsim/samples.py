@@ -106,6 +106,7 @@ def _checked(name: str, data: Any) -> np.ndarray:
         raise ValueError(
             f"{name} has shape {given.shape}: must have at least {MINIMUM_REPLICAS} replicas and one level"
         )
+    _validate.moderate(name, values)
     if values.min() == values.max():
         raise ValueError(f"{name}: all entries equal {values.flat[0]:g}, must vary")
     return values

@@ -204,40 +204,66 @@ def scaling_fit(
     expected = None if prediction is None else real("prediction", prediction)
     if x.size < 2:
         raise ValueError(f"x has {x.size} point: must have at least 2")
-    coefficients, errors, chi2 = _least_squares(x[:, None], y, yerr)
-    line = Line(float(coefficients[0]), math.sqrt(errors[0, 0]), chi2, x.size - 1, _chi2_pvalue(chi2, x.size - 1))
+    with np.errstate(all="ignore"):  # what overflows is refused below
+        coefficients, errors, _, chi2 = _least_squares(x[:, None], y, yerr)
+    line = Line(float(coefficients[0]), float(errors[0]), chi2, x.size - 1, _chi2_pvalue(chi2, x.size - 1))
     if trend is None:
-        return ScalingFit(x, y, yerr, line, None, None, expected)
+        return _finite(ScalingFit(x, y, yerr, line, None, None, expected))
     eps = _points("trend", trend, size=x.size)
     if x.size < 3 or np.ptp(eps) <= 1e-12 * np.abs(eps).max():
         raise ValueError(f"trend = {eps}: must have at least 3 points that are not all equal")
-    return ScalingFit(x, y, yerr, line, eps, _fit_trend(x, y, yerr, eps), expected)
+    with np.errstate(all="ignore"):
+        return _finite(ScalingFit(x, y, yerr, line, eps, _fit_trend(x, y, yerr, eps), expected))
+
+
+def _finite(fit: ScalingFit) -> ScalingFit:
+    """The fit, if all its numbers are; ValueError otherwise."""
+    lines = [fit.line] if fit.trend is None else [fit.line, fit.trend]
+    for line in lines:
+        for name, value in vars(line).items():
+            if not math.isfinite(value):
+                sizes = f"{fit.x.max():.3g}, {np.abs(fit.y).max():.3g}, {fit.yerr.min():.3g}"
+                raise ValueError(
+                    f"x, y, yerr: their sizes ({sizes}) make {name} = {value} for {type(line).__name__.lower()}: must give a slope that is not 0 and a chi^2 "
+                    "that a float can hold"
+                )
+    return fit
 
 
 def _fit_trend(x: np.ndarray, y: np.ndarray, yerr: np.ndarray, eps: np.ndarray) -> Trend:
     """Linear in (slope, slope c); the error of c by propagation."""
     unit = float(np.abs(eps).max())
-    (slope, product), covariance, chi2 = _least_squares(np.stack([x, x * eps / unit], axis=1), y, yerr)
-    gradient = np.array([-product / slope**2, 1 / slope])  # of c = product / slope
-    slope_error, c_error = math.sqrt(covariance[0, 0]), math.sqrt(gradient @ covariance @ gradient)
+    (slope, product), errors, correlation, chi2 = _least_squares(np.stack([x, x * (eps / unit)], axis=1), y, yerr)
+    coefficient = product / slope if slope else math.nan
+    gradient = np.array([-coefficient * errors[0], errors[1]])  # of slope c, times the errors
+    c_error = math.sqrt(gradient @ correlation @ gradient) / abs(slope) if slope else math.nan
+    share = float(correlation[0] @ gradient) / (c_error * abs(slope)) if c_error else math.nan
     return Trend(
         slope=float(slope),
-        slope_error=slope_error,
+        slope_error=float(errors[0]),
         chi2=chi2,
         dof=x.size - 2,
         pvalue=_chi2_pvalue(chi2, x.size - 2),
-        coefficient=float(product / slope / unit),
+        coefficient=float(coefficient / unit),
         coefficient_error=c_error / unit,
-        correlation=float(covariance[0] @ gradient) / (slope_error * c_error),
+        correlation=share * math.copysign(1.0, slope),
     )
 
 
-def _least_squares(design: np.ndarray, y: np.ndarray, yerr: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Coefficients, their covariance and chi^2 of y = design . coefficients."""
-    weighted = design / yerr[:, None]
-    coefficients = np.linalg.lstsq(weighted, y / yerr, rcond=None)[0]
-    chi2 = float(np.sum((y / yerr - weighted @ coefficients) ** 2))
-    return coefficients, np.linalg.inv(weighted.T @ weighted), chi2
+def _least_squares(
+    design: np.ndarray, y: np.ndarray, yerr: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Coefficients, their errors and correlations, and chi^2 of y = design . coefficients, in any units."""
+    units, unit = np.abs(design).max(axis=0), yerr.min()
+    weighted, target = design / units / (yerr / unit)[:, None], y / yerr
+    if not np.isfinite(target).all():
+        raise ValueError(f"yerr: as small as {unit:.3g} for y up to {np.abs(y).max():.3g}, y/yerr must be a float")
+    coefficients = np.linalg.lstsq(weighted, target, rcond=None)[0]
+    chi2 = float(np.sum((target - weighted @ coefficients) ** 2))
+    covariance = np.linalg.inv(weighted.T @ weighted)
+    errors = np.sqrt(np.diag(covariance))
+    back = unit / units
+    return coefficients * back, errors * back, covariance / np.outer(errors, errors), chi2
 
 
 def _chi2_pvalue(chi2: float, dof: int) -> float:

@@ -126,8 +126,8 @@ def test_an_expansion_that_is_too_short_is_noticed():
         (([],), ValueError, r"levels has shape \(0,\)"),
         ((1.0,), ValueError, r"levels has shape \(\)"),
         ((np.zeros((2, 2, 2)),), ValueError, r"levels has shape \(2, 2, 2\)"),
-        (([1j, 2.0],), TypeError, "levels is of dtype complex128"),
-        ((["a", "b"],), TypeError, "levels is of dtype"),
+        (([1j, 2.0],), TypeError, "levels is list of dtype complex128"),
+        ((["a", "b"],), TypeError, "levels is list of dtype"),
         ((np.ma.masked_array([1.0, 2.0]),), TypeError, "levels is masked"),
     ],
 )

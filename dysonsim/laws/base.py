@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _validate
+from .numerics import real
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Law(ABC):
 
     @classmethod
     def _checked(cls, name: str, value: Any) -> float:
-        return _validate.real(name, value, above=0.0 if name in cls._positive else -math.inf)
+        return real(name, value, above=0.0 if name in cls._positive else -math.inf)
 
     # ---- parameters ------------------------------------------------------------------------------
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._validate import array, count, exact, real, shown
+from .. import _validate
+from .numerics import real
 
 ENSEMBLES = ("hermite", "laguerre", "jacobi")
 
@@ -28,7 +29,10 @@ def gas_log_normalisation(
     Parameters, weights and errors as for `gas_log_density`; n is an integer >= 1. Formulas: Mehta, Random Matrices,
     chapter 17; Forrester, Warnaar, Bull. AMS 45 (2008) 489. Exact to rounding, any beta > 0.
     """
-    number = count("n", n)
+    count = real("n", n)
+    if count < 1 or count != int(count):
+        raise ValueError(f"n = {n!r}: must be an integer >= 1")
+    number = int(count)
     index, sigma, first, second = _checked(number, beta, ensemble, scale, m, a, b)
     half = 0.5 * index
     pairs = 0.5 * number * (number - 1)
@@ -95,7 +99,7 @@ def gas_log_density(
     ValueError, TypeError
         A parameter that is not allowed, missing, or without meaning for the ensemble; x without levels or not real.
     """
-    levels = array("x", x, "real numbers, shape (..., n)", finite=False, empty=True)
+    levels = _validate.array("x", x, "real numbers, shape (..., n)", finite=False, empty=True)
     if levels.ndim == 0 or levels.shape[-1] == 0:
         raise ValueError(f"x has shape {levels.shape}: must be (..., n) with n >= 1 levels")
     n = levels.shape[-1]
@@ -129,18 +133,18 @@ def _log_weight(x: np.ndarray, ensemble: str, sigma: float, first: float, second
 def _checked(n: int, beta: Any, ensemble: Any, scale: Any, m: Any, a: Any, b: Any) -> tuple[float, float, float, float]:
     """beta, scale and the exponents of x and 1 - x in the weight (0 where there is none)."""
     if not isinstance(ensemble, str) or ensemble not in ENSEMBLES:
-        raise ValueError(f"ensemble = {shown(ensemble)}: must be one of {', '.join(ENSEMBLES)}")
+        raise ValueError(f"ensemble = {_validate.shown(ensemble)}: must be one of {', '.join(ENSEMBLES)}")
     index, sigma = real("beta", beta, above=0.0), real("scale", scale, above=0.0)
     needed = {"hermite": (), "laguerre": ("m",), "jacobi": ("a", "b")}[ensemble]
     for name, value in (("m", m), ("a", a), ("b", b)):
         if name in needed and value is None:
             raise ValueError(f"{name} is missing: ensemble = {ensemble!r} needs {' and '.join(needed)}")
         if name not in needed and value is not None:
-            raise ValueError(f"{name} = {shown(value)}: has no meaning for ensemble = {ensemble!r}")
+            raise ValueError(f"{name} = {_validate.shown(value)}: has no meaning for ensemble = {ensemble!r}")
     if ensemble == "laguerre":
         return index, sigma, 0.5 * index * (real("m", m, above=n - 1.0) - n + 1.0) - 1.0, 0.0
     if ensemble == "jacobi":
         if sigma != 1.0:
-            raise ValueError(f"scale = {exact(sigma)}: must be 1 for ensemble = 'jacobi', whose levels lie in [0, 1]")
+            raise ValueError(f"scale = {sigma:g}: must be 1 for ensemble = 'jacobi', whose levels lie in [0, 1]")
         return index, sigma, real("a", a, above=-1.0), real("b", b, above=-1.0)
     return index, sigma, 0.0, 0.0

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import count
-from .numerics import Table, gauss_legendre
+from .numerics import Table, gauss_legendre, real
 from .standard import StandardisedLaw, one_of
 
 
@@ -60,7 +59,10 @@ class GaussianEnsembleDensity(StandardisedLaw):
         if name == "beta":
             return one_of(name, value, (1, 2, 4))
         if name == "n":
-            return count(name, value)
+            count = real(name, value)
+            if count < 1 or count != int(count):
+                raise ValueError(f"n = {value!r}: must be an integer >= 1")
+            return int(count)
         return super()._checked(name, value)
 
     @property

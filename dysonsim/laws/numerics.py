@@ -1,4 +1,4 @@
-"""Numerical tools that several laws share: quadrature nodes, tables, inversion, fits."""
+"""Numerical tools that several laws share: checks, quadrature nodes, tables, inversion, fits."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
+from .. import _validate
+
 EPSILON = float(np.finfo(np.float64).eps)
+
+
+def real(name: str, value: Any, above: float = -math.inf) -> float:
+    """A finite real number, `> above`; ValueError or TypeError otherwise."""
+    return _validate.real(name, value, above=above)
 
 
 def split(value: Decimal) -> tuple[float, float]:

@@ -9,9 +9,8 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from .._validate import count, real
 from .base import Law
-from .numerics import minimise, minimise_on_interval, split
+from .numerics import minimise, minimise_on_interval, real, split
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,11 @@ class Semicircle(Law):
         loc : float
             Centre.
         """
+        count = real("n", n)
+        if count < 1 or count != int(count):
+            raise ValueError(f"n = {n!r}: must be an integer >= 1")
         index = real("beta", beta, above=0.0)
-        return cls(loc, real("width", width, above=0.0) * math.sqrt(2.0 * index * count("n", n)))
+        return cls(loc, real("width", width, above=0.0) * math.sqrt(2.0 * index * count))
 
     def _to_edges(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Distances to the lower and the upper edge, in units of the diameter and without cancellation."""

@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import exact, real
 from .base import Law
-from .numerics import minimise_on_interval
+from .numerics import minimise_on_interval, real
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,10 @@ class SpacingRatio(Law):
 
     @classmethod
     def _checked(cls, name: str, value: Any) -> float:
-        return real(name, value, at_least=0.0)
+        beta = real(name, value)
+        if beta < 0.0:
+            raise ValueError(f"beta = {beta:g}: must be a finite number >= 0")
+        return beta
 
     def support(self) -> tuple[float, float]:
         return 0.0, 1.0
@@ -140,8 +142,7 @@ class SpacingRatio(Law):
         low, high = cls().support()
         if x.min() <= 0.0 or x.max() > high:
             bad = float(x.min() if x.min() <= 0.0 else x.max())
-            allowed = f"> {low:g}" + (" and <= 1" if cls._folded else "")
-            raise ValueError(f"data contain {exact(bad)}: ratios must be {allowed}")
+            raise ValueError(f"data contain {bad:g}: ratios must be > {low:g}" + (" and <= 1" if cls._folded else ""))
         r = np.minimum(x, 1.0 / x)
         statistic = float(np.mean(np.log(r * (1.0 + r)) - 1.5 * np.log1p(r * (1.0 + r))))
 

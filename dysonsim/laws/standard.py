@@ -11,16 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from .._validate import real, shown
 from .base import Law
-from .numerics import Table, condense, gauss_legendre, invert, minimise
+from .numerics import Table, condense, gauss_legendre, invert, minimise, real
 
 
 def one_of(name: str, value: Any, allowed: tuple[int, ...]) -> int:
     """`value` as an int, one of `allowed`; ValueError or TypeError otherwise."""
     number = real(name, value)
     if number not in allowed:
-        raise ValueError(f"{name} = {shown(value)}: must be {', '.join(map(str, allowed[:-1]))} or {allowed[-1]}")
+        raise ValueError(f"{name} = {value!r}: must be {', '.join(map(str, allowed[:-1]))} or {allowed[-1]}")
     return int(number)
 
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import real, shown
 from .base import Law
+from .numerics import real
 
 _RATE = {1: math.pi / 4.0, 2: 4.0 / math.pi, 4: 64.0 / (9.0 * math.pi)}
 
@@ -44,7 +44,7 @@ class WignerSurmise(Law):
             return super()._checked(name, value)
         beta = real(name, value)
         if beta not in _RATE:
-            raise ValueError(f"beta = {shown(value)}: must be 1, 2 or 4")
+            raise ValueError(f"beta = {value!r}: must be 1, 2 or 4")
         return int(beta)
 
     # s is the norm of beta + 1 Gaussian components, so b s^2 follows a gamma law of this shape

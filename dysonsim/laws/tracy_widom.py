@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .._validate import count, real
+from .numerics import real
 from .painleve import boundary_value, sharp_gauss_legendre
 from .standard import Standard, StandardisedLaw, one_of
 
@@ -71,10 +71,12 @@ class TracyWidom(StandardisedLaw):
 
         Edge loc + width sqrt(2 beta n), unit width sqrt(beta/2) n^(-1/6). Leading order: see the class.
         """
-        levels = count("n", n)
+        count = real("n", n)
+        if count < 1 or count != int(count):
+            raise ValueError(f"n = {n!r}: must be an integer >= 1")
         sigma, index = real("width", width, above=0.0), cls._checked("beta", beta)
-        edge = real("loc", loc) + sigma * math.sqrt(2.0 * index * levels)
-        return cls(int(index), edge, sigma * math.sqrt(0.5 * index) * levels ** (-1.0 / 6.0))
+        edge = real("loc", loc) + sigma * math.sqrt(2.0 * index * count)
+        return cls(int(index), edge, sigma * math.sqrt(0.5 * index) * count ** (-1.0 / 6.0))
 
     @property
     def _standard(self) -> Standard:

@@ -157,12 +157,14 @@ class Model(ABC):
         levels = _validate.array("x", x, want)
         if levels.shape != (self.n,):
             raise ValueError(f"x has shape {levels.shape}: must be {want}")
-        if not (levels >= 0).all():
-            raise ValueError(f"x = {levels}: eigenvalues of X = W^T W must be finite and >= 0")
+        if not ((levels >= 0) & (levels <= 1 / _validate.SMALLEST)).all():
+            raise ValueError(
+                f"x = {levels}: eigenvalues of X = W^T W must be finite, >= 0 and at most {1 / _validate.SMALLEST:g}"
+            )
         return levels
 
     def _rates(self, learning_rate: float, batch_size: int) -> tuple[float, int]:
-        return _validate.real("learning_rate", learning_rate, above=0), self.check_batch_size(batch_size)
+        return _validate.scale("learning_rate", learning_rate), self.check_batch_size(batch_size)
 
     def _key(self) -> tuple[Any, ...]:
         values = (getattr(self, field.name) for field in dataclasses.fields(self))  # type: ignore[arg-type]

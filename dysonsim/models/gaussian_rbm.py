@@ -14,6 +14,7 @@ from .closures import DysonTerms, check_closure
 from .rbm_closure import rbm_terms
 from .rbm_training import RBMTraining
 
+MOST_UNITS = 10**5  # a matrix of so many rows and columns takes 75 GiB
 SAMPLINGS = ("auto", "at_once", "two_noises", "step_by_step")
 
 
@@ -66,18 +67,18 @@ class GaussianRBM(RBMTraining):
 
     def __post_init__(self) -> None:
         target = _validate.positive_definite("target", self.target)
+        hidden = target.shape[0] if self.n_hidden is None else self.n_hidden
         fields = {
             "target": target,
-            "mu": _validate.real("mu", self.mu, above=0, below=1e100),
-            "sigma": _validate.real("sigma", self.sigma, above=0, below=1e100),
+            "mu": _validate.real("mu", self.mu, above=0, below=1e30),
+            "sigma": _validate.real("sigma", self.sigma, above=0, below=1e30),
             "gibbs_steps": _gibbs_steps(self.gibbs_steps),
-            "n_hidden": target.shape[0] if self.n_hidden is None else _validate.integer("n_hidden", self.n_hidden, 1),
+            "n_hidden": _validate.integer("n_hidden", hidden, 1, MOST_UNITS),
             "sampling": _validate.choice("sampling", self.sampling, SAMPLINGS),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
-        if not isinstance(self.allow_unreachable, bool):
-            raise TypeError(f"allow_unreachable = {self.allow_unreachable!r}: must be True or False")
+        object.__setattr__(self, "allow_unreachable", _validate.flag("allow_unreachable", self.allow_unreachable))
         if self.sampling == "step_by_step" and self.gibbs_steps == math.inf:
             raise ValueError("sampling = 'step_by_step': must be 'at_once' where gibbs_steps = inf (no steps to make)")
         hardest = float(np.sort(self.kappa)[: self.weight_shape[0]][-1])
@@ -106,8 +107,8 @@ class GaussianRBM(RBMTraining):
         The target has mass^2 + 2 on the diagonal and -1 for every neighbour. On two sites the left and the right
         neighbour are the same site, which therefore gets -2. `mass` > 0; the other arguments are those of the class.
         """
-        n_visible = _validate.integer("n_visible", n_visible, 2)
-        mass = _validate.real("mass", mass, above=0)
+        n_visible = _validate.integer("n_visible", n_visible, 2, MOST_UNITS)
+        mass = _validate.real("mass", mass, above=0, below=1e30)
         one = np.eye(n_visible)
         target = (mass**2 + 2) * one - np.roll(one, 1, axis=1) - np.roll(one, -1, axis=1)
         return cls(target, mu, sigma, gibbs_steps, n_hidden, sampling, allow_unreachable)
@@ -211,7 +212,7 @@ class GaussianRBM(RBMTraining):
         Modes with kappa >= mu^2 decay to x = 0 at 2 alpha sigma^2 (1/mu^2 - 1/kappa); levels that are identically 0
         because n_hidden < n_visible have rate inf. The chains are taken as in equilibrium at every step.
         """
-        step = _validate.real("learning_rate", learning_rate, above=0) * self.sigma**2
+        step = _validate.scale("learning_rate", learning_rate) * self.sigma**2
         rates = 2 * step * self.sigma**2 * self.fixed_point() / self.kappa**2
         rates = np.where(self._learnt(), rates, 2 * step * (1 / self.mu**2 - 1 / self.kappa))
         rates[: max(0, self.n - self.weight_shape[0])] = math.inf

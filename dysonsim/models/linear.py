@@ -140,7 +140,7 @@ class LinearModel(LinearTraining):
         One step multiplies the mean displacement by 1 - gamma_i exactly where P is diagonal in that basis. In a
         degenerate group in the order of the species. Levels whose fixed point is 0 decay at 2 gamma_i.
         """
-        alpha = _validate.real("learning_rate", learning_rate, above=0)
+        alpha = _validate.scale("learning_rate", learning_rate)
         return np.asarray(alpha * np.diag(self._frame.hessian) * np.where(self._frame.xi > 0, 1.0, 2.0))
 
     def relaxation(self, steps: np.ndarray, singular_values: np.ndarray, learning_rate: float) -> np.ndarray:
@@ -162,10 +162,10 @@ class LinearModel(LinearTraining):
         times = np.atleast_1d(_validate.array("steps", steps, want, dimensions=(0, 1)))
         if not np.issubdtype(np.asarray(steps).dtype, np.integer) or (times < 0).any():
             raise ValueError(f"steps = {_validate.shown(steps)}: must be {want}")
-        alpha = _validate.real("learning_rate", learning_rate, above=0)
+        alpha = _validate.scale("learning_rate", learning_rate)
         start = _validate.array("singular_values", singular_values, f"{self.n} numbers, shape ({self.n},)")
-        if start.shape != (self.n,) or (start < 0).any() or start.max() > 1e150:
-            raise ValueError(f"singular_values = {start}: must be {self.n} numbers from 0 to 1e150, shape ({self.n},)")
+        if start.shape != (self.n,) or (start < 0).any() or start.max() > 1e30:
+            raise ValueError(f"singular_values = {start}: must be {self.n} numbers from 0 to 1e30, shape ({self.n},)")
         xi, _ = self._displacement(start**2)
         target = self._frame.xi
         decay = (1 - alpha * np.diag(self._frame.hessian)) ** times[:, None]

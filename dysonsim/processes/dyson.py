@@ -132,11 +132,12 @@ class Dyson(Process):
         given = {"n": self.n, "rate": self.rate, "drift": self.drift, "potential": self.potential}
         for name, value in given.items():
             if value is not None:
-                raise ValueError(f"{name} = {value!r}: must be left out where sgd is given, which says it all")
+                shown = _validate.shown(value)
+                raise ValueError(f"{name} = {shown}: must be left out where sgd is given, which says it all")
         for name, default in (("beta", 1.0), ("center", 0.0), ("noise", 1.0)):
             value = getattr(self, name)
             if _validate.shape_of(name, value) or _validate.real(name, value) != default:
-                raise ValueError(f"{name} = {getattr(self, name)!r}: must be left out where sgd is given")
+                raise ValueError(f"{name} = {_validate.shown(value)}: must be left out where sgd is given")
         if self.scheme == "matrix":
             raise ValueError("scheme = 'matrix': no exact transition is known for the drift of a model")
         n = sgd.n
@@ -151,7 +152,7 @@ class Dyson(Process):
         sizes = [shape[-1] for shape in shapes if shape]
         if self.n is None and not sizes:
             raise ValueError("n is missing: give n, or initial levels")
-        n = sizes[0] if self.n is None else _validate.integer("n", self.n, 1)
+        n = sizes[0] if self.n is None else _validate.integer("n", self.n, 1, _validate.MOST_LEVELS)
         if n < 1:
             raise ValueError("initial is empty: must hold at least one level")
         functions = {"drift": self.drift, "potential": self.potential}

@@ -92,7 +92,7 @@ class CoulombGas(Process):
 
         Each of the beta real components of an entry of W has variance width^2. m > n - 1 need not be an integer.
         """
-        n = _validate.integer("n", n, 1)
+        n = _validate.integer("n", n, 1, _validate.MOST_LEVELS)
         m = _validate.real("m", m, above=n - 1)
         width = _validate.real("width", width, above=0)
         return cls(beta=beta, n=n, method=method, ensemble="laguerre", parameters=(m, width), walls=(0.0, None))
@@ -115,7 +115,12 @@ class CoulombGas(Process):
         if self.n is None and not sizes:
             raise ValueError("n is missing: give n, or centers or widths of every level")
         n = sizes[0] if self.n is None else self.n
-        self._set(n=_validate.integer("n", n, 1), walls=_walls(self.walls))
+        self._set(n=_validate.integer("n", n, 1, _validate.MOST_LEVELS), walls=_walls(self.walls))
+        if self.ensemble == "wells" and (not isinstance(self.parameters, tuple) or self.parameters):
+            raise ValueError(
+                f"parameters = {_validate.shown(self.parameters)}: must be left out, those of an ensemble are given to "
+                "CoulombGas.laguerre or CoulombGas.jacobi"
+            )
         if self.potential is not None:
             for name in ("centers", "widths"):
                 if getattr(self, name) is not None:
@@ -150,9 +155,8 @@ class CoulombGas(Process):
         names = ("centers", "widths", "potential", "n", "walls")
         for name in names:
             if getattr(self, name) is not None:
-                raise ValueError(
-                    f"{name} = {getattr(self, name)!r}: must be left out where sgd is given, which says it"
-                )
+                shown = _validate.shown(getattr(self, name))
+                raise ValueError(f"{name} = {shown}: must be left out where sgd is given, which says it")
         if self.beta != 1:
             given = _validate.exact(self.beta)
             raise ValueError(f"beta = {given}: must be left out where sgd is given; real weights have beta = 1")
@@ -345,11 +349,12 @@ def _walls(value: Any) -> tuple[float, float] | None:
     if value is None:
         return None
     if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise TypeError(f"walls = {value!r}: must be a pair (lower, upper) of numbers, None where there is no wall")
+        allowed = "a pair (lower, upper) of numbers, None where there is no wall"
+        raise TypeError(f"walls = {_validate.shown(value)}: must be {allowed}")
     lower, upper = (
         default if w is None or (isinstance(w, float) and w == default) else _validate.real(f"walls[{i}]", w)
         for i, (w, default) in enumerate(zip(value, (-np.inf, np.inf), strict=True))
     )
     if not lower < upper:
-        raise ValueError(f"walls = {value!r}: the lower wall must be below the upper one")
+        raise ValueError(f"walls = {_validate.shown(value)}: the lower wall must be below the upper one")
     return None if np.isinf(lower) and np.isinf(upper) else (lower, upper)
