@@ -222,10 +222,10 @@ def _finite(fit: ScalingFit) -> ScalingFit:
     for line in lines:
         for name, value in vars(line).items():
             if not math.isfinite(value):
-                sizes = f"{fit.x.max():.3g}, {np.abs(fit.y).max():.3g}, {fit.yerr.min():.3g}"
+                what, sizes = type(line).__name__.lower(), f"{fit.x.max():.3g}, {np.abs(fit.y).max():.3g}, {fit.yerr.min():.3g}"
                 raise ValueError(
-                    f"x, y, yerr: their sizes ({sizes}) make {name} = {value} for {type(line).__name__.lower()}: must give a slope that is not 0 and a chi^2 "
-                    "that a float can hold"
+                    f"x, y, yerr: their sizes ({sizes}) make the {name} of the {what} {value}: must give a slope that "
+                    "is not 0 and a chi^2 that a float can hold"
                 )
     return fit
 
