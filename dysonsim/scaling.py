@@ -222,7 +222,8 @@ def _finite(fit: ScalingFit) -> ScalingFit:
     for line in lines:
         for name, value in vars(line).items():
             if not math.isfinite(value):
-                what, sizes = type(line).__name__.lower(), f"{fit.x.max():.3g}, {np.abs(fit.y).max():.3g}, {fit.yerr.min():.3g}"
+                what = type(line).__name__.lower()
+                sizes = f"{fit.x.max():.3g}, {np.abs(fit.y).max():.3g}, {fit.yerr.min():.3g}"
                 raise ValueError(
                     f"x, y, yerr: their sizes ({sizes}) make the {name} of the {what} {value}: must give a slope that "
                     "is not 0 and a chi^2 that a float can hold"
@@ -234,10 +235,11 @@ def _fit_trend(x: np.ndarray, y: np.ndarray, yerr: np.ndarray, eps: np.ndarray) 
     """Linear in (slope, slope c); the error of c by propagation."""
     unit = float(np.abs(eps).max())
     (slope, product), errors, correlation, chi2 = _least_squares(np.stack([x, x * (eps / unit)], axis=1), y, yerr)
-    coefficient = product / slope if slope else math.nan
-    gradient = np.array([-coefficient * errors[0], errors[1]])  # of slope c, times the errors
-    c_error = math.sqrt(gradient @ correlation @ gradient) / abs(slope) if slope else math.nan
-    share = float(correlation[0] @ gradient) / (c_error * abs(slope)) if c_error else math.nan
+    coefficient = product / slope
+    gradient = np.array([-coefficient * errors[0], errors[1]]) / slope  # of c, times the errors
+    size = np.abs(gradient).max()
+    direction = gradient / size
+    spread = float(np.sqrt(direction @ correlation @ direction))
     return Trend(
         slope=float(slope),
         slope_error=float(errors[0]),
@@ -245,8 +247,8 @@ def _fit_trend(x: np.ndarray, y: np.ndarray, yerr: np.ndarray, eps: np.ndarray) 
         dof=x.size - 2,
         pvalue=_chi2_pvalue(chi2, x.size - 2),
         coefficient=float(coefficient / unit),
-        coefficient_error=c_error / unit,
-        correlation=share * math.copysign(1.0, slope),
+        coefficient_error=float(size * spread / unit),
+        correlation=float(correlation[0] @ direction) / spread,
     )
 
 

@@ -14,7 +14,7 @@ from .closures import DysonTerms, check_closure
 from .rbm_closure import rbm_terms
 from .rbm_training import RBMTraining
 
-MOST_UNITS = 10**5  # a matrix of so many rows and columns takes 75 GiB
+MOST_UNITS = 10**4  # of a ring: a matrix of so many rows and columns takes 0.8 GB
 SAMPLINGS = ("auto", "at_once", "two_noises", "step_by_step")
 
 
@@ -73,7 +73,7 @@ class GaussianRBM(RBMTraining):
             "mu": _validate.real("mu", self.mu, above=0, below=1e30),
             "sigma": _validate.real("sigma", self.sigma, above=0, below=1e30),
             "gibbs_steps": _gibbs_steps(self.gibbs_steps),
-            "n_hidden": _validate.integer("n_hidden", hidden, 1, MOST_UNITS),
+            "n_hidden": _validate.integer("n_hidden", hidden, 1),
             "sampling": _validate.choice("sampling", self.sampling, SAMPLINGS),
         }
         for name, value in fields.items():
@@ -107,7 +107,9 @@ class GaussianRBM(RBMTraining):
         The target has mass^2 + 2 on the diagonal and -1 for every neighbour. On two sites the left and the right
         neighbour are the same site, which therefore gets -2. `mass` > 0; the other arguments are those of the class.
         """
-        n_visible = _validate.integer("n_visible", n_visible, 2, MOST_UNITS)
+        n_visible = _validate.integer("n_visible", n_visible, 2)
+        if n_visible > MOST_UNITS:
+            raise ValueError(f"n_visible = {n_visible}: must be at most {MOST_UNITS}")
         mass = _validate.real("mass", mass, above=0, below=1e30)
         one = np.eye(n_visible)
         target = (mass**2 + 2) * one - np.roll(one, 1, axis=1) - np.roll(one, -1, axis=1)
