@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import statistics
-from ._validate import choice, integer
+from ._validate import choice, integer, shape_of, shown
 from .comparison import METHODS, Comparison, Distance
 from .estimation import Fit, FittedLaw, fit_law
 from .samples import Levels, Observable, is_run, moments, replicated
@@ -79,10 +79,10 @@ def compare(
         fitted = fit_law(values, reference, fit)
         ks, ad = _against_law(values, fitted, resamples, seed)
         return Comparison(values, moments(values), method, ks, ad, fitted, None, None, resamples, seed)
-    if not is_run(reference) and np.ndim(reference) == 0:
-        raise TypeError(f"reference = {reference!r}: must be a law, a class of laws, a Run or an array")
+    if not is_run(reference) and not shape_of("reference", reference):
+        raise TypeError(f"reference = {shown(reference)}: must be a law, a class of laws, a Run or an array")
     if fit is not None:
-        raise ValueError(f"fit = {fit!r}: must be None when reference is a sample")
+        raise ValueError(f"fit = {shown(fit)}: must be None when reference is a sample")
     if is_run(data) and is_run(reference) and getattr(data, "seed", 0) == getattr(reference, "seed", 1):
         warnings.warn(
             f"data and reference have the same seed = {data.seed}: their replicas share random numbers, but the "

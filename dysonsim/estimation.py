@@ -26,6 +26,8 @@ from typing import Any
 
 import numpy as np
 
+from ._validate import shown
+
 Fit = str | Sequence[str] | None
 
 
@@ -92,7 +94,7 @@ def names_to_fit(reference: Any, fit: Fit) -> tuple[str, ...]:
     if isinstance(reference, type):
         if fit not in (None, "all"):
             raise ValueError(
-                f"fit = {fit!r}: a class is fitted in all its parameters; to hold some fixed, give an "
+                f"fit = {shown(fit)}: a class is fitted in all its parameters; to hold some fixed, give an "
                 f"instance {reference.__name__}(...)"
             )
         return allowed
@@ -104,9 +106,9 @@ def names_to_fit(reference: Any, fit: Fit) -> tuple[str, ...]:
         try:
             names = tuple(fit)
         except TypeError:
-            raise TypeError(f"fit = {fit!r}: must be None, 'all' or a sequence out of {allowed}") from None
+            raise TypeError(f"fit = {shown(fit)}: must be None, 'all' or a sequence out of {allowed}") from None
     if not names or len(set(names)) != len(names) or any(name not in allowed for name in names):
-        raise ValueError(f"fit = {fit!r}: must be None, 'all' or distinct names out of {allowed}")
+        raise ValueError(f"fit = {shown(fit)}: must be None, 'all' or distinct names out of {allowed}")
     return names
 
 

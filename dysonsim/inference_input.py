@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import _validate
+from ._validate import shown
 from .samples import MINIMUM_REPLICAS, Levels, indices, is_run
 
 
@@ -24,7 +25,7 @@ def trajectories(
         if times is None:
             raise ValueError("times = None: must be given with an array, shape (records,)")
         if coordinate != "eigenvalues":
-            raise ValueError(f"coordinate = {coordinate!r}: chosen from a Run; an array is taken as it is")
+            raise ValueError(f"coordinate = {shown(coordinate)}: chosen from a Run; an array is taken as it is")
         levels, clock = data, times
     x = _validate.array("data", levels, "a Run or a real array (replicas, records, n)", finite=False, empty=True)
     if x.ndim != 3 or 0 in x.shape or x.shape[0] < MINIMUM_REPLICAS:
@@ -39,7 +40,7 @@ def trajectories(
     kept = indices("records", records, count)
     x, time = x[:, kept][:, :, list(chosen)], time[kept]
     if time.size < 3:
-        raise ValueError(f"records = {records!r} leaves {time.size} of {count} records: must be 3 or more")
+        raise ValueError(f"records = {shown(records)} leaves {time.size} of {count} records: must be 3 or more")
     gaps = np.diff(time)
     if gaps.min() <= 0 or np.ptp(gaps) > 1e-6 * gaps.mean():
         raise ValueError(
@@ -80,7 +81,7 @@ def _only_group(run: Any) -> Any:
 def _neighbours(group: Any, n: int) -> tuple[int, ...]:
     chosen = tuple(int(i) for i in indices("group", group, n))
     if chosen != tuple(range(chosen[0], chosen[0] + len(chosen))) or chosen[0] < 0:
-        raise ValueError(f"group = {group!r}: must be neighbouring level indices from 0 to {n - 1}, ascending")
+        raise ValueError(f"group = {shown(group)}: must be neighbouring level indices from 0 to {n - 1}, ascending")
     return chosen
 
 
@@ -88,7 +89,7 @@ def window_of(window: Any) -> tuple[float, float]:
     """Lower and upper end, from either both or the upper one."""
     shape = _validate.shape_of("window", window)
     if shape not in ((), (2,)):
-        raise TypeError(f"window = {_validate.shown(window)}: must be a number > 0, or two, ascending")
+        raise TypeError(f"window = {shown(window)}: must be a number > 0, or two, ascending")
     low, high = window if shape else (0.0, window)
     low = _validate.real("window", low, at_least=0)
     return low, _validate.real("window", high, above=low)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._table import aligned, plain, with_error
+from ._validate import shown
 from .estimation import Fit, FittedLaw, fit_law
 from .samples import Levels, Observable, replicated
 
@@ -124,7 +125,7 @@ def likelihood_ratio(
     fits = []
     for name, law, fit in (("law_a", law_a, fit_a), ("law_b", law_b, fit_b)):
         if not hasattr(law, "logpdf"):
-            raise TypeError(f"{name} = {law!r}: must be a law or a class of laws")
+            raise TypeError(f"{name} = {shown(law)}: must be a law or a class of laws")
         fitted = fit_law(values, law, fit)
         impossible = np.flatnonzero(~np.isfinite(fitted.log_likelihood))
         if impossible.size:

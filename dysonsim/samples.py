@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import _validate
+from ._validate import shown
 
 MINIMUM_REPLICAS = 8  # fewer rows give no usable estimate of an error
 _OBSERVABLES = ("eigenvalues", "singular_values", "spacings")
@@ -59,12 +60,12 @@ def replicated(
     """
     if not callable(observable) and not (isinstance(observable, str) and observable in _OBSERVABLES):
         allowed = ", ".join(repr(o) for o in _OBSERVABLES)
-        raise ValueError(f"observable = {observable!r}: must be one of {allowed}, or a function of the run")
+        raise ValueError(f"observable = {shown(observable)}: must be one of {allowed}, or a function of the run")
     if not is_run(data):
         if observable != "eigenvalues" or levels is not None or not (isinstance(record, int) and record == -1):
             raise ValueError(
-                f"observable = {observable!r}, levels = {levels!r}, record = {record!r}: choose from a Run, and {name} "
-                "is an array: must be left out"
+                f"observable = {shown(observable)}, levels = {shown(levels)}, record = {shown(record)}: "
+                f"choose from a Run, and {name} is an array: must be left out"
             )
         return _checked(name, data)
     if callable(observable):
@@ -73,7 +74,7 @@ def replicated(
     values = values[:, indices("record", record, values.shape[1])][:, :, indices("levels", levels, values.shape[2])]
     if observable == "spacings":
         if values.shape[2] < 2:
-            raise ValueError(f"levels = {levels!r}: spacings need at least two levels")
+            raise ValueError(f"levels = {shown(levels)}: spacings need at least two levels")
         values = np.diff(values, axis=2)
     return _checked(name, values.reshape(values.shape[0], -1))
 
@@ -87,14 +88,14 @@ def indices(name: str, choice: Levels, size: int) -> np.ndarray:
         try:
             chosen = np.arange(size)[choice]
         except (TypeError, ValueError) as error:
-            raise type(error)(f"{name} = {_validate.shown(choice)}: must be {allowed} ({error})") from None
+            raise type(error)(f"{name} = {shown(choice)}: must be {allowed} ({error})") from None
     else:
         _validate.array(name, choice, allowed, dimensions=(0, 1), empty=True)
         chosen = np.atleast_1d(np.asarray(choice))
         if chosen.size and chosen.dtype.kind not in "iu":
-            raise TypeError(f"{name} = {_validate.shown(choice)}: must be {allowed}")
+            raise TypeError(f"{name} = {shown(choice)}: must be {allowed}")
     if chosen.size == 0 or chosen.min() < -size or chosen.max() >= size:
-        raise ValueError(f"{name} = {_validate.shown(choice)}: must be {allowed}")
+        raise ValueError(f"{name} = {shown(choice)}: must be {allowed}")
     return chosen
 
 

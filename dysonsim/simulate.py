@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from . import _validate
+from ._validate import shown
 from .backend import DEVICES, STILL_WELL, Ensemble, Kernel, usable_cores
 from .processes import Process
 from .rounds import advance_in_rounds
@@ -105,7 +106,7 @@ def simulate(
     """
     if not isinstance(process, Process):
         raise TypeError(
-            f"process = {process!r}: must be a process such as dysonsim.SGD(model, learning_rate, batch_size), "
+            f"process = {shown(process)}: must be a process such as dysonsim.SGD(model, learning_rate, batch_size), "
             "Langevin, Dyson or CoulombGas"
         )
     replicas = _validate.integer("replicas", replicas, 1, 2**32 - 1)
@@ -117,7 +118,7 @@ def simulate(
     if keep_weights and process.weight_shape is None:
         raise ValueError(f"keep_weights = True: {type(process).__name__} has levels only, no weights")
     if progress is not None and not isinstance(progress, bool):
-        raise TypeError(f"progress = {progress!r}: must be True, False or None")
+        raise TypeError(f"progress = {shown(progress)}: must be True, False or None")
     threads = usable_cores() if threads is None else _validate.integer("threads", threads, 1)
     if resume is not None:
         _check_resume(resume, process, replicas, seed, dtype, keep_weights)
@@ -249,7 +250,7 @@ def _plan(
 
 def _check_resume(run: Run, process: Process, replicas: int, seed: int, dtype: str, keep_weights: bool) -> None:
     if not isinstance(run, Run):
-        raise TypeError(f"resume = {run!r}: must be a Run")
+        raise TypeError(f"resume = {shown(run)}: must be a Run")
     if fingerprint(run.process) != fingerprint(process):
         raise ValueError(f"resume was made by {run.process}, not by {process}")
     if run.version != _version():
@@ -259,7 +260,7 @@ def _check_resume(run: Run, process: Process, replicas: int, seed: int, dtype: s
     theirs = {"replicas": run.replicas, "seed": run.seed, "dtype": run.dtype, "keep_weights": kept}
     for name, value in mine.items():
         if theirs[name] != value:
-            raise ValueError(f"{name} = {value!r}: resume was run with {name} = {theirs[name]!r}")
+            raise ValueError(f"{name} = {shown(value)}: resume was run with {name} = {theirs[name]!r}")
 
 
 def _joined(earlier: Run, later: Run) -> Run:
