@@ -9,7 +9,7 @@ import numpy as np
 
 from . import statistics
 from ._validate import choice, integer, shape_of, shown
-from .comparison import METHODS, Comparison, Distance
+from .comparison import METHODS, MOST_RESAMPLES, Comparison, Distance
 from .estimation import Fit, FittedLaw, fit_law
 from .samples import Levels, Observable, is_run, moments, replicated
 
@@ -71,7 +71,7 @@ def compare(
     which is then too large.
     """
     choice("method", method, METHODS)
-    resamples = integer("resamples", resamples, 1)
+    resamples = integer("resamples", resamples, 1, MOST_RESAMPLES)
     seed = integer("seed", seed, 0)
     choose: dict[str, Any] = {"observable": observable, "levels": levels, "record": record}
     values = replicated("data", data, **({} if is_run(reference) and not is_run(data) else choose))

@@ -22,6 +22,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ def names_to_fit(reference: Any, fit: Fit) -> tuple[str, ...]:
     """
     allowed = tuple(getattr(reference, "shape", ()) if hasattr(reference, "logpdf") else ())
     if isinstance(reference, type):
-        if fit not in (None, "all"):
+        if fit is not None and not (isinstance(fit, str) and fit == "all"):
             raise ValueError(
                 f"fit = {shown(fit)}: a class is fitted in all its parameters; to hold some fixed, give an "
                 f"instance {reference.__name__}(...)"
@@ -104,10 +105,10 @@ def names_to_fit(reference: Any, fit: Fit) -> tuple[str, ...]:
         names = allowed if fit == "all" else (fit,)
     else:
         try:
-            names = tuple(fit)
+            names = tuple(islice(fit, len(allowed) + 1))  # what is given may be endless
         except TypeError:
             raise TypeError(f"fit = {shown(fit)}: must be None, 'all' or a sequence out of {allowed}") from None
-    if not names or len(set(names)) != len(names) or any(name not in allowed for name in names):
+    if not names or any(not isinstance(n, str) or n not in allowed for n in names) or len(set(names)) != len(names):
         raise ValueError(f"fit = {shown(fit)}: must be None, 'all' or distinct names out of {allowed}")
     return names
 

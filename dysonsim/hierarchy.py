@@ -16,6 +16,7 @@ import numpy as np
 from . import _validate
 from . import hierarchy_measure as measure
 from ._validate import shown
+from .comparison import MOST_RESAMPLES
 from .hierarchy_result import REFERENCE, TITLES, Hierarchy, on_path, settled, timeless
 from .processes import SGD, CoulombGas, Dyson, Langevin, MixingError, Process
 from .samples import MINIMUM_REPLICAS
@@ -110,7 +111,7 @@ def hierarchy(
     replicas = _validate.integer("replicas", replicas, MINIMUM_REPLICAS)
     _validate.choice("observable", observable, ("eigenvalues", "singular_values"))
     seed = _validate.integer("seed", seed, 0)
-    resamples = _validate.integer("resamples", resamples, 1)
+    resamples = _validate.integer("resamples", resamples, 1, MOST_RESAMPLES)
     steps, way = _times(sgd, settle, records, path)
     makers, missing = _levels(sgd, levels, closure, {} if given is None else given)
     how = {"dtype": dtype, "device": device, "threads": threads, "progress": progress}
@@ -174,7 +175,7 @@ def _slowest(sgd: SGD, settle: int | None) -> float:
 
 
 def _steps(name: str, given: Iterable[int], least: int) -> np.ndarray:
-    if isinstance(given, (str, bytes)):
+    if isinstance(given, (str, bytes, bytearray)):
         raise TypeError(f"{name} = {shown(given)}: must be a number or a sequence of steps")
     if isinstance(given, np.ndarray):
         _validate.array(name, given, "a number or a sequence of steps", dimensions=(1,), empty=True)

@@ -42,6 +42,8 @@ def trajectories(
     if time.size < 3:
         raise ValueError(f"records = {shown(records)} leaves {time.size} of {count} records: must be 3 or more")
     gaps = np.diff(time)
+    if not _validate.SMALLEST <= abs(gaps.mean()) <= 1 / _validate.SMALLEST:
+        raise ValueError(f"times are {gaps.mean():g} apart: must be from 1e-60 to 1e60; change the units")
     if gaps.min() <= 0 or np.ptp(gaps) > 1e-6 * gaps.mean():
         raise ValueError(
             f"times differ by {gaps.min():g} to {gaps.max():g}: must be ascending and equally spaced; choose such "

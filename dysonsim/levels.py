@@ -45,20 +45,27 @@ def singular_values(weights: np.ndarray) -> np.ndarray:
     if w.ndim < 2:
         raise ValueError(f"weights have shape {w.shape}: must be real matrices, shape (..., p, n)")
     p, n = w.shape[-2:]
+    with np.errstate(over="ignore"):
+        found = _singular_values(w, p, n)
+    if not np.isfinite(found).all():
+        raise ValueError("weights: their singular values are too large for a float")
+    if n <= p:
+        return found
+    values = np.zeros((*w.shape[:-2], n))
+    values[..., n - p :] = found
+    return values
+
+
+def _singular_values(w: np.ndarray, p: int, n: int) -> np.ndarray:
+    """The min(p, n) singular values of finite matrices (..., p, n)."""
     if (p, n) == TWO_BY_TWO:
         a, b, c, d = w[..., 0, 0], w[..., 0, 1], w[..., 1, 0], w[..., 1, 1]
         # halved first, so that nothing overflows on the way
         sum_, difference = np.hypot(a / 2 + d / 2, b / 2 - c / 2), np.hypot(a / 2 - d / 2, b / 2 + c / 2)
         return np.stack([np.abs(sum_ - difference), sum_ + difference], axis=-1)
     if w.size > 0 and takes_lanes(p, n):
-        found = in_lanes(w.reshape(-1, p, n)).reshape(*w.shape[:-2], min(p, n))
-    else:
-        found = np.linalg.svd(w, compute_uv=False)[..., ::-1]
-    if n <= p:
-        return found
-    values = np.zeros((*w.shape[:-2], n))
-    values[..., n - p :] = found
-    return values
+        return in_lanes(w.reshape(-1, p, n)).reshape(*w.shape[:-2], min(p, n))
+    return np.linalg.svd(w, compute_uv=False)[..., ::-1]
 
 
 def takes_lanes(p: int, n: int) -> bool:

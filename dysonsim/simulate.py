@@ -104,11 +104,7 @@ def simulate(
         If the learning rate is beyond the model's stability limit, recorded weights are outside the model's domain
         (an RBM whose K is not positive) though training recovers, or a Markov chain has not mixed.
     """
-    if not isinstance(process, Process):
-        raise TypeError(
-            f"process = {shown(process)}: must be a process such as dysonsim.SGD(model, learning_rate, batch_size), "
-            "Langevin, Dyson or CoulombGas"
-        )
+    _check_process(process)
     replicas = _validate.integer("replicas", replicas, 1, 2**32 - 1)
     steps = None if steps is None else _validate.integer("steps", steps, 1, MAX_STEPS)
     seed = _validate.integer("seed", seed, 0, 2**64 - 1)
@@ -180,8 +176,17 @@ def simulate(
     return replace(run, diagnostics=process.diagnose(run))
 
 
+def _check_process(process: Process) -> None:
+    if not isinstance(process, Process):
+        raise TypeError(
+            f"process = {shown(process)}: must be a process such as dysonsim.SGD(model, learning_rate, batch_size), "
+            "Langevin, Dyson or CoulombGas"
+        )
+
+
 def memory_needed(process: Process, replicas: int, records: int = 1, keep_weights: bool = False) -> int:
     """Bytes that `simulate` takes for its results and the state of the networks or gases."""
+    _check_process(process)
     replicas, records = _validate.integer("replicas", replicas, 1), _validate.integer("records", records, 1)
     return _bytes(process, process.kernel(), replicas, records, _validate.flag("keep_weights", keep_weights))
 

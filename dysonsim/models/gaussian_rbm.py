@@ -105,12 +105,12 @@ class GaussianRBM(RBMTraining):
         """Free scalar field on a ring of `n_visible` >= 2 sites: kappa_k = mass^2 + 2 - 2 cos(2 pi k / n_visible).
 
         The target has mass^2 + 2 on the diagonal and -1 for every neighbour. On two sites the left and the right
-        neighbour are the same site, which therefore gets -2. `mass` > 0; the other arguments are those of the class.
+        neighbour are the same site, which therefore gets -2. `mass` >= 1e-6; other arguments as in the class.
         """
         n_visible = _validate.integer("n_visible", n_visible, 2)
         if n_visible > MOST_UNITS:
             raise ValueError(f"n_visible = {n_visible}: must be at most {MOST_UNITS}")
-        mass = _validate.real("mass", mass, above=0, below=1e30)
+        mass = _validate.real("mass", mass, at_least=1e-6, below=1e30)  # its square beside 2, in rounding
         one = np.eye(n_visible)
         target = (mass**2 + 2) * one - np.roll(one, 1, axis=1) - np.roll(one, -1, axis=1)
         return cls(target, mu, sigma, gibbs_steps, n_hidden, sampling, allow_unreachable)

@@ -168,8 +168,11 @@ class LinearModel(LinearTraining):
             raise ValueError(f"singular_values = {start}: must be {self.n} numbers from 0 to 1e30, shape ({self.n},)")
         xi, _ = self._displacement(start**2)
         target = self._frame.xi
-        decay = (1 - alpha * np.diag(self._frame.hessian)) ** times[:, None]
-        return np.asarray((target + (xi - target) * decay) ** 2)
+        with np.errstate(over="ignore"):
+            decay = (1 - alpha * np.diag(self._frame.hessian)) ** times[:, None]
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond the stability limit it goes to infinity
+            moved = np.where(xi == target, 0.0, (xi - target) * decay)
+            return np.asarray((target + moved) ** 2)
 
     def weight_covariance(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Exact stationary covariance E[(W - W_t)_ai (W - W_t)_bj], shape (p, n, p, n), E W = W_t.
