@@ -236,11 +236,11 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def shape_of(name: str, value: Any) -> tuple[int, ...]:
+def shape_of(name: str, value: Any, want: str = "a number or an array of numbers") -> tuple[int, ...]:
     """The shape of a number or an array of numbers, whose entries may not be finite."""
     if hasattr(value, "__float__") and not hasattr(value, "__array__"):
         return ()
-    return _given(name, value, "a number or an array of numbers").shape
+    return _given(name, value, want).shape
 
 
 def vector(name: str, value: Any, size: int, above: float = -math.inf, at_least: float = -math.inf) -> np.ndarray:

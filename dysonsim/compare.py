@@ -79,8 +79,9 @@ def compare(
         fitted = fit_law(values, reference, fit)
         ks, ad = _against_law(values, fitted, resamples, seed)
         return Comparison(values, moments(values), method, ks, ad, fitted, None, None, resamples, seed)
-    if not is_run(reference) and not shape_of("reference", reference):
-        raise TypeError(f"reference = {shown(reference)}: must be a law, a class of laws, a Run or an array")
+    allowed = "a law, a class of laws, a Run or an array"
+    if not is_run(reference) and not shape_of("reference", reference, allowed):
+        raise TypeError(f"reference = {shown(reference)}: must be {allowed}")
     if fit is not None:
         raise ValueError(f"fit = {shown(fit)}: must be None when reference is a sample")
     if is_run(data) and is_run(reference) and getattr(data, "seed", 0) == getattr(reference, "seed", 1):

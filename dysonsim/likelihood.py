@@ -126,7 +126,7 @@ def likelihood_ratio(
     for name, law, fit in (("law_a", law_a, fit_a), ("law_b", law_b, fit_b)):
         if not hasattr(law, "logpdf"):
             raise TypeError(f"{name} = {shown(law)}: must be a law or a class of laws")
-        fitted = fit_law(values, law, fit)
+        fitted = fit_law(values, law, fit, called=name.replace("law", "fit"))
         impossible = np.flatnonzero(~np.isfinite(fitted.log_likelihood))
         if impossible.size:
             raise ValueError(f"{name} = {fitted.law}: has no density at some level of replica {impossible[0]} of data")
