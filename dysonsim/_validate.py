@@ -40,9 +40,13 @@ def exact(number: float) -> str:
     return short if float(short) == number else repr(float(number))
 
 
-def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
-    """A whole number between `minimum` and `maximum` (both included, by default what 64 bits hold)."""
-    allowed = f"an integer >= {minimum} and < 2**63" if maximum is None else f"an integer from {minimum} to {maximum}"
+def integer(name: str, value: Any, minimum: int, maximum: int | None = None, most: int = LARGEST) -> int:
+    """A whole number between `minimum` and `maximum` (both included, by default what 64 bits hold).
+
+    `most` is a maximum that no sensible call comes near; the message speaks of the minimum first.
+    """
+    bound = "< 2**63" if most == LARGEST else f"<= {most}"
+    allowed = f"an integer >= {minimum} and {bound}" if maximum is None else f"an integer from {minimum} to {maximum}"
     if isinstance(value, bool):
         raise TypeError(f"{name} = {value!r}: must be {allowed}, not a bool")
     if hasattr(value, "__array__"):
@@ -54,7 +58,7 @@ def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> 
         number = operator.index(value)
     except Exception:
         raise TypeError(f"{name} = {shown(value)}: must be {allowed}, not {type(value).__name__}") from None
-    if number < minimum or number > (LARGEST if maximum is None else maximum):
+    if number < minimum or number > (most if maximum is None else maximum):
         raise ValueError(f"{name} = {shown(number)}: must be {allowed}")
     return number
 

@@ -71,7 +71,7 @@ def compare(
     which is then too large.
     """
     choice("method", method, METHODS)
-    resamples = integer("resamples", resamples, 1, MOST_RESAMPLES)
+    resamples = integer("resamples", resamples, 1, most=MOST_RESAMPLES)
     seed = integer("seed", seed, 0)
     choose: dict[str, Any] = {"observable": observable, "levels": levels, "record": record}
     values = replicated("data", data, **({} if is_run(reference) and not is_run(data) else choose))

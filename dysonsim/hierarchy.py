@@ -111,7 +111,7 @@ def hierarchy(
     replicas = _validate.integer("replicas", replicas, MINIMUM_REPLICAS)
     _validate.choice("observable", observable, ("eigenvalues", "singular_values"))
     seed = _validate.integer("seed", seed, 0)
-    resamples = _validate.integer("resamples", resamples, 1, MOST_RESAMPLES)
+    resamples = _validate.integer("resamples", resamples, 1, most=MOST_RESAMPLES)
     steps, way = _times(sgd, settle, records, path)
     makers, missing = _levels(sgd, levels, closure, {} if given is None else given)
     how = {"dtype": dtype, "device": device, "threads": threads, "progress": progress}
@@ -146,15 +146,16 @@ def _times(
         if settle is not None:
             raise ValueError(f"settle = {settle}: must be left out where records are steps")
     else:
-        count, slowest = _validate.integer("records", records, 2, MOST_RECORDS), _slowest(sgd, settle)
-        settle = math.ceil(SETTLE / slowest) if settle is None else _validate.integer("settle", settle, 1, MAX_STEPS)
+        count, slowest = _validate.integer("records", records, 2, most=MOST_RECORDS), _slowest(sgd, settle)
+        first = math.ceil(SETTLE / slowest) if settle is None else settle
+        settle = _validate.integer("settle", first, 1, most=MAX_STEPS)
         between = max(1, round(INTERVAL / slowest)) if slowest > 0 else max(1, settle // 32)
         if settle + between * (count - 1) > MAX_STEPS:
             raise ValueError(f"settle = {settle}, records = {count}: the last must be at a step <= {MAX_STEPS}")
         steps = settle + between * np.arange(count, dtype=np.int64)
     if isinstance(path, Iterable) and getattr(path, "ndim", True):
         return steps, _steps("path", path, 0)
-    number = _validate.integer("path", path, 0, MOST_RECORDS)
+    number = _validate.integer("path", path, 0, most=MOST_RECORDS)
     share = np.arange(number) / max(1, number)
     return steps, np.unique(np.rint(share**2 * float(steps[0])).astype(np.int64))
 
@@ -182,7 +183,7 @@ def _steps(name: str, given: Iterable[int], least: int) -> np.ndarray:
     listed = list(islice(given, MOST_RECORDS + 1))
     if len(listed) > MOST_RECORDS:
         raise ValueError(f"{name} = {shown(given)}: must be at most {MOST_RECORDS} steps")
-    steps = np.array(sorted({_validate.integer(name, step, 0, MAX_STEPS) for step in listed}), dtype=np.int64)
+    steps = np.array(sorted({_validate.integer(name, step, 0, most=MAX_STEPS) for step in listed}), dtype=np.int64)
     if len(steps) < least:
         raise ValueError(f"{name} = {steps.tolist()}: must be {least} steps or more")
     return steps

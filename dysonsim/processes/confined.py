@@ -34,7 +34,7 @@ class Confined(Process):
         if self.n is None and self.initial is None:
             raise ValueError("n is missing: give n, or initial levels")
         shape = () if self.initial is None else _validate.shape_of("initial", self.initial)
-        n = _validate.integer("n", shape[-1] if self.n is None and shape else self.n, 1, _validate.MOST_LEVELS)
+        n = _validate.integer("n", shape[-1] if self.n is None and shape else self.n, 1, most=_validate.MOST_LEVELS)
         initial = _validate.levels("initial", self.initial, n)
         if initial is not None and (initial.min() < 0 or initial.max() > self.top):
             worst = initial.min() if initial.min() < 0 else initial.max()

@@ -152,7 +152,7 @@ class Dyson(Process):
         sizes = [shape[-1] for shape in shapes if shape]
         if self.n is None and not sizes:
             raise ValueError("n is missing: give n, or initial levels")
-        n = sizes[0] if self.n is None else _validate.integer("n", self.n, 1, _validate.MOST_LEVELS)
+        n = sizes[0] if self.n is None else _validate.integer("n", self.n, 1, most=_validate.MOST_LEVELS)
         if n < 1:
             raise ValueError("initial is empty: must hold at least one level")
         functions = {"drift": self.drift, "potential": self.potential}

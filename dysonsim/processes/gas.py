@@ -92,7 +92,7 @@ class CoulombGas(Process):
 
         Each of the beta real components of an entry of W has variance width^2. m > n - 1 need not be an integer.
         """
-        n = _validate.integer("n", n, 1, _validate.MOST_LEVELS)
+        n = _validate.integer("n", n, 1, most=_validate.MOST_LEVELS)
         m = _validate.real("m", m, above=n - 1)
         width = _validate.real("width", width, above=0)
         return cls(beta=beta, n=n, method=method, ensemble="laguerre", parameters=(m, width), walls=(0.0, None))
@@ -115,7 +115,7 @@ class CoulombGas(Process):
         if self.n is None and not sizes:
             raise ValueError("n is missing: give n, or centers or widths of every level")
         n = sizes[0] if self.n is None else self.n
-        self._set(n=_validate.integer("n", n, 1, _validate.MOST_LEVELS), walls=_walls(self.walls))
+        self._set(n=_validate.integer("n", n, 1, most=_validate.MOST_LEVELS), walls=_walls(self.walls))
         if self.ensemble == "wells" and (not isinstance(self.parameters, tuple) or self.parameters):
             raise ValueError(
                 f"parameters = {_validate.shown(self.parameters)}: must be left out, those of an ensemble are given to "
