@@ -249,6 +249,8 @@ def shape_of(name: str, value: Any, want: str = "a number or an array of numbers
 
 def vector(name: str, value: Any, size: int, above: float = -math.inf, at_least: float = -math.inf) -> np.ndarray:
     """Finite numbers (size,), read-only float64; one number stands for all of them."""
+    if size > MOST_LEVELS:
+        raise ValueError(f"n = {size}: must be at most {MOST_LEVELS} levels")
     shape = shape_of(name, value)
     if len(shape) > 1:
         raise ValueError(f"{name} has shape {shape}: must be a number or an array of {size}")

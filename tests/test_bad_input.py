@@ -299,8 +299,8 @@ def surface_of_processes():
                                "scheme": "auto", "dt": 0.1}, {}  # fmt: skip
     jacobi = {"a": 0.0, "b": 0.0, "beta": 1.0, "noise": 1.0, "initial": [0.1, 0.2], "n": 2, "dt": 0.01}
     yield ds.JacobiProcess, jacobi, {}
-    yield ds.CoulombGas, {"beta": 1.0, "n": 3, "centers": np.zeros(3), "widths": np.ones(3), "method": "auto",
-                          "ensemble": "wells", "parameters": ()}, {}  # fmt: skip
+    wells = {"beta": 1.0, "n": 3, "centers": np.zeros(3), "widths": np.ones(3), "method": "auto", "ensemble": "wells"}
+    yield ds.CoulombGas, wells, {}
     yield ds.CoulombGas, {"beta": 1.0, "n": 3, "walls": (0.0, None)}, {}
     yield ds.CoulombGas, {"sgd": SGD, "method": "auto"}, {}
     yield ds.CoulombGas.hermite, {"n": 3, "beta": 1.0, "width": 1.0, "center": 0.0, "method": "auto"}, {}
@@ -446,7 +446,6 @@ def test_what_are_numbers_is_taken():
         (lambda: ds.compare(1e160 * ROWS, ds.laws.Normal), ["data[0, 0]", "1e100", "units"]),
         (lambda: ds.compare(1e-160 * ROWS, ds.laws.Normal), ["data", "1e-100", "units"]),
         (lambda: ds.laws.Normal.fit(NeedsGradient()), ["data", "gradient", ".detach()"]),
-        (lambda: ds.CoulombGas(n=3, ensemble="laguerre"), ["laguerre", "CoulombGas.laguerre(n, m, width, beta)"]),
     ],
 )
 def test_messages_show_what_is_wrong(make, words):

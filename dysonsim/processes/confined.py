@@ -39,7 +39,7 @@ class Confined(Process):
         if initial is not None and (initial.min() < 0 or initial.max() > self.top):
             worst = initial.min() if initial.min() < 0 else initial.max()
             allowed = ">= 0" if self.top == math.inf else f"from 0 to {self.top:g}"
-            raise ValueError(f"initial: levels must be {allowed}, one is {_validate.exact(worst)}")
+            raise ValueError(f"initial: levels must be {allowed}, one is {float(worst)!r}")
         self._set(
             n=n,
             initial=initial,

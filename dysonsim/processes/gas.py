@@ -92,7 +92,7 @@ class CoulombGas(Process):
 
         Each of the beta real components of an entry of W has variance width^2. m > n - 1 need not be an integer.
         """
-        n = _validate.integer("n", n, 1, most=_validate.MOST_LEVELS)
+        n = _validate.integer("n", n, 1)
         m = _validate.real("m", m, above=n - 1)
         width = _validate.real("width", width, above=0)
         return cls(beta=beta, n=n, method=method, ensemble="laguerre", parameters=(m, width), walls=(0.0, None))
@@ -115,40 +115,19 @@ class CoulombGas(Process):
         if self.n is None and not sizes:
             raise ValueError("n is missing: give n, or centers or widths of every level")
         n = sizes[0] if self.n is None else self.n
-        self._set(n=_validate.integer("n", n, 1, most=_validate.MOST_LEVELS), walls=_walls(self.walls))
-        if self.ensemble == "wells" and (not isinstance(self.parameters, tuple) or self.parameters):
-            raise ValueError(
-                f"parameters = {_validate.shown(self.parameters)}: must be left out, those of an ensemble are given to "
-                "CoulombGas.laguerre or CoulombGas.jacobi"
-            )
+        self._set(n=_validate.integer("n", n, 1), walls=_walls(self.walls))
         if self.potential is not None:
             for name in ("centers", "widths"):
                 if getattr(self, name) is not None:
                     raise ValueError(f"{name} and potential exclude each other: give one of them")
             self._set(potential=_validate.level_function("potential", self.potential))
             self.wells.check_confinement(self.beta)
-        elif self.ensemble != "wells":
-            self._check_ensemble()
-        else:
+        elif self.ensemble == "wells":
             centers = _validate.vector("centers", 0.0 if self.centers is None else self.centers, self.n)
             widths = _validate.vector("widths", 1.0 if self.widths is None else self.widths, self.n, above=0)
             self._set(centers=centers, widths=widths)
         if self.method == "exact" and self._why_not_exact():
             raise ValueError(f"method = 'exact': no independent draws are known for {self._why_not_exact()}")
-
-    def _check_ensemble(self) -> None:
-        """The fields that `laguerre` and `jacobi` fill in."""
-        names, lowest, top = {
-            "laguerre": (("m", "width"), (self.n - 1, 0.0), np.inf),
-            "jacobi": (("a", "b"), (-1.0, -1.0), 1.0),
-        }[self.ensemble]
-        if not isinstance(self.parameters, tuple) or len(self.parameters) != 2 or self.walls != (0.0, top):
-            raise ValueError(
-                f"ensemble = {self.ensemble!r} with parameters = {_validate.shown(self.parameters)} and walls = "
-                f"{self.walls}: must be made by CoulombGas.{self.ensemble}(n, {', '.join(names)}, beta)"
-            )
-        given = zip(names, self.parameters, lowest, strict=True)
-        self._set(parameters=tuple(_validate.real(name, value, above=least) for name, value, least in given))
 
     def _take_from_model(self) -> None:
         sgd = network_process(self.sgd)
