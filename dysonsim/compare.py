@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from . import statistics
-from ._validate import choice, integer
-from .comparison import METHODS, Comparison, Distance
+from ._validate import choice, integer, shape_of, shown
+from .comparison import METHODS, MOST_RESAMPLES, Comparison, Distance
 from .distributions import as_law, read
 from .estimation import Fit, FittedLaw, fit_law
 from .laws.numerics import LARGEST
@@ -86,7 +86,7 @@ def compare(
     which is then too large.
     """
     choice("method", method, METHODS)
-    resamples = integer("resamples", resamples, 1)
+    resamples = integer("resamples", resamples, 1, most=MOST_RESAMPLES)
     seed = integer("seed", seed, 0)
     choose: dict[str, Any] = {"observable": observable, "levels": levels, "record": record}
     values = replicated("data", data, **({} if is_run(reference) and not is_run(data) else choose))
@@ -100,10 +100,11 @@ def compare(
         warn_of_one_spectrum("data", data, values, too_close or "")
         notes = (note,) if note else ()
         return Comparison(values, moments(values), method, ks, ad, fitted, None, None, resamples, seed, notes)
-    if not is_run(reference) and np.ndim(reference) == 0:
-        raise TypeError(f"reference = {reference!r}: must be a law, a class of laws, a Run or an array")
+    allowed = "a law, a class of laws, a Run or an array"
+    if not is_run(reference) and not shape_of("reference", reference, allowed):
+        raise TypeError(f"reference = {shown(reference)}: must be {allowed}")
     if fit is not None:
-        raise ValueError(f"fit = {fit!r}: must be None when reference is a sample")
+        raise ValueError(f"fit = {shown(fit)}: must be None when reference is a sample")
     if is_run(data) and is_run(reference) and getattr(data, "seed", 0) == getattr(reference, "seed", 1):
         warnings.warn(
             f"data and reference have the same seed = {data.seed}: their replicas share random numbers, but the "

@@ -14,6 +14,7 @@ from .estimation import FittedLaw
 from .samples import Moments, bin_edges, histogram
 
 VERDICT_LEVEL = 1e-3
+MOST_RESAMPLES = 10**7  # they are kept, to be counted
 METHODS = {"ks": "Kolmogorov-Smirnov", "ad": "Anderson-Darling"}
 
 

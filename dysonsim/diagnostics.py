@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from . import _validate
+
 __all__ = ["acceptance", "autocorrelation", "autocorrelation_time", "effective_sample_size", "r_hat"]
 
 WINDOW, LEAST = 3.0, 5  # autocorrelations are summed up to this many times their own sum, and this many lags at least
@@ -51,8 +53,8 @@ def autocorrelation_time(chains: ArrayLike) -> Any:
 
 def effective_sample_size(chains: ArrayLike) -> Any:
     """Independent draws that all chains together are worth for the mean of the observable: chains draws / tau."""
-    x = np.asarray(chains)
-    return x.shape[0] * x.shape[1] / autocorrelation_time(x)
+    x = _checked(chains, 2)
+    return x.shape[0] * x.shape[1] / autocorrelation_time(chains)
 
 
 def r_hat(chains: ArrayLike, ranked: bool = True) -> Any:
@@ -72,6 +74,7 @@ def r_hat(chains: ArrayLike, ranked: bool = True) -> Any:
     Above 1.01 (ranked, with 4 chains and 400 draws or more) chains are not to be trusted. Chains that all miss the same
     part of the law agree: start them apart.
     """
+    ranked = _validate.flag("ranked", ranked)
     x = _checked(chains, 4)
     half = x.shape[1] // 2
     x = np.concatenate([x[:, :half], x[:, -half:]])
@@ -114,13 +117,9 @@ def _normal_scores(x: np.ndarray) -> np.ndarray:
 
 def _checked(chains: ArrayLike, draws: int) -> np.ndarray:
     """(chains, draws, n) in float64."""
-    x = np.asarray(chains)
-    if x.dtype.kind not in "iufb" or x.ndim not in (2, 3) or 0 in x.shape or x.shape[1] < draws:
-        raise ValueError(
-            f"chains have shape {x.shape} and dtype {x.dtype}: must be real, (chains, draws) or (chains, draws, n), "
-            f"with {draws} draws or more"
-        )
-    x = x.astype(np.float64)
-    if not np.isfinite(x).all():
-        raise ValueError("chains: every number must be finite")
+    want = f"real, (chains, draws) or (chains, draws, n), with {draws} draws or more"
+    x = _validate.array("chains", chains, want, dimensions=(2, 3))
+    if x.shape[1] < draws:
+        raise ValueError(f"chains have shape {x.shape}: must be {want}")
+    x = x / _validate.unit(x)  # everything here is the same in all units, but squares might overflow
     return x[..., None] if x.ndim == 2 else x

@@ -22,10 +22,12 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from ._validate import shown
 from .distributions import law_name
 
 Fit = str | Sequence[str] | None
@@ -86,7 +88,7 @@ class FittedLaw:
         return gradient
 
 
-def names_to_fit(reference: Any, fit: Fit) -> tuple[str, ...]:
+def names_to_fit(reference: Any, fit: Fit, called: str = "fit") -> tuple[str, ...]:
     """The names of the parameters of `reference` (a law or a class of laws) that `fit` asks for.
 
     Raises
@@ -96,9 +98,9 @@ def names_to_fit(reference: Any, fit: Fit) -> tuple[str, ...]:
     """
     allowed = tuple(getattr(reference, "shape", ()) if hasattr(reference, "logpdf") else ())
     if isinstance(reference, type):
-        if fit not in (None, "all"):
+        if fit is not None and not (isinstance(fit, str) and fit == "all"):
             raise ValueError(
-                f"fit = {fit!r}: a class is fitted in all its parameters; to hold some fixed, give an "
+                f"{called} = {shown(fit)}: a class is fitted in all its parameters; to hold some fixed, give an "
                 f"instance {reference.__name__}(...)"
             )
         return allowed
@@ -108,16 +110,18 @@ def names_to_fit(reference: Any, fit: Fit) -> tuple[str, ...]:
         names = allowed if fit == "all" else (fit,)
     else:
         try:
-            names = tuple(fit)
+            names = tuple(islice(fit, len(allowed) + 1))  # what is given may be endless
         except TypeError:
-            raise TypeError(f"fit = {fit!r}: must be None, 'all' or a sequence out of {allowed}") from None
-    if not names or len(set(names)) != len(names) or any(name not in allowed for name in names):
-        raise ValueError(f"fit = {fit!r}: must be None, 'all' or distinct names out of {allowed}")
+            raise TypeError(f"{called} = {shown(fit)}: must be None, 'all' or a sequence out of {allowed}") from None
+    if not names or any(not isinstance(n, str) or n not in allowed for n in names) or len(set(names)) != len(names):
+        raise ValueError(f"{called} = {shown(fit)}: must be None, 'all' or distinct names out of {allowed}")
     return names
 
 
-def fit_law(values: np.ndarray, reference: Any, fit: Fit = None) -> FittedLaw:
+def fit_law(values: np.ndarray, reference: Any, fit: Fit = None, called: str = "fit") -> FittedLaw:
     """Fit the parameters named by `fit` to (replicas, levels) data; without any, only fill in the likelihood.
+
+    `called` is what an error calls the argument.
 
     Where the support moves with a fitted parameter (semicircle, Marchenko-Pastur) the likelihood is not
     differentiable and the estimate converges faster than 1/sqrt(replicas), but not normally: such a fit has
@@ -129,7 +133,7 @@ def fit_law(values: np.ndarray, reference: Any, fit: Fit = None) -> FittedLaw:
     TypeError, ValueError
         Names that are not parameters, data outside the support of the law or without density there.
     """
-    names = names_to_fit(reference, fit)
+    names = names_to_fit(reference, fit, called)
     law = reference
     if names:
         is_class = isinstance(reference, type)

@@ -9,15 +9,19 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 
 from . import _validate
 from . import hierarchy_measure as measure
 from ._fingerprint import fingerprint
+from ._validate import shown
+from .comparison import MOST_RESAMPLES
 from .hierarchy_result import REFERENCE, TITLES, Hierarchy, on_path, settled, timeless
 from .processes import SGD, CoulombGas, Dyson, Langevin, MixingError, Process
 from .samples import MINIMUM_REPLICAS
+from .schedule import MAX_STEPS
 from .simulate import simulate
 from .spectra import Run
 
@@ -25,6 +29,7 @@ __all__ = ["Hierarchy", "hierarchy"]
 
 LEVELS = ("sgd", "langevin", "dyson", "gas")
 CLOSURES = {"corrected": ("dyson",), "independent": ("independent",), "both": ("dyson", "independent")}
+MOST_RECORDS = 10**6  # of a sequence of steps, which may have no end
 SETTLE, INTERVAL = 25.0, 0.75  # in units of the slowest relaxation time
 
 
@@ -103,11 +108,11 @@ def hierarchy(
     of one level of description are not independent of each other.
     """
     if not isinstance(sgd, SGD):
-        raise TypeError(f"sgd = {sgd!r}: must be a dysonsim.SGD")
+        raise TypeError(f"sgd = {shown(sgd)}: must be a dysonsim.SGD")
     replicas = _validate.integer("replicas", replicas, MINIMUM_REPLICAS)
     _validate.choice("observable", observable, ("eigenvalues", "singular_values"))
     seed = _validate.integer("seed", seed, 0)
-    resamples = _validate.integer("resamples", resamples, 1)
+    resamples = _validate.integer("resamples", resamples, 1, most=MOST_RESAMPLES)
     steps, way = _times(sgd, settle, records, path)
     makers, missing = _levels(sgd, levels, closure, {} if given is None else given)
     how = {"dtype": dtype, "device": device, "threads": threads, "progress": progress}
@@ -137,18 +142,22 @@ def _times(
     sgd: SGD, settle: int | None, records: int | Iterable[int], path: int | Iterable[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Steps of the stationary records and of those on the way."""
-    if isinstance(records, Iterable):
+    if isinstance(records, Iterable) and getattr(records, "ndim", True):
         steps = _steps("records", records, 2)
         if settle is not None:
             raise ValueError(f"settle = {settle}: must be left out where records are steps")
     else:
-        count, slowest = _validate.integer("records", records, 2), _slowest(sgd, settle)
-        settle = math.ceil(SETTLE / slowest) if settle is None else _validate.integer("settle", settle, 1)
+        count, slowest = _validate.integer("records", records, 2, most=MOST_RECORDS), _slowest(sgd, settle)
+        first = math.ceil(SETTLE / slowest) if settle is None else settle
+        settle = _validate.integer("settle", first, 1, most=MAX_STEPS)
         between = max(1, round(INTERVAL / slowest)) if slowest > 0 else max(1, settle // 32)
+        if settle + between * (count - 1) > MAX_STEPS:
+            raise ValueError(f"settle = {settle}, records = {count}: the last must be at a step <= {MAX_STEPS}")
         steps = settle + between * np.arange(count, dtype=np.int64)
-    if isinstance(path, Iterable):
+    if isinstance(path, Iterable) and getattr(path, "ndim", True):
         return steps, _steps("path", path, 0)
-    share = np.arange(_validate.integer("path", path, 0)) / max(1, path)
+    number = _validate.integer("path", path, 0, most=MOST_RECORDS)
+    share = np.arange(number) / max(1, number)
     return steps, np.unique(np.rint(share**2 * float(steps[0])).astype(np.int64))
 
 
@@ -168,9 +177,14 @@ def _slowest(sgd: SGD, settle: int | None) -> float:
 
 
 def _steps(name: str, given: Iterable[int], least: int) -> np.ndarray:
-    if isinstance(given, (str, bytes)):
-        raise TypeError(f"{name} = {given!r}: must be a number or a sequence of steps")
-    steps = np.array(sorted({_validate.integer(name, step, 0) for step in given}), dtype=np.int64)
+    if isinstance(given, (str, bytes, bytearray)):
+        raise TypeError(f"{name} = {shown(given)}: must be a number or a sequence of steps")
+    if isinstance(given, np.ndarray):
+        _validate.array(name, given, "a number or a sequence of steps", dimensions=(1,), empty=True)
+    listed = list(islice(given, MOST_RECORDS + 1))
+    if len(listed) > MOST_RECORDS:
+        raise ValueError(f"{name} = {shown(given)}: must be at most {MOST_RECORDS} steps")
+    steps = np.array(sorted({_validate.integer(name, step, 0, most=MAX_STEPS) for step in listed}), dtype=np.int64)
     if len(steps) < least:
         raise ValueError(f"{name} = {steps.tolist()}: must be {least} steps or more")
     return steps
@@ -182,11 +196,11 @@ def _levels(
     """What is to be run, or has been, by name; and what cannot be, with the reason."""
     names = LEVELS if levels is None else levels
     if isinstance(names, str) or not isinstance(names, Sequence):
-        raise TypeError(f"levels = {levels!r}: must be a sequence of {', '.join(map(repr, LEVELS))}")
+        raise TypeError(f"levels = {shown(levels)}: must be a sequence of {', '.join(map(repr, LEVELS))}")
     for name in names:
         _validate.choice("levels", name, LEVELS)
     if REFERENCE not in names:
-        raise ValueError(f"levels = {levels!r}: must contain 'sgd', from which the others deviate")
+        raise ValueError(f"levels = {shown(levels)}: must contain 'sgd', from which the others deviate")
     _validate.choice("closure", closure, CLOSURES)
     _check_given(sgd, given)
     makers: dict[str, Process | Run] = {}
@@ -211,16 +225,16 @@ def _levels(
             missing[name] = str(error)
     if len(makers) < 2:
         why = "".join(f"; {TITLES[name]}: {reason}" for name, reason in missing.items())
-        raise ValueError(f"levels = {levels!r}: must be two or more, there is nothing to hold SGD against{why}")
+        raise ValueError(f"levels = {shown(levels)}: must be two or more, there is nothing to hold SGD against{why}")
     return makers, missing
 
 
 def _check_given(sgd: SGD, given: Mapping[str, Process | Run]) -> None:
     if not isinstance(given, Mapping):
-        raise TypeError(f"given = {given!r}: must be a dict of processes or runs by the name of a level")
+        raise TypeError(f"given = {shown(given)}: must be a dict of processes or runs by the name of a level")
     for name, maker in given.items():
         if not isinstance(name, str) or not isinstance(maker, (Process, Run)):
-            raise TypeError(f"given[{name!r}] = {maker!r}: must be a Process or a Run, by name")
+            raise TypeError(f"given[{name!r}] = {shown(maker)}: must be a Process or a Run, by name")
         process = maker.process if isinstance(maker, Run) else maker
         if process.n != sgd.n:
             raise ValueError(f"given[{name!r}] has {process.n} levels: must have {sgd.n}, as {sgd}")

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ._table import aligned, plain, with_error
+from ._validate import shown
 from .comparison import Comparison
 from .processes import Process
 from .spectra import Run, mean_and_error
@@ -142,12 +143,12 @@ class Hierarchy:
         """Mean and standard error, each (T, n), at `path_steps`; ValueError for the gas, which has no time."""
         run = self._run(level)
         if timeless(run):
-            raise ValueError(f"level = {level!r}: {run.process} has no time")
+            raise ValueError(f"level = {shown(level)}: {run.process} has no time")
         return mean_and_error(on_path(run, self.observable, self.path_steps))
 
     def _run(self, level: str) -> Run:
         if level not in self.runs:
-            raise ValueError(f"level = {level!r}: must be one of {', '.join(map(repr, self.runs))}")
+            raise ValueError(f"level = {shown(level)}: must be one of {', '.join(map(repr, self.runs))}")
         return self.runs[level]
 
     def __repr__(self) -> str:
@@ -231,7 +232,7 @@ def _named(found: Sequence[N], name: str, group: tuple[int, ...]) -> N:
         if (one.name, one.group) == (name, tuple(group)):
             return one
     allowed = ", ".join(sorted({f"{one.name!r} of {one.group}" for one in found}))
-    raise ValueError(f"name = {name!r}, group = {group!r}: must be one of {allowed}")
+    raise ValueError(f"name = {shown(name)}, group = {shown(group)}: must be one of {allowed}")
 
 
 def timeless(run: Run) -> bool:

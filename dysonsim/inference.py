@@ -105,7 +105,7 @@ def estimate_dynamics(
     lag = _validate.integer("lag", lag, 1, max(1, (count - 1) // 2))
     points = _validate.integer("points", points, 4, 1000)
     if beta is not None:
-        beta = _validate.real("beta", beta, above=-1)
+        beta = _validate.real("beta", beta, above=-1, below=1e6)
     low, high = window_of(window)
     spacing = (time[-1] - time[0]) / (count - 1)
     interval = lag * spacing

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import _validate
+from ._validate import shown
 from .samples import MINIMUM_REPLICAS, Levels, indices, is_run
 
 
@@ -24,14 +25,14 @@ def trajectories(
         if times is None:
             raise ValueError("times = None: must be given with an array, shape (records,)")
         if coordinate != "eigenvalues":
-            raise ValueError(f"coordinate = {coordinate!r}: chosen from a Run; an array is taken as it is")
+            raise ValueError(f"coordinate = {shown(coordinate)}: chosen from a Run; an array is taken as it is")
         levels, clock = data, times
-    x = _real("data", levels)
+    x = _validate.array("data", levels, "a Run or a real array (replicas, records, n)", finite=False, empty=True)
     if x.ndim != 3 or 0 in x.shape or x.shape[0] < MINIMUM_REPLICAS:
         raise ValueError(
             f"data has shape {x.shape}: must be (replicas, records, n) with at least {MINIMUM_REPLICAS} replicas"
         )
-    time = _real("times", clock)
+    time = _validate.array("times", clock, "a real array (records,)", empty=True)
     if time.shape != (x.shape[1],):
         raise ValueError(f"times has shape {time.shape}: must be ({x.shape[1]},), one for each record of data")
     count = x.shape[1]
@@ -39,8 +40,10 @@ def trajectories(
     kept = indices("records", records, count)
     x, time = x[:, kept][:, :, list(chosen)], time[kept]
     if time.size < 3:
-        raise ValueError(f"records = {records!r} leaves {time.size} of {count} records: must be 3 or more")
+        raise ValueError(f"records = {shown(records)} leaves {time.size} of {count} records: must be 3 or more")
     gaps = np.diff(time)
+    if not _validate.SMALLEST <= abs(gaps.mean()) <= 1 / _validate.SMALLEST:
+        raise ValueError(f"times are {gaps.mean():g} apart: must be from 1e-60 to 1e60; change the units")
     if gaps.min() <= 0 or np.ptp(gaps) > 1e-6 * gaps.mean():
         raise ValueError(
             f"times differ by {gaps.min():g} to {gaps.max():g}: must be ascending and equally spaced; choose such "
@@ -49,6 +52,7 @@ def trajectories(
     if not np.isfinite(x).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
         raise ValueError(f"data[{where[0]}, {int(kept[where[1]])}, {chosen[where[2]]}] = {x[where]}: must be finite")
+    _validate.moderate("data", x)
     if (np.diff(x, axis=2) < 0).any():
         where = tuple(int(i) for i in np.argwhere(np.diff(x, axis=2) < 0)[0])
         raise ValueError(
@@ -79,25 +83,15 @@ def _only_group(run: Any) -> Any:
 def _neighbours(group: Any, n: int) -> tuple[int, ...]:
     chosen = tuple(int(i) for i in indices("group", group, n))
     if chosen != tuple(range(chosen[0], chosen[0] + len(chosen))) or chosen[0] < 0:
-        raise ValueError(f"group = {group!r}: must be neighbouring level indices from 0 to {n - 1}, ascending")
+        raise ValueError(f"group = {shown(group)}: must be neighbouring level indices from 0 to {n - 1}, ascending")
     return chosen
-
-
-def _real(name: str, value: Any) -> np.ndarray:
-    try:
-        given = np.asarray(value)
-    except ValueError as error:
-        raise TypeError(f"{name}: must be a real array: {error}") from None
-    if given.dtype.kind not in "iuf":
-        raise TypeError(f"{name} has entries of type {given.dtype}: must be a real array")
-    return given.astype(np.float64, copy=False)
 
 
 def window_of(window: Any) -> tuple[float, float]:
     """Lower and upper end, from either both or the upper one."""
-    try:
-        low, high = (0.0, window) if np.ndim(window) == 0 else window
-    except (TypeError, ValueError):
-        raise TypeError(f"window = {window!r}: must be a number > 0, or two, ascending") from None
+    shape = _validate.shape_of("window", window)
+    if shape not in ((), (2,)):
+        raise TypeError(f"window = {shown(window)}: must be a number > 0, or two, ascending")
+    low, high = window if shape else (0.0, window)
     low = _validate.real("window", low, at_least=0)
     return low, _validate.real("window", high, above=low)

@@ -12,6 +12,7 @@ from subprocess import DEVNULL
 
 import numpy as np
 
+from . import _validate
 from .kernels import singular
 
 __all__ = ["singular_values"]
@@ -37,28 +38,34 @@ def singular_values(weights: np.ndarray) -> np.ndarray:
 
     Raises
     ------
-    ValueError
-        For complex numbers, or what has less than two dimensions.
-    numpy.linalg.LinAlgError
-        For a matrix with entries that are no numbers. (Infinite ones give singular values that are no numbers.)
+    TypeError, ValueError
+        For what is not real, not finite, or has less than two dimensions.
     """
-    if np.iscomplexobj(weights) or np.ndim(weights) < 2:
-        raise ValueError(f"weights have shape {np.shape(weights)}: must be real matrices, shape (..., p, n)")
-    w = np.asarray(weights, dtype=np.float64)
+    w = _validate.array("weights", weights, "real matrices, shape (..., p, n)", empty=True)
+    if w.ndim < 2:
+        raise ValueError(f"weights have shape {w.shape}: must be real matrices, shape (..., p, n)")
     p, n = w.shape[-2:]
-    if (p, n) == TWO_BY_TWO:
-        a, b, c, d = w[..., 0, 0], w[..., 0, 1], w[..., 1, 0], w[..., 1, 1]
-        sum_, difference = np.hypot(a + d, b - c), np.hypot(a - d, b + c)
-        return np.stack([np.abs(sum_ - difference) / 2, (sum_ + difference) / 2], axis=-1)
-    if w.size > 0 and takes_lanes(p, n):
-        found = in_lanes(w.reshape(-1, p, n)).reshape(*w.shape[:-2], min(p, n))
-    else:
-        found = np.linalg.svd(w, compute_uv=False)[..., ::-1]
+    with np.errstate(over="ignore"):
+        found = _singular_values(w, p, n)
+    if not np.isfinite(found).all():
+        raise ValueError("weights: their singular values are too large for a float")
     if n <= p:
         return found
     values = np.zeros((*w.shape[:-2], n))
     values[..., n - p :] = found
     return values
+
+
+def _singular_values(w: np.ndarray, p: int, n: int) -> np.ndarray:
+    """The min(p, n) singular values of finite matrices (..., p, n)."""
+    if (p, n) == TWO_BY_TWO:
+        a, b, c, d = w[..., 0, 0], w[..., 0, 1], w[..., 1, 0], w[..., 1, 1]
+        # halved first, so that nothing overflows on the way
+        sum_, difference = np.hypot(a / 2 + d / 2, b / 2 - c / 2), np.hypot(a / 2 - d / 2, b / 2 + c / 2)
+        return np.stack([np.abs(sum_ - difference), sum_ + difference], axis=-1)
+    if w.size > 0 and takes_lanes(p, n):
+        return in_lanes(w.reshape(-1, p, n)).reshape(*w.shape[:-2], min(p, n))
+    return np.linalg.svd(w, compute_uv=False)[..., ::-1]
 
 
 def takes_lanes(p: int, n: int) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._table import aligned, plain, with_error
+from ._validate import shown
 from .distributions import as_law, law_name, read
 from .estimation import Fit, FittedLaw, fit_law
 from .samples import Levels, Observable, replicated, warn_of_one_spectrum
@@ -131,9 +132,9 @@ def likelihood_ratio(
     fits = []
     for name, law, fit in (("law_a", law_a, fit_a), ("law_b", law_b, fit_b)):
         if not hasattr(law, "cdf"):
-            raise TypeError(f"{name} = {law!r}: must be a law or a class of laws")
+            raise TypeError(f"{name} = {shown(law)}: must be a law or a class of laws")
         law = as_law(name, law)
-        fitted = fit_law(read(values, law)[0], law, fit)
+        fitted = fit_law(read(values, law)[0], law, fit, called=name.replace("law", "fit"))
         impossible = np.flatnonzero(~np.isfinite(fitted.log_likelihood))
         if impossible.size:
             raise ValueError(

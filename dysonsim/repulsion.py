@@ -62,19 +62,12 @@ def repulsion(levels: Any, *, method: str = "auto", tolerance: float = 1e-12, th
     >>> repulsion([0.0, 1.0, 3.0])
     array([-1.33333333,  0.5       ,  0.83333333])
     """
-    given = np.asanyarray(levels)
-    if given.dtype.kind not in "iuf" or isinstance(given, np.ma.MaskedArray):
-        what = "masked" if isinstance(given, np.ma.MaskedArray) else f"of dtype {given.dtype}"
-        raise TypeError(f"levels is {what}: must be a real array of shape (n,) or (replicas, n)")
-    if given.ndim not in (1, 2) or given.shape[-1] == 0:
-        raise ValueError(f"levels has shape {given.shape}: must be (n,) or (replicas, n) with n >= 1")
-    rows = np.atleast_2d(np.asarray(given, dtype=np.float64))
+    want = "a real array of shape (n,) or (replicas, n) with n >= 1"
+    given = _validate.array("levels", levels, want, dimensions=(1, 2))
+    rows = np.atleast_2d(given)
     method = _validate.choice("method", method, METHODS)
     tolerance = _tolerance(tolerance)
     threads = usable_cores() if threads is None else _validate.integer("threads", threads, 1)
-    if not np.isfinite(rows).all():
-        at = tuple(int(i) for i in np.argwhere(~np.isfinite(rows))[0])
-        raise ValueError(f"levels[{_place(given, at)}] = {rows[at]}: every level must be finite")
     n = rows.shape[1]
     sums = SortedSums(n, method, tolerance, threads)
     out = np.zeros(rows.shape)
@@ -88,7 +81,10 @@ def repulsion(levels: Any, *, method: str = "auto", tolerance: float = 1e-12, th
                 f"levels[{_place(given, (r, a))}] and levels[{_place(given, (r, b))}] are both {x[a]}: levels that "
                 "coincide repel infinitely"
             )
-        out[r, slice(None) if order is None else order] = sums(ordered)
+        with np.errstate(over="ignore"):
+            out[r, slice(None) if order is None else order] = sums(ordered)
+    if not np.isfinite(out).all():
+        raise ValueError("levels: some lie so close to each other that their repulsion is too large for a float")
     return out[0] if given.ndim == 1 else out
 
 
@@ -195,7 +191,7 @@ def expansion(tolerance: float) -> tuple[int, float]:
 def _tolerance(value: Any) -> float:
     number = _validate.real("tolerance", value)
     if not TIGHTEST <= number <= LOOSEST:
-        raise ValueError(f"tolerance = {number:g}: must be from {TIGHTEST:g} to {LOOSEST:g}")
+        raise ValueError(f"tolerance = {_validate.exact(number)}: must be from {TIGHTEST:g} to {LOOSEST:g}")
     return number
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from . import _validate
+from ._validate import shown
 from .statistics import one_spectrum
 
 MINIMUM_REPLICAS = 8  # fewer rows give no usable estimate of an error
@@ -60,12 +62,12 @@ def replicated(
     """
     if not callable(observable) and not (isinstance(observable, str) and observable in _OBSERVABLES):
         allowed = ", ".join(repr(o) for o in _OBSERVABLES)
-        raise ValueError(f"observable = {observable!r}: must be one of {allowed}, or a function of the run")
+        raise ValueError(f"observable = {shown(observable)}: must be one of {allowed}, or a function of the run")
     if not is_run(data):
         if observable != "eigenvalues" or levels is not None or not (isinstance(record, int) and record == -1):
             raise ValueError(
-                f"observable = {observable!r}, levels = {levels!r}, record = {record!r}: choose from a Run, and {name} "
-                "is an array: must be left out"
+                f"observable = {shown(observable)}, levels = {shown(levels)}, record = {shown(record)}: "
+                f"choose from a Run, and {name} is an array: must be left out"
             )
         return _checked(name, data)
     if callable(observable):
@@ -74,7 +76,7 @@ def replicated(
     values = values[:, indices("record", record, values.shape[1])][:, :, indices("levels", levels, values.shape[2])]
     if observable == "spacings":
         if values.shape[2] < 2:
-            raise ValueError(f"levels = {levels!r}: spacings need at least two levels")
+            raise ValueError(f"levels = {shown(levels)}: spacings need at least two levels")
         values = np.diff(values, axis=2)
     return _checked(name, values.reshape(values.shape[0], -1))
 
@@ -85,36 +87,29 @@ def indices(name: str, choice: Levels, size: int) -> np.ndarray:
     if choice is None:
         return np.arange(size)
     if isinstance(choice, slice):
-        chosen = np.arange(size)[choice]
+        try:
+            chosen = np.arange(size)[choice]
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name} = {shown(choice)}: must be {allowed} ({error})") from None
     else:
+        _validate.array(name, choice, allowed, dimensions=(0, 1), empty=True)
         chosen = np.atleast_1d(np.asarray(choice))
-        if chosen.ndim != 1 or (chosen.size and chosen.dtype.kind not in "iu"):
-            raise TypeError(f"{name} = {choice!r}: must be {allowed}")
+        if chosen.size and chosen.dtype.kind not in "iu":
+            raise TypeError(f"{name} = {shown(choice)}: must be {allowed}")
     if chosen.size == 0 or chosen.min() < -size or chosen.max() >= size:
-        raise ValueError(f"{name} = {choice!r}: must be {allowed}")
+        raise ValueError(f"{name} = {shown(choice)}: must be {allowed}")
     return chosen
 
 
 def _checked(name: str, data: Any) -> np.ndarray:
-    try:
-        given = np.asarray(data)
-        if given.dtype.kind not in "iufO" or isinstance(data, np.ma.MaskedArray):
-            raise TypeError(f"entries are {'masked' if isinstance(data, np.ma.MaskedArray) else given.dtype}")
-        values = given.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"{name} is {type(data).__name__}: must be a Run or a real array (replicas,) or (replicas, levels): {error}"
-        ) from None
-    if values.ndim not in (1, 2):
-        raise ValueError(f"{name} has shape {values.shape}: must be (replicas,) or (replicas, levels)")
-    if not np.isfinite(values).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        raise ValueError(f"{name}[{', '.join(map(str, where))}] = {values[where]}: every entry must be finite")
-    values = values.reshape(values.shape[0], -1) if values.size else values
+    want = "a Run or a real array (replicas,) or (replicas, levels)"
+    given = _validate.array(name, data, want, dimensions=(1, 2), empty=True)
+    values = given.reshape(given.shape[0], -1).copy() if given.size else given
     if values.shape[0] < MINIMUM_REPLICAS or values.size == 0:
         raise ValueError(
             f"{name} has shape {given.shape}: must have at least {MINIMUM_REPLICAS} replicas and one level"
         )
+    _validate.moderate(name, values)
     if values.min() == values.max():
         raise ValueError(f"{name}: all entries equal {values.flat[0]:g}, must vary")
     return values

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._table import aligned, plain, with_error
-from ._validate import real
+from ._validate import array, exact, real
 
 
 @dataclass(frozen=True)
@@ -204,40 +204,68 @@ def scaling_fit(
     expected = None if prediction is None else real("prediction", prediction)
     if x.size < 2:
         raise ValueError(f"x has {x.size} point: must have at least 2")
-    coefficients, errors, chi2 = _least_squares(x[:, None], y, yerr)
-    line = Line(float(coefficients[0]), math.sqrt(errors[0, 0]), chi2, x.size - 1, _chi2_pvalue(chi2, x.size - 1))
+    with np.errstate(all="ignore"):  # what overflows is refused below
+        coefficients, errors, _, chi2 = _least_squares(x[:, None], y, yerr)
+    line = Line(float(coefficients[0]), float(errors[0]), chi2, x.size - 1, _chi2_pvalue(chi2, x.size - 1))
     if trend is None:
-        return ScalingFit(x, y, yerr, line, None, None, expected)
+        return _finite(ScalingFit(x, y, yerr, line, None, None, expected))
     eps = _points("trend", trend, size=x.size)
     if x.size < 3 or np.ptp(eps) <= 1e-12 * np.abs(eps).max():
         raise ValueError(f"trend = {eps}: must have at least 3 points that are not all equal")
-    return ScalingFit(x, y, yerr, line, eps, _fit_trend(x, y, yerr, eps), expected)
+    with np.errstate(all="ignore"):
+        return _finite(ScalingFit(x, y, yerr, line, eps, _fit_trend(x, y, yerr, eps), expected))
+
+
+def _finite(fit: ScalingFit) -> ScalingFit:
+    """The fit, if all its numbers are; ValueError otherwise."""
+    lines = [fit.line] if fit.trend is None else [fit.line, fit.trend]
+    for line in lines:
+        for name, value in vars(line).items():
+            if not math.isfinite(value):
+                what = type(line).__name__.lower()
+                sizes = f"{fit.x.max():.3g}, {np.abs(fit.y).max():.3g}, {fit.yerr.min():.3g}"
+                raise ValueError(
+                    f"x, y, yerr: their sizes ({sizes}) make the {name} of the {what} {value}: must give a slope that "
+                    "is not 0 and a chi^2 that a float can hold"
+                )
+    return fit
 
 
 def _fit_trend(x: np.ndarray, y: np.ndarray, yerr: np.ndarray, eps: np.ndarray) -> Trend:
     """Linear in (slope, slope c); the error of c by propagation."""
     unit = float(np.abs(eps).max())
-    (slope, product), covariance, chi2 = _least_squares(np.stack([x, x * eps / unit], axis=1), y, yerr)
-    gradient = np.array([-product / slope**2, 1 / slope])  # of c = product / slope
-    slope_error, c_error = math.sqrt(covariance[0, 0]), math.sqrt(gradient @ covariance @ gradient)
+    (slope, product), errors, correlation, chi2 = _least_squares(np.stack([x, x * (eps / unit)], axis=1), y, yerr)
+    coefficient = product / slope
+    gradient = np.array([-coefficient * errors[0], errors[1]]) / slope  # of c, times the errors
+    size = np.abs(gradient).max()
+    direction = gradient / size
+    spread = float(np.sqrt(direction @ correlation @ direction))
     return Trend(
         slope=float(slope),
-        slope_error=slope_error,
+        slope_error=float(errors[0]),
         chi2=chi2,
         dof=x.size - 2,
         pvalue=_chi2_pvalue(chi2, x.size - 2),
-        coefficient=float(product / slope / unit),
-        coefficient_error=c_error / unit,
-        correlation=float(covariance[0] @ gradient) / (slope_error * c_error),
+        coefficient=float(coefficient / unit),
+        coefficient_error=float(size * spread / unit),
+        correlation=float(correlation[0] @ direction) / spread,
     )
 
 
-def _least_squares(design: np.ndarray, y: np.ndarray, yerr: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Coefficients, their covariance and chi^2 of y = design . coefficients."""
-    weighted = design / yerr[:, None]
-    coefficients = np.linalg.lstsq(weighted, y / yerr, rcond=None)[0]
-    chi2 = float(np.sum((y / yerr - weighted @ coefficients) ** 2))
-    return coefficients, np.linalg.inv(weighted.T @ weighted), chi2
+def _least_squares(
+    design: np.ndarray, y: np.ndarray, yerr: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Coefficients, their errors and correlations, and chi^2 of y = design . coefficients, in any units."""
+    units, unit = np.abs(design).max(axis=0), yerr.min()
+    weighted, target = design / units / (yerr / unit)[:, None], y / yerr
+    if not np.isfinite(target).all():
+        raise ValueError(f"yerr: as small as {unit:.3g} for y up to {np.abs(y).max():.3g}, y/yerr must be a float")
+    coefficients = np.linalg.lstsq(weighted, target, rcond=None)[0]
+    chi2 = float(np.sum((target - weighted @ coefficients) ** 2))
+    covariance = np.linalg.inv(weighted.T @ weighted)
+    errors = np.sqrt(np.diag(covariance))
+    back = unit / units
+    return coefficients * back, errors * back, covariance / np.outer(errors, errors), chi2
 
 
 def _chi2_pvalue(chi2: float, dof: int) -> float:
@@ -248,15 +276,11 @@ def _chi2_pvalue(chi2: float, dof: int) -> float:
 
 def _points(name: str, value: ArrayLike, size: int | None = None, positive: bool = False) -> np.ndarray:
     """A finite 1-D float64 array, of the size of x."""
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name}: must be a real array (points,): {error}") from None
-    if array.ndim != 1 or (size is not None and array.size != size):
-        want = "(points,)" if size is None else f"({size},), that of x"
-        raise ValueError(f"{name} has shape {array.shape}: must have shape {want}")
-    wrong = ~np.isfinite(array) | (array <= 0 if positive else False)
-    if wrong.any():
-        where = int(np.argmax(wrong))
-        raise ValueError(f"{name}[{where}] = {array[where]:g}: must be finite{' and > 0' if positive else ''}")
-    return array
+    want = "a real array (points,)" if size is None else f"a real array ({size},), the shape of x"
+    points = array(name, value, want, dimensions=(1,))
+    if size is not None and points.size != size:
+        raise ValueError(f"{name} has shape {points.shape}: must be {want}")
+    if positive and points.min() <= 0:
+        where = int(np.argmax(points <= 0))
+        raise ValueError(f"{name}[{where}] = {exact(points[where])}: must be finite and > 0")
+    return points.copy()

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import _validate
 from ._fingerprint import fingerprint
+from ._validate import shown
 from .backend import DEVICES, STILL_WELL, Ensemble, Kernel, usable_cores
 from .processes import Process
 from .rounds import advance_in_rounds
@@ -108,11 +109,7 @@ def simulate(
         If the learning rate is beyond the model's stability limit, recorded weights are outside the model's domain
         (an RBM whose K is not positive) though training recovers, or a Markov chain has not mixed.
     """
-    if not isinstance(process, Process):
-        raise TypeError(
-            f"process = {process!r}: must be a process such as dysonsim.SGD(model, learning_rate, batch_size), "
-            "Langevin, Dyson or CoulombGas"
-        )
+    _check_process(process)
     replicas = _validate.integer("replicas", replicas, 1, 2**32 - 1)
     steps = None if steps is None else _validate.integer("steps", steps, 1, MAX_STEPS)
     seed = _validate.integer("seed", seed, 0, 2**64 - 1)
@@ -122,7 +119,7 @@ def simulate(
     if keep_weights and process.weight_shape is None:
         raise ValueError(f"keep_weights = True: {type(process).__name__} has levels only, no weights")
     if progress is not None and not isinstance(progress, bool):
-        raise TypeError(f"progress = {progress!r}: must be True, False or None")
+        raise TypeError(f"progress = {shown(progress)}: must be True, False or None")
     threads = usable_cores() if threads is None else _validate.integer("threads", threads, 1)
     if resume is not None:
         _check_resume(resume, process, replicas, seed, dtype, keep_weights)
@@ -195,8 +192,17 @@ def _start(process: Process, replicas: int, seed: int) -> np.ndarray:
     return start
 
 
+def _check_process(process: Process) -> None:
+    if not isinstance(process, Process):
+        raise TypeError(
+            f"process = {shown(process)}: must be a process such as dysonsim.SGD(model, learning_rate, batch_size), "
+            "Langevin, Dyson or CoulombGas"
+        )
+
+
 def memory_needed(process: Process, replicas: int, records: int = 1, keep_weights: bool = False) -> int:
     """Bytes that `simulate` takes for its results and the state of the networks or gases."""
+    _check_process(process)
     replicas, records = _validate.integer("replicas", replicas, 1), _validate.integer("records", records, 1)
     return _bytes(process, process.kernel(), replicas, records, _validate.flag("keep_weights", keep_weights))
 
@@ -265,7 +271,7 @@ def _plan(
 
 def _check_resume(run: Run, process: Process, replicas: int, seed: int, dtype: str, keep_weights: bool) -> None:
     if not isinstance(run, Run):
-        raise TypeError(f"resume = {run!r}: must be a Run")
+        raise TypeError(f"resume = {shown(run)}: must be a Run")
     if fingerprint(run.process) != fingerprint(process):
         raise ValueError(f"resume was made by {run.process}, not by {process}")
     if run.version != _version():
@@ -275,7 +281,7 @@ def _check_resume(run: Run, process: Process, replicas: int, seed: int, dtype: s
     theirs = {"replicas": run.replicas, "seed": run.seed, "dtype": run.dtype, "keep_weights": kept}
     for name, value in mine.items():
         if theirs[name] != value:
-            raise ValueError(f"{name} = {value!r}: resume was run with {name} = {theirs[name]!r}")
+            raise ValueError(f"{name} = {shown(value)}: resume was run with {name} = {theirs[name]!r}")
     fault = run.fault()
     if fault:
         raise ValueError(f"resume is damaged: {fault}")

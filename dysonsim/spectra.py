@@ -23,11 +23,16 @@ __all__ = ["Run", "mean_and_error", "singular_values"]
 
 def mean_and_error(values: np.ndarray, axis: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Mean and its standard error over independent entries along `axis` (networks, in a Run)."""
-    if np.iscomplexobj(values) or np.ndim(values) == 0 or np.shape(values)[axis] < 2:
-        allowed = f"real, with two or more entries along axis {axis}"
-        raise ValueError(f"values have shape {np.shape(values)}: must be {allowed}")
-    v = np.asarray(values, dtype=np.float64)
-    return v.mean(axis), v.std(axis, ddof=1) / np.sqrt(v.shape[axis])
+    v = _validate.array("values", values, "an array of real numbers", finite=False, empty=True)
+    if v.ndim == 0:
+        raise ValueError(f"values = {values}: must be an array, with two or more entries along axis {axis!r}")
+    axis = _validate.integer("axis", axis, -v.ndim, v.ndim - 1)
+    if v.shape[axis] < 2:
+        raise ValueError(f"values have shape {v.shape}: must have two or more entries along axis {axis}")
+    v = _validate.array("values", v, "an array with one entry or more along every axis")
+    unit = _validate.unit(v, axis)
+    inside, back = v / unit, unit.squeeze(axis)
+    return inside.mean(axis) * back, inside.std(axis, ddof=1) / np.sqrt(v.shape[axis]) * back
 
 
 @dataclass(frozen=True)
@@ -110,9 +115,10 @@ class Run:
         """Index of the record taken at `time` (for SGD: at that step); ValueError if there is none."""
         found = np.flatnonzero(self.times == _validate.real("time", time, at_least=0))
         if not len(found):
-            what = ("time", "times") if self.process.continuous else ("step", "steps")
+            what = "time" if self.process.continuous else "step"
+            given = _validate.exact(float(time))
             raise ValueError(
-                f"{what[0]} = {time}: no record was taken there; recorded {what[1]} are {_shorten(self.times)}"
+                f"time = {given}: no record was taken at that {what}; recorded {what}s are {_shorten(self.times)}"
             )
         return int(found[0])
 
@@ -133,15 +139,18 @@ class Run:
         (replicas, len(group) - 1) array
         """
         if not isinstance(group, (tuple, list, range)):
-            raise TypeError(f"group = {group!r}: must be a tuple of level indices")
+            raise TypeError(f"group = {_validate.shown(group)}: must be a tuple of level indices")
         record = _validate.integer("record", record, -len(self.times), len(self.times) - 1)
-        levels = list(group)
+        singular = _validate.flag("singular", singular)
         n = self.spectra.shape[-1]
-        if len(levels) < 2 or levels not in [list(range(a, a + len(levels))) for a in range(n - len(levels) + 1)]:
-            allowed = f"two or more neighbouring level indices from 0 to {n - 1}, ascending"
-            raise ValueError(f"group = {group!r}: must be {allowed}")
+        allowed = f"two or more neighbouring level indices from 0 to {n - 1}, ascending"
+        levels = _validate.array("group", group, allowed, dimensions=(1,), empty=True)
+        if len(levels) < 2 or not np.array_equal(levels, np.arange(int(levels[0]), int(levels[0]) + len(levels))):
+            raise ValueError(f"group = {_validate.shown(group)}: must be {allowed}")
+        if levels[0] < 0 or levels[-1] >= n:
+            raise ValueError(f"group = {_validate.shown(group)}: must be {allowed}")
         spectrum = self.singular_values if singular else self.eigenvalues
-        return np.diff(spectrum[:, record, levels], axis=-1)
+        return np.diff(spectrum[:, record, int(levels[0]) : int(levels[-1]) + 1], axis=-1)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything but the process and the diagnostics to an .npz file; `Run.load` needs the process again.

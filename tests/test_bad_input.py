@@ -1,9 +1,19 @@
 """Bad input, one table for the whole library: the error's type, and a message that names argument, value, allowance.
 
 (The models' own table, with all their arguments, is in test_models.py; laws and comparisons have theirs beside them.)
+Then every argument of every public function is given every value that no argument takes, and numbers at the edge of
+floating point: what comes back is a result without NaN, or an error that names the argument.
 """
 
 from __future__ import annotations
+
+import decimal
+import itertools
+import math
+import re
+import types
+import warnings
+from datetime import date, timedelta
 
 import numpy as np
 import pytest
@@ -129,3 +139,337 @@ def test_bad_input_names_argument_value_and_what_is_allowed(case):
     assert type(caught.value) is error
     missing = [word for word in words if word not in str(caught.value)]
     assert not missing, f"{caught.value!s} lacks {missing}"
+
+
+class Raises:
+    """Of a class of the user, where everything goes wrong."""
+
+    def __float__(self):
+        raise KeyError("float")
+
+    __array__ = __index__ = __repr__ = __float__
+
+
+class NeedsGradient:
+    """What torch does with a tensor that requires a gradient."""
+
+    requires_grad = True
+
+    def __array__(self, *args, **kwargs):
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+
+
+class Bfloat16:
+    """What torch does with a tensor of a type that NumPy lacks."""
+
+    requires_grad = False
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError("Got unsupported ScalarType BFloat16")
+
+    def __float__(self):
+        return 1.0
+
+
+class Tensor:
+    """What torch does with a tensor on the CPU without a gradient."""
+
+    requires_grad = False
+
+    def __init__(self, values):
+        self.values = np.asarray(values)
+
+    def __array__(self, *args, **kwargs):
+        return self.values
+
+
+MASKED = np.ma.array([1.0, 2.0], mask=[False, True])
+# What no number, and no array of numbers, is: by name, so that an argument can be exempt.
+WRONG = {
+    "str": "3", "bytes": b"3", "bytearray": bytearray(b"3"), "array of str": np.array("3"), "word": "word",
+    "True": True, "np.True_": np.True_, "list with True": [True, 1.5], "array of bool": np.array([True, False]),
+    "1j": 1j, "1 + 0j": 1 + 0j, "np.complex128": np.complex128(1), "list with 1j": [1j, 2.0],
+    "array of complex": np.ones((10, 3), complex), "0-d complex": np.array(1 + 1j),
+    "nan": nan, "inf": inf, "[nan]": [nan], "[[nan, 1]]": [[nan, 1.0], [1.0, 1.0]],
+    "inf in 3-d": np.full((8, 4, 2), inf),
+    "Decimal nan": decimal.Decimal("nan"), "signaling nan": decimal.Decimal("snan"),
+    "masked": np.ma.masked, "masked array": MASKED, "list of masked": [MASKED, MASKED], "mask of none": MASKED[:1],
+    "timedelta": timedelta(1), "timedelta64": np.timedelta64(3, "s"), "datetime64": np.datetime64("2020"),
+    "date": date(2020, 1, 1), "array of times": np.array([1, 2], "m8[s]"),
+    "ragged": [1, [2, 3]], "ragged rows": [[1.0], [2.0, 3.0]], "[]": [], "[[]]": [[]], "(0, 3)": np.empty((0, 3)),
+    "dict": {"a": 1}, "set": {1, 2}, "object": object(), "class": int, "...": ...,
+    "count": itertools.count(), "generator": (1 for _ in itertools.count()), "endless range": range(10**40),
+    "10**400": 10**400, "10**5000": 10**5000, "longdouble": np.longdouble("1e4000"),
+    "structured": np.zeros(3, "i4,f4"), "objects": np.array([None, 1], object),
+    "raises": Raises(), "requires grad": NeedsGradient(), "bfloat16": Bfloat16(),
+}  # fmt: skip
+FLAG = {"True", "np.True_"}
+SEEDS = {"[]", "[[]]", "(0, 3)", "ragged", "10**400", "10**5000"}  # what numpy.random.default_rng takes, too
+EVALUATED = {"nan", "inf", "[nan]", "[[nan, 1]]", "inf in 3-d", "[]", "[[]]", "(0, 3)"}  # where a law is evaluated
+
+HUGE, TINY = 1e300, 1e-300
+EDGES = [0, -1, -0.5, 1.5, 1e308, -1e308, 1e200, 1e-200, 5e-324, 2**63, 2**64, 10**12, 1e16, HUGE, -HUGE, TINY]
+
+RNG = np.random.default_rng(20)
+ROWS, POSITIVE = RNG.normal(size=(20, 3)), np.abs(RNG.normal(size=60)) + 0.01
+PATHS = np.sort(np.cumsum(RNG.normal(size=(10, 6, 2)), axis=1), axis=2)
+TEACHER = ds.TeacherStudent(np.diag([1.0, 2.0, 2.0]), gradient_noise=0.1)
+LINEAR = ds.LinearNetwork(2 * np.eye(2), output_layer=np.diag([1.0, 1.5]), gradient_noise=0.1, label_noise=0.1)
+LAWS = {
+    ds.laws.Normal: {"loc": 0.0, "scale": 1.0},
+    ds.laws.TwoLevel: {"loc": 0.0, "scale": 1.0},
+    ds.laws.TwoSpecies: {"loc": 0.0, "scale1": 1.0, "scale2": 2.0},
+    ds.laws.SymmetricTwoByTwo: {"loc": 0.0, "std11": 1.0, "std22": 2.0, "std12": 0.5},
+    ds.laws.Semicircle: {"loc": 0.0, "radius": 2.0},
+    ds.laws.MarchenkoPastur: {"ratio": 0.5, "variance": 1.0},
+    ds.laws.MarchenkoPasturSingular: {"ratio": 2.0, "variance": 1.0},
+    ds.laws.WignerSurmise: {"beta": 1, "scale": 1.0},
+    ds.laws.BulkSpacing: {"beta": 2, "scale": 1.0},
+    ds.laws.TracyWidom: {"beta": 2, "loc": 0.0, "scale": 1.0},
+    ds.laws.GaussianEnsembleDensity: {"n": 3, "beta": 2, "loc": 0.0, "scale": 1.0},
+    ds.laws.SpacingRatio: {"beta": 1.0},
+    ds.laws.UnfoldedSpacingRatio: {"beta": 1.0},
+}
+
+
+def surface_of_laws():
+    """(function, arguments, labels of WRONG that are right for an argument)."""
+    for cls, parameters in LAWS.items():
+        law = cls(**parameters)
+        yield cls, parameters, {}
+        yield law.replace, parameters, {}
+        for method in (law.pdf, law.logpdf, law.cdf, law.sf):
+            yield method, {"x": POSITIVE[:3]}, {"x": EVALUATED}
+        for method in (law.ppf, law.isf):
+            yield method, {"q": [0.1, 0.9]}, {"q": EVALUATED}
+        yield law.loglikelihood, {"data": POSITIVE}, {}
+        choices = {name: value for name, value in parameters.items() if name not in cls.shape}
+        yield cls.fit, {"data": POSITIVE} | choices, {}
+        yield law.rvs, {"size": 3, "random_state": 1}, {"size": {"[]"}, "random_state": SEEDS}
+    yield ds.laws.TwoSpecies(0, 1, 2).pdf_species, {"x": [1.0], "species": 1}, {"x": EVALUATED}
+    gases = {"hermite": {}, "laguerre": {"m": 4.0}, "jacobi": {"a": 0.0, "b": 0.0}}
+    for ensemble, more in gases.items():
+        more = {"beta": 1.0, "ensemble": ensemble, "scale": 1.0} | more
+        yield ds.laws.gas_log_density, {"x": [0.1, 0.2, 0.3]} | more, {"x": EVALUATED - {"[]", "[[]]"}}
+        yield ds.laws.gas_log_normalisation, {"n": 3} | more, {}
+    yield ds.laws.Semicircle.for_gas, {"n": 3, "beta": 1.0, "width": 1.0, "loc": 0.0}, {}
+    yield ds.laws.TracyWidom.for_gas, {"n": 3, "beta": 1, "width": 1.0, "loc": 0.0}, {}
+
+
+def surface_of_models():
+    rates = {"learning_rate": 0.01, "batch_size": 16}
+    rbm = {"target": 2 * np.eye(3), "mu": 3.0, "sigma": 1.0, "gibbs_steps": 2, "n_hidden": 3, "sampling": "auto"}
+    yield ds.GaussianRBM, rbm | {"allow_unreachable": False}, {"allow_unreachable": FLAG, "gibbs_steps": {"inf"}}
+    yield ds.GaussianRBM.scalar_field, {"n_visible": 4, "mass": 1.5, "mu": 2.8, "sigma": 1.0, "gibbs_steps": 3}, {
+        "gibbs_steps": {"inf"}
+    }
+    noises = {"gradient_noise": 0.1, "label_noise": 0.1, "dataset_size": 100, "sampling": "auto"}
+    yield ds.TeacherStudent, {"teacher": 2 * np.eye(2)} | noises, {}
+    yield ds.LinearNetwork, {"teacher": 2 * np.eye(2), "output_layer": np.eye(2)} | noises, {}
+    for model in (MODEL, TEACHER, LINEAR):
+        levels = model.fixed_point()
+        for method in (model.drift, model.noise):
+            yield method, {"x": levels} | rates, {}
+        for name in ("gaussian_error", "stationary_widths", "mean_spacings", "stability", "kernel", "large_kernel"):
+            yield getattr(model, name), rates, {}
+        for name in ("singular_value_widths", "singular_value_spacings"):
+            yield getattr(model, name), rates, {}
+        yield model.dyson_terms, rates | {"closure": "corrected"}, {}
+        yield model.langevin_kernel, rates | {"correlated": False}, {"correlated": FLAG}
+        yield model.relaxation_rates, {"learning_rate": 0.01}, {}
+        yield model.max_learning_rate, {"batch_size": 16}, {}
+        yield model.check_batch_size, {"batch_size": 16}, {}
+        yield model.is_defined, {"singular_values": levels}, {"singular_values": EVALUATED}
+    yield MODEL.mean_shift, rates, {}
+    yield MODEL.to_lambda, {"x": [0.1, 0.2]}, {"x": {"[]", "[[]]", "(0, 3)"}}
+    yield LINEAR.relaxation, {"steps": [1, 2], "singular_values": [1.0, 1.0], "learning_rate": 0.01}, {}
+    yield LINEAR.weight_covariance, rates, {}
+    yield LINEAR.exact_two_by_two, rates, {}
+
+
+def surface_of_processes():
+    yield ds.SGD, {"model": MODEL, "learning_rate": 0.05, "batch_size": 4, "init_scale": 0.1}, {}
+    yield ds.Langevin, {"sgd": SGD, "correlated": True}, {"correlated": FLAG}
+    yield ds.Langevin.of, {"model": MODEL, "learning_rate": 0.05, "batch_size": 4, "init_scale": 0.1}, {}
+    yield ds.Dyson, {"n": 3, "beta": 1.0, "rate": 1.0, "center": 0.0, "noise": 1.0, "dt": 0.1, "scheme": "pairs"}, {}
+    yield ds.Dyson, {"n": 3, "beta": 2.0, "rate": np.ones(3), "center": np.zeros(3), "noise": np.ones(3),
+                     "initial": [1.0, 2.0, 3.0], "tolerance": 0.1, "scheme": "pairs"}, {}  # fmt: skip
+    yield ds.Dyson, {"sgd": SGD, "closure": "corrected", "dt": 0.1}, {}
+    yield ds.LaguerreProcess, {"m": 5.0, "beta": 1.0, "rate": 1.0, "noise": 1.0, "initial": [1.0, 2.0], "n": 2,
+                               "scheme": "auto", "dt": 0.1}, {}  # fmt: skip
+    jacobi = {"a": 0.0, "b": 0.0, "beta": 1.0, "noise": 1.0, "initial": [0.1, 0.2], "n": 2, "dt": 0.01}
+    yield ds.JacobiProcess, jacobi, {}
+    wells = {"beta": 1.0, "n": 3, "centers": np.zeros(3), "widths": np.ones(3), "method": "auto", "ensemble": "wells"}
+    yield ds.CoulombGas, wells, {}
+    yield ds.CoulombGas, {"beta": 1.0, "n": 3, "walls": (0.0, None)}, {}
+    yield ds.CoulombGas, {"sgd": SGD, "method": "auto"}, {}
+    yield ds.CoulombGas.hermite, {"n": 3, "beta": 1.0, "width": 1.0, "center": 0.0, "method": "auto"}, {}
+    yield ds.CoulombGas.laguerre, {"n": 3, "m": 4.0, "beta": 1.0, "width": 1.0, "method": "auto"}, {}
+    yield ds.CoulombGas.jacobi, {"n": 3, "a": 0.0, "b": 0.0, "beta": 1.0, "method": "auto"}, {}
+
+
+def surface_of_functions():
+    keep = {"keep_weights": FLAG}
+    yield ds.memory_needed, {"process": SGD, "replicas": 10, "records": 1, "keep_weights": False}, keep
+    yield RUN.record, {"time": 4}, {}
+    yield RUN.spacings, {"group": (0, 1), "record": -1, "singular": False}, {"singular": FLAG}
+    yield ds.mean_and_error, {"values": ROWS, "axis": 0}, {}
+    for shape in ((4, 2, 2), (4, 3, 3)):
+        yield ds.singular_values, {"weights": RNG.normal(size=shape)}, {"weights": {"[[]]", "(0, 3)"}}
+    yield ds.repulsion, {"levels": [0.0, 1.0, 3.0], "method": "direct", "tolerance": 1e-8, "threads": 1}, {}
+    chains = {"chains": RNG.normal(size=(3, 20))}
+    for name in ("autocorrelation", "autocorrelation_time", "effective_sample_size", "acceptance"):
+        yield getattr(ds.diagnostics, name), chains, {}
+    yield ds.diagnostics.r_hat, chains | {"ranked": True}, {"ranked": FLAG}
+    points = np.arange(1.0, 6.0)
+    measured = {"x": points, "y": points + 0.1, "yerr": np.full(5, 0.1)}
+    yield ds.scaling_fit, measured | {"trend": points, "prediction": 1.0}, {}
+    law, other = ds.laws.Normal(0, 1), ds.laws.Normal(0, 1.1)
+    yield ds.compare, {"data": ROWS, "reference": law, "fit": "all", "method": "ks", "resamples": 9, "seed": 0}, {}
+    yield ds.compare, {"data": RUN, "reference": law, "levels": [0, 1], "record": -1, "resamples": 9}, {}
+    yield ds.compare, {"data": ROWS, "reference": ROWS[::-1] + 0.1, "resamples": 9}, {}
+    yield ds.likelihood_ratio, {"data": ROWS, "law_a": law, "law_b": other, "fit_a": "all"}, {}
+    paths = {"data": PATHS, "times": np.arange(6.0), "group": (0, 1), "coordinate": "eigenvalues"}
+    yield ds.estimate_dynamics, paths | {"records": [0, 1, 2], "lag": 1, "points": 5, "window": 1.0, "beta": 1.0}, {}
+    how = {"replicas": 8, "seed": 0, "dtype": "float64", "device": "cpu", "threads": 1}
+    what = {"sgd": SGD, "levels": ("sgd", "langevin"), "closure": "corrected", "settle": 9, "records": 3, "path": 2,
+            "observable": "eigenvalues", "resamples": 9, "given": {}}  # fmt: skip
+    yield ds.hierarchy, how | what, {"path": {"[]", "dict", "set"}, "given": set()}
+    recorded = {"process": SGD, "steps": 4, "record_every": 2, "keep_weights": False, "progress": False}
+    yield ds.simulate, how | recorded, keep | {"progress": {"True"}}
+
+
+def label(function):
+    owner = getattr(function, "__self__", None)
+    owner = owner.__name__ if isinstance(owner, type) else type(owner).__name__
+    return function.__name__ if owner in ("NoneType", "module") else f"{owner}.{function.__name__}"
+
+
+SURFACE = [*surface_of_models(), *surface_of_processes(), *surface_of_functions()]
+QUICK = [case for case in SURFACE if case[0] not in (ds.hierarchy, ds.simulate)]  # which run what they are given
+WITH_LAWS = [*surface_of_laws(), *SURFACE]
+
+
+def outcome(function, arguments, name):
+    """What is wrong with a call whose argument `name` may be bad, and whether it was refused as it should be."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            result = function(**arguments)
+        except (TypeError, ValueError, MemoryError) as error:
+            named = re.search(rf"\b({name})\b", str(error))
+            return "" if named else f"{type(error).__name__} does not name it: {error}", True
+        except (NotImplementedError, ds.DivergenceError, ds.MixingError):
+            return "", True
+        except Exception as error:
+            return f"raw {error!r}", True
+    numpy = [str(w.message) for w in caught if "encountered in" in str(w.message) or "Degrees of" in str(w.message)]
+    if numpy:
+        return f"NumPy warns: {numpy[0]}", False
+    numbers = result if isinstance(result, tuple) else (result,)
+    none = any(isinstance(x, (float, np.ndarray)) and np.isnan(x).any() for x in numbers)
+    return "NaN" if none else "", False
+
+
+@pytest.mark.parametrize("case", range(len(WITH_LAWS)), ids=lambda case: label(WITH_LAWS[case][0]))
+def test_what_is_no_number_is_refused_by_name(case):
+    function, arguments, right = WITH_LAWS[case]
+    found = []
+    for name in arguments:
+        for kind, value in WRONG.items():
+            if kind in right.get(name, ()):
+                continue
+            problem, refused = outcome(function, arguments | {name: value}, name)
+            if problem or not refused:
+                found.append(f"{name} = {kind}: {problem or 'is taken'}")
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("case", range(len(QUICK)), ids=lambda case: label(QUICK[case][0]))
+def test_numbers_at_the_edge_give_a_result_or_an_error(case):
+    """One argument at an edge, or several of them."""
+    function, arguments, _ = QUICK[case]
+    rng, found = np.random.default_rng(case), []
+    numeric = [n for n, v in arguments.items() if type(v) in (int, float, list, np.ndarray)]
+    tries = [{name: edge} for name in numeric for edge in EDGES]
+    for _ in range(20 if numeric else 0):
+        some = rng.permutation(numeric)[: rng.integers(1, 4)]
+        tries.append({str(name): EDGES[rng.integers(len(EDGES))] for name in some})
+    for changes in tries:
+        arrays = {n: np.asarray(arguments[n]) for n in changes if np.ndim(arguments[n])}
+        with np.errstate(over="ignore"):
+            changes |= {n: a * float(changes[n]) for n, a in arrays.items()}
+        problem, _ = outcome(function, arguments | changes, "|".join(arguments))
+        if problem:
+            found.append(f"{changes}: {problem}")
+    assert not found, "\n".join(found)
+
+
+def test_the_whole_surface_is_tried():
+    """A new public name belongs in a table above, or is no function that takes numbers."""
+    tried = {part for function, *_ in WITH_LAWS for part in label(function).split(".")}
+    results = {"Comparison", "DivergenceError", "Dynamics", "Hierarchy", "MixingError", "Model", "Process", "Run",
+               "ScalingFit", "Law"}  # fmt: skip
+    public = {*ds.__all__, *ds.laws.__all__, *ds.diagnostics.__all__} - results
+    missing = {n for n in public if n not in tried and not isinstance(getattr(ds, n, None), types.ModuleType)}
+    assert not missing
+
+
+def test_what_are_numbers_is_taken():
+    """Negative control: the gate lets in what it should, in every form."""
+    expected = ds.laws.Normal.fit([1.0, 2.0, 4.0])
+    for data in ((1, 2, 4), np.array([1, 2, 4], np.uint8), np.array([1, 2, 4], ">f4"), Tensor([1.0, 2.0, 4.0]),
+                 np.array([[1.0, 2.0, 4.0]]), np.longdouble([1, 2, 4]), np.float16([1, 2, 4])):  # fmt: skip
+        assert ds.laws.Normal.fit(data) == expected
+    unaligned = np.frombuffer(b"x" + np.array([1.0, 2.0, 4.0]).tobytes(), np.uint8)[1:].view(np.float64)
+    assert not unaligned.flags.aligned
+    assert ds.laws.Normal.fit(unaligned) == expected
+    for number in (2, 2.0, np.float32(2), np.array(2.0), decimal.Decimal(2), Tensor(2.0), np.int8(2)):
+        assert ds.laws.Normal(0, number).scale == 2.0
+    for count in (3, np.int64(3), np.array(3), Tensor(3)):
+        assert ds.Dyson(n=count).n == 3
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: ds.JacobiProcess(0, 0, initial=[0.2, 1.0000000000000002]), ["initial", "1.0000000000000002"]),
+        (lambda: ds.LaguerreProcess(m=2.333333, n=2, beta=0.75), ["m = 2.333333", ">= 2.333333333333333"]),
+        (lambda: ds.GaussianRBM(np.eye(2), mu=0.99999999), ["mu = 0.99999999", "0.9999999"]),
+        (lambda: ds.repulsion([1.0, 2.0], tolerance=1.0000000001e-4), ["tolerance = 0.00010000000001", "0.0001"]),
+        (lambda: ds.CoulombGas.laguerre(2, 1, 1.0), ["m = 1", "> 1"]),
+        (lambda: ds.laws.SpacingRatio(-1e-300), ["beta = -1e-300", ">= 0"]),
+        (lambda: ds.singular_values([[nan, 1], [1, 1]]), ["weights[0, 0] = nan", "finite"]),
+        (lambda: ds.mean_and_error([[1.0, 2.0]] * 3, axis=5), ["axis = 5", "-2 to 1"]),
+        (lambda: RUN.spacings((0.0, 1.5)), ["group", "0 to 3"]),
+        (lambda: ds.memory_needed(None, 1), ["process", "None", "SGD"]),
+        (lambda: ds.compare(1e160 * ROWS, ds.laws.Normal), ["data[0, 0]", "1e100", "units"]),
+        (lambda: ds.compare(1e-160 * ROWS, ds.laws.Normal), ["data", "1e-100", "units"]),
+        (lambda: ds.laws.Normal.fit(NeedsGradient()), ["data", "gradient", ".detach()"]),
+    ],
+)
+def test_messages_show_what_is_wrong(make, words):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        make()
+    missing = [word for word in words if word not in str(caught.value)]
+    assert not missing, f"{caught.value!s} lacks {missing}"
+
+
+def test_extreme_units_change_nothing_but_the_units():
+    """What is the same in all units is so where squares would overflow or vanish."""
+    chains = RNG.normal(size=(4, 50))
+    points = np.arange(1.0, 6.0)
+    mean, error = ds.mean_and_error(ROWS)
+    fit = ds.scaling_fit(points, points**1.1, 0.1 * points, trend=points)
+    for unit in (2.0**600, 2.0**-600, 2.0**1000):
+        for name in ("autocorrelation_time", "r_hat", "acceptance"):
+            function = getattr(ds.diagnostics, name)
+            assert function(unit * chains) == function(chains)
+        scaled = ds.mean_and_error(unit * ROWS)
+        np.testing.assert_array_equal(scaled[0], unit * mean)
+        np.testing.assert_array_equal(scaled[1], unit * error)
+        other = ds.scaling_fit(points, unit * points**1.1, unit * 0.1 * points, trend=points)
+        assert other.trend.slope == pytest.approx(unit * fit.trend.slope, rel=1e-12)
+        assert other.trend.coefficient_error == pytest.approx(fit.trend.coefficient_error, rel=1e-12)
+        assert other.chi2 == pytest.approx(fit.chi2, rel=1e-12)
+    assert math.isfinite(error.max())

@@ -392,7 +392,7 @@ BAD = [
     ((np.ones(20), Normal), {}, ValueError, "data: all entries equal 1"),
     ((X + 1j, Normal), {}, TypeError, "data is ndarray.*complex"),
     (("spectrum", Normal), {}, TypeError, "data is str"),
-    ((X, "TwoLevel"), {}, TypeError, "reference = 'TwoLevel'"),
+    ((X, "TwoLevel"), {}, TypeError, "reference is str 'TwoLevel'"),
     ((X, 1.0), {}, TypeError, "reference = 1.0"),
     ((Normal(0, 1), X), {}, TypeError, "data is Normal"),
     ((Normal, X), {}, TypeError, "data is"),

@@ -273,7 +273,7 @@ HOLED[3, 4, 1] = math.nan
     [
         ({"data": LEVELS[0]}, ValueError, r"data has shape \(12, 2\).*\(replicas, records, n\)"),
         ({"data": LEVELS[:5]}, ValueError, r"data has shape \(5, 12, 2\).*at least 8"),
-        ({"data": "levels"}, TypeError, "data has entries of type"),
+        ({"data": "levels"}, TypeError, "data is str"),
         ({"data": LEVELS + 1j}, TypeError, "complex"),
         ({"data": UNSORTED}, ValueError, r"data\[0, 0\]: levels must be ascending, and level 1 is below level 0"),
         ({"data": HOLED}, ValueError, r"data\[3, 4, 1\] = nan"),

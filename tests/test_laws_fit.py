@@ -270,7 +270,7 @@ BAD_PARAMETERS = [
     (lambda: Normal(0, None), TypeError, "scale = None"),
     (lambda: Normal(0, 1).replace(sigma=2), ValueError, "sigma is no parameter of Normal: must be one of loc, scale"),
     (lambda: Normal(0, 1).replace(scale=-2), ValueError, "scale = -2"),
-    (lambda: Normal(0, 1).rvs(-1), ValueError, "negative"),
+    (lambda: Normal(0, 1).rvs(-1), ValueError, "size = -1: must be None, an integer >= 0"),
 ]
 BAD_FITS = [
     *(

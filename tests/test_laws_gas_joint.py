@@ -171,7 +171,7 @@ BAD = [
     (lambda: gas_log_density([0.0, 1.0], 1, m=3), ValueError, "m = 3: has no meaning for ensemble = 'hermite'"),
     (lambda: gas_log_density(1.0, 1), ValueError, r"x has shape \(\)"),
     (lambda: gas_log_density(np.empty((3, 0)), 1), ValueError, r"x has shape \(3, 0\)"),
-    (lambda: gas_log_density([1j, 2.0], 1), TypeError, "x has dtype complex128"),
+    (lambda: gas_log_density([1j, 2.0], 1), TypeError, "x is list of dtype complex128"),
     (lambda: gas_log_normalisation(0, 1), ValueError, "n = 0: must be an integer >= 1"),
     (lambda: gas_log_normalisation(1.5, 1), ValueError, "n = 1.5"),
 ]

@@ -119,15 +119,15 @@ def test_an_expansion_that_is_too_short_is_noticed():
 @pytest.mark.parametrize(
     ("arguments", "kind", "message"),
     [
-        (([1.0, np.nan],), ValueError, r"levels\[1\] = nan: every level must be finite"),
+        (([1.0, np.nan],), ValueError, r"levels\[1\] = nan: every number must be finite"),
         (([[1.0, 2.0], [np.inf, 1.0]],), ValueError, r"levels\[1, 0\] = inf"),
         (([3.0, 1.0, 2.0, 1.0],), ValueError, r"levels\[1\] and levels\[3\] are both 1.0"),
         (([[0.0, 1.0], [2.0, 2.0]],), ValueError, r"levels\[1, 0\] and levels\[1, 1\] are both 2.0"),
-        (([],), ValueError, r"levels has shape \(0,\)"),
+        (([],), ValueError, r"levels is empty, of shape \(0,\)"),
         ((1.0,), ValueError, r"levels has shape \(\)"),
         ((np.zeros((2, 2, 2)),), ValueError, r"levels has shape \(2, 2, 2\)"),
-        (([1j, 2.0],), TypeError, "levels is of dtype complex128"),
-        ((["a", "b"],), TypeError, "levels is of dtype"),
+        (([1j, 2.0],), TypeError, "levels is list of dtype complex128"),
+        ((["a", "b"],), TypeError, "levels is list of dtype"),
         ((np.ma.masked_array([1.0, 2.0]),), TypeError, "levels is masked"),
     ],
 )

@@ -89,7 +89,7 @@ def test_prints_stores_and_plots():
     ("change", "error", "message"),
     [
         ({"x": [[1.0, 2.0]]}, ValueError, r"x has shape \(1, 2\)"),
-        ({"x": ["a", "b"]}, TypeError, "x: must be a real array"),
+        ({"x": ["a", "b"]}, TypeError, "x is list of dtype <U1: must be a real array"),
         ({"x": [1.0]}, ValueError, "y has shape"),
         ({"x": [0.0] * 6}, ValueError, r"x\[0\] = 0: must be finite and > 0"),
         ({"y": [1.0, math.nan, 1, 1, 1, 1]}, ValueError, r"y\[1\] = nan"),

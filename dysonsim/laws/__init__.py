@@ -1,4 +1,5 @@
-"""Closed-form laws that spectra are compared with. This package imports nothing else of dysonsim."""
+"""Closed-form laws that spectra are compared with. This package imports nothing else of dysonsim but the checks of
+arguments."""
 
 from .base import Law
 from .bulk_spacing import BulkSpacing

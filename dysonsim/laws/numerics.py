@@ -10,6 +10,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from .. import _validate
+
 EPSILON = float(np.finfo(np.float64).eps)
 _DECISIVE, _EACH = 10.0, 3.0  # calibrated in tests/test_laws_fit.py
 LARGEST = 1e100
@@ -21,17 +23,7 @@ def real(name: str, value: Any, above: float = -math.inf) -> float:
 
     TypeError or ValueError otherwise.
     """
-    allowed = "a finite number" if above == -math.inf else f"a finite number > {above:g}"
-    if isinstance(value, (bool, str, bytes)) or np.ndim(value) != 0:
-        raise TypeError(f"{name} = {value!r}: must be {allowed}")
-    try:
-        number = float(value)
-    except OverflowError:
-        raise ValueError(f"{name}: must be {allowed}, and is too large for a float") from None
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} = {value!r}: must be {allowed}, not {type(value).__name__}") from None
-    if not math.isfinite(number) or number <= above:
-        raise ValueError(f"{name} = {number:g}: must be {allowed}")
+    number = _validate.real(name, value, above=above)
     if abs(number) > LARGEST:
         raise ValueError(f"{name} = {number:g}: must be at most {LARGEST:g} in size; change the units")
     if above == 0.0 and number < 1.0 / LARGEST:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._validate import integer
 from .surmise import WignerSurmise
 from .symmetric import SymmetricLaw
 
@@ -68,9 +69,8 @@ class TwoSpecies(SymmetricLaw):
         species : 1 or 2
             The level whose width is scale1, or scale2.
         """
-        if species not in (1, 2):
-            raise ValueError(f"species = {species!r}: must be 1 or 2")
-        own, other = (self.scale1, self.scale2) if species == 1 else (self.scale2, self.scale1)
+        first = integer("species", species, 1, 2) == 1
+        own, other = (self.scale1, self.scale2) if first else (self.scale2, self.scale1)
         return self._inside_support(
             lambda y: np.exp(self._log_component(np.abs(y - self.loc), own, other)), x, 0.0, 0.0
         )

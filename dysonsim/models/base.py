@@ -73,7 +73,8 @@ class Model(ABC):
 
         Asked of every recorded spectrum, with a warning for those that are not.
         """
-        return np.isfinite(singular_values).all(axis=-1)
+        values = _validate.array("singular_values", singular_values, finite=False, empty=True)
+        return np.asarray(np.isfinite(values).all(axis=-1))
 
     def fixed_point(self) -> np.ndarray:
         """Eigenvalues of X at the fixed point of gradient descent, shape (n,), ascending."""
@@ -152,15 +153,18 @@ class Model(ABC):
 
     def _levels(self, x: Any) -> np.ndarray:
         """Check levels given by a caller: shape (n,), finite, >= 0."""
-        levels = np.asarray(x, dtype=np.float64)
+        want = f"the {self.n} eigenvalues of X, shape ({self.n},)"
+        levels = _validate.array("x", x, want)
         if levels.shape != (self.n,):
-            raise ValueError(f"x has shape {levels.shape}: must be the {self.n} eigenvalues of X, shape ({self.n},)")
-        if not (np.isfinite(levels).all() and (levels >= 0).all()):
-            raise ValueError(f"x = {levels}: eigenvalues of X = W^T W must be finite and >= 0")
+            raise ValueError(f"x has shape {levels.shape}: must be {want}")
+        if not ((levels >= 0) & (levels <= 1 / _validate.SMALLEST)).all():
+            raise ValueError(
+                f"x = {levels}: eigenvalues of X = W^T W must be finite, >= 0 and at most {1 / _validate.SMALLEST:g}"
+            )
         return levels
 
     def _rates(self, learning_rate: float, batch_size: int) -> tuple[float, int]:
-        return _validate.real("learning_rate", learning_rate, above=0), self.check_batch_size(batch_size)
+        return _validate.scale("learning_rate", learning_rate), self.check_batch_size(batch_size)
 
     def _key(self) -> tuple[Any, ...]:
         values = (getattr(self, field.name) for field in dataclasses.fields(self))  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from .closures import DysonTerms, check_closure
 from .rbm_closure import rbm_terms
 from .rbm_training import RBMTraining
 
+MOST_UNITS = 10**4  # of a ring: a matrix of so many rows and columns takes 0.8 GB
 SAMPLINGS = ("auto", "at_once", "two_noises", "step_by_step")
 
 
@@ -66,25 +67,26 @@ class GaussianRBM(RBMTraining):
 
     def __post_init__(self) -> None:
         target = _validate.positive_definite("target", self.target)
+        hidden = target.shape[0] if self.n_hidden is None else self.n_hidden
         fields = {
             "target": target,
-            "mu": _validate.real("mu", self.mu, above=0, below=1e100),
-            "sigma": _validate.real("sigma", self.sigma, above=0, below=1e100),
+            "mu": _validate.real("mu", self.mu, above=0, below=1e30),
+            "sigma": _validate.real("sigma", self.sigma, above=0, below=1e30),
             "gibbs_steps": _gibbs_steps(self.gibbs_steps),
-            "n_hidden": target.shape[0] if self.n_hidden is None else _validate.integer("n_hidden", self.n_hidden, 1),
+            "n_hidden": _validate.integer("n_hidden", hidden, 1),
             "sampling": _validate.choice("sampling", self.sampling, SAMPLINGS),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
-        if not isinstance(self.allow_unreachable, bool):
-            raise TypeError(f"allow_unreachable = {self.allow_unreachable!r}: must be True or False")
+        object.__setattr__(self, "allow_unreachable", _validate.flag("allow_unreachable", self.allow_unreachable))
         if self.sampling == "step_by_step" and self.gibbs_steps == math.inf:
             raise ValueError("sampling = 'step_by_step': must be 'at_once' where gibbs_steps = inf (no steps to make)")
         hardest = float(np.sort(self.kappa)[: self.weight_shape[0]][-1])
         if hardest >= self.mu**2 and not self.allow_unreachable:
             raise ValueError(
-                f"mu = {self.mu:g}: mu^2 = {self.mu**2:g} must exceed the eigenvalues of target that the hidden units "
-                f"learn, the largest of which is kappa = {hardest:g} (mu > {math.sqrt(hardest):g}); "
+                f"mu = {_validate.exact(self.mu)}: mu^2 = {self.mu**2:.12g} must exceed the eigenvalues of "
+                f"target that the hidden units learn, the largest of which is kappa = {hardest:.12g} "
+                f"(mu > {math.sqrt(hardest):.6g}); "
                 f"allow_unreachable=True leaves such modes at x = 0"
             )
 
@@ -103,10 +105,12 @@ class GaussianRBM(RBMTraining):
         """Free scalar field on a ring of `n_visible` >= 2 sites: kappa_k = mass^2 + 2 - 2 cos(2 pi k / n_visible).
 
         The target has mass^2 + 2 on the diagonal and -1 for every neighbour. On two sites the left and the right
-        neighbour are the same site, which therefore gets -2. `mass` > 0; the other arguments are those of the class.
+        neighbour are the same site, which therefore gets -2. `mass` >= 1e-6; other arguments as in the class.
         """
         n_visible = _validate.integer("n_visible", n_visible, 2)
-        mass = _validate.real("mass", mass, above=0)
+        if n_visible > MOST_UNITS:
+            raise ValueError(f"n_visible = {n_visible}: must be at most {MOST_UNITS}")
+        mass = _validate.real("mass", mass, at_least=1e-6, below=1e30)  # its square beside 2, in rounding
         one = np.eye(n_visible)
         target = (mass**2 + 2) * one - np.roll(one, 1, axis=1) - np.roll(one, -1, axis=1)
         return cls(target, mu, sigma, gibbs_steps, n_hidden, sampling, allow_unreachable)
@@ -135,7 +139,10 @@ class GaussianRBM(RBMTraining):
 
     def is_defined(self, singular_values: np.ndarray) -> np.ndarray:
         """Whether K = mu^2 - sigma^2 X is positive, shape (...)."""
-        return np.asarray(self.sigma * singular_values[..., -1] < self.mu)
+        values = _validate.array("singular_values", singular_values, finite=False, empty=True)
+        if not values.ndim or not values.shape[-1]:
+            raise ValueError(f"singular_values have shape {values.shape}: must be (..., n)")
+        return np.asarray(self.sigma * values[..., -1] < self.mu)
 
     @property
     def kappa(self) -> np.ndarray:
@@ -144,7 +151,7 @@ class GaussianRBM(RBMTraining):
 
     def to_lambda(self, x: np.ndarray) -> np.ndarray:
         """Eigenvalues lambda = mu^2 - sigma^2 x of the learnt K, any shape; descending where x ascends."""
-        return np.asarray(self.mu**2 - self.sigma**2 * np.asarray(x, dtype=np.float64))
+        return np.asarray(self.mu**2 - self.sigma**2 * _validate.array("x", x, empty=True))
 
     def fixed_point(self) -> np.ndarray:
         """x_i = (mu^2 - kappa_i) / sigma^2, and 0 for modes that are not learnt. Exact for |B| -> inf."""
@@ -207,7 +214,7 @@ class GaussianRBM(RBMTraining):
         Modes with kappa >= mu^2 decay to x = 0 at 2 alpha sigma^2 (1/mu^2 - 1/kappa); levels that are identically 0
         because n_hidden < n_visible have rate inf. The chains are taken as in equilibrium at every step.
         """
-        step = _validate.real("learning_rate", learning_rate, above=0) * self.sigma**2
+        step = _validate.scale("learning_rate", learning_rate) * self.sigma**2
         rates = 2 * step * self.sigma**2 * self.fixed_point() / self.kappa**2
         rates = np.where(self._learnt(), rates, 2 * step * (1 / self.mu**2 - 1 / self.kappa))
         rates[: max(0, self.n - self.weight_shape[0])] = math.inf
@@ -301,9 +308,8 @@ class GaussianRBM(RBMTraining):
         y = self.sigma**2 * self._levels(x)
         k = self.mu**2 - y
         if (k <= 0).any():
-            raise ValueError(
-                f"x = {np.asarray(x)}: must be < mu^2/sigma^2 = {(self.mu / self.sigma) ** 2:g}, else K is not positive"
-            )
+            largest, bound = _validate.exact(np.max(x)), _validate.exact((self.mu / self.sigma) ** 2)
+            raise ValueError(f"x = {largest}: must be < mu^2/sigma^2 = {bound}, else K is not positive")
         return y, k
 
     def _memory(self, y: np.ndarray) -> np.ndarray:

@@ -140,7 +140,7 @@ class LinearModel(LinearTraining):
         One step multiplies the mean displacement by 1 - gamma_i exactly where P is diagonal in that basis. In a
         degenerate group in the order of the species. Levels whose fixed point is 0 decay at 2 gamma_i.
         """
-        alpha = _validate.real("learning_rate", learning_rate, above=0)
+        alpha = _validate.scale("learning_rate", learning_rate)
         return np.asarray(alpha * np.diag(self._frame.hessian) * np.where(self._frame.xi > 0, 1.0, 2.0))
 
     def relaxation(self, steps: np.ndarray, singular_values: np.ndarray, learning_rate: float) -> np.ndarray:
@@ -158,14 +158,21 @@ class LinearModel(LinearTraining):
         learning_rate : float
             alpha.
         """
-        times = np.atleast_1d(np.asarray(steps))
-        if times.ndim != 1 or not np.issubdtype(times.dtype, np.integer) or (times < 0).any():
-            raise ValueError(f"steps = {steps!r}: must be one or more whole numbers of SGD steps >= 0")
-        alpha = _validate.real("learning_rate", learning_rate, above=0)
-        xi, _ = self._displacement(np.square(singular_values))
+        want = "one or more whole numbers of SGD steps >= 0"
+        times = np.atleast_1d(_validate.array("steps", steps, want, dimensions=(0, 1)))
+        if not np.issubdtype(np.asarray(steps).dtype, np.integer) or (times < 0).any():
+            raise ValueError(f"steps = {_validate.shown(steps)}: must be {want}")
+        alpha = _validate.scale("learning_rate", learning_rate)
+        start = _validate.array("singular_values", singular_values, f"{self.n} numbers, shape ({self.n},)")
+        if start.shape != (self.n,) or (start < 0).any() or start.max() > 1e30:
+            raise ValueError(f"singular_values = {start}: must be {self.n} numbers from 0 to 1e30, shape ({self.n},)")
+        xi, _ = self._displacement(start**2)
         target = self._frame.xi
-        decay = (1 - alpha * np.diag(self._frame.hessian)) ** times[:, None]
-        return np.asarray((target + (xi - target) * decay) ** 2)
+        with np.errstate(over="ignore"):
+            decay = (1 - alpha * np.diag(self._frame.hessian)) ** times[:, None]
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond the stability limit it goes to infinity
+            moved = np.where(xi == target, 0.0, (xi - target) * decay)
+            return np.asarray((target + moved) ** 2)
 
     def weight_covariance(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Exact stationary covariance E[(W - W_t)_ai (W - W_t)_bj], shape (p, n, p, n), E W = W_t.

@@ -28,7 +28,7 @@ class LinearTraining(Model):
     def _check_fields(self) -> None:
         object.__setattr__(self, "teacher", _validate.matrix("teacher", self.teacher))
         for name in ("gradient_noise", "label_noise"):
-            object.__setattr__(self, name, _validate.real(name, getattr(self, name), at_least=0))
+            object.__setattr__(self, name, _validate.scale(name, getattr(self, name), zero=True))
         _validate.choice("sampling", self.sampling, ("auto", "at_once", "sample_by_sample"))
         if self.dataset_size is not None:
             object.__setattr__(self, "dataset_size", _validate.integer("dataset_size", self.dataset_size, 1))
@@ -45,6 +45,7 @@ class LinearTraining(Model):
 
     def kernel(self, learning_rate: float, batch_size: int) -> Kernel:
         """The update by stochastic gradient descent, `dysonsim.kernels.linear`."""
+        learning_rate, batch_size = self._rates(learning_rate, batch_size)
         p, n = self.weight_shape
         q = self.layer.shape[0]
         # Far outside any stable run: the squares of teacher, start and fluctuations are of the order of those summed.

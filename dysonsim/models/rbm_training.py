@@ -29,6 +29,7 @@ class RBMTraining(Model):
 
     def kernel(self, learning_rate: float, batch_size: int) -> Kernel:
         """The update by persistent contrastive divergence, `dysonsim.kernels.rbm`."""
+        learning_rate, batch_size = self._rates(learning_rate, batch_size)
         p, n = self.weight_shape
         k = 1 if self.gibbs_steps == math.inf else int(self.gibbs_steps)
         sampling = self._fastest_sampling(batch_size)
@@ -72,6 +73,7 @@ class RBMTraining(Model):
 
     def langevin_kernel(self, learning_rate: float, batch_size: int, correlated: bool | None = None) -> Kernel:
         """The update with a Gaussian C, `dysonsim.kernels.rbm_langevin`; C starts as the chains' does, phi = 1."""
+        learning_rate, batch_size = self._rates(learning_rate, batch_size)
         p, n = self.weight_shape
         fresh = self.gibbs_steps == math.inf
         correlated = not fresh if correlated is None else _validate.flag("correlated", correlated)

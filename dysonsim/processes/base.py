@@ -188,18 +188,20 @@ class NetworkProcess(Process):
         from ..models import Model
 
         if not isinstance(self.model, Model):
-            raise TypeError(f"model = {self.model!r}: must be a dysonsim model, such as GaussianRBM or TeacherStudent")
+            given = _validate.shown(self.model)
+            raise TypeError(f"model = {given}: must be a dysonsim model, such as GaussianRBM or TeacherStudent")
         self._set(
-            learning_rate=_validate.real("learning_rate", self.learning_rate, above=0),
+            learning_rate=_validate.scale("learning_rate", self.learning_rate),
             batch_size=self.model.check_batch_size(self.batch_size),
-            init_scale=_validate.real("init_scale", self.init_scale, at_least=0),
+            init_scale=_validate.scale("init_scale", self.init_scale, zero=True),
         )
 
 
 def network_process(sgd: Any) -> NetworkProcess:
     """What a level of description is derived from; TypeError if it is no process of a network."""
     if not isinstance(sgd, NetworkProcess):
-        raise TypeError(f"sgd = {sgd!r}: must be a process of a network such as dysonsim.SGD(model, ...)")
+        given = _validate.shown(sgd)
+        raise TypeError(f"sgd = {given}: must be a process of a network such as dysonsim.SGD(model, ...)")
     return sgd
 
 

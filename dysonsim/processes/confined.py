@@ -33,14 +33,13 @@ class Confined(Process):
         """Validate what both have."""
         if self.n is None and self.initial is None:
             raise ValueError("n is missing: give n, or initial levels")
-        n = _validate.integer(
-            "n", np.shape(self.initial)[-1] if self.n is None and np.ndim(self.initial) else self.n, 1
-        )
+        shape = () if self.initial is None else _validate.shape_of("initial", self.initial)
+        n = _validate.integer("n", shape[-1] if self.n is None and shape else self.n, 1, most=_validate.MOST_LEVELS)
         initial = _validate.levels("initial", self.initial, n)
         if initial is not None and (initial.min() < 0 or initial.max() > self.top):
             worst = initial.min() if initial.min() < 0 else initial.max()
             allowed = ">= 0" if self.top == math.inf else f"from 0 to {self.top:g}"
-            raise ValueError(f"initial: levels must be {allowed}, one is {worst:g}")
+            raise ValueError(f"initial: levels must be {allowed}, one is {float(worst)!r}")
         self._set(
             n=n,
             initial=initial,

@@ -147,10 +147,12 @@ class Dyson(Process):
         given = {"n": self.n, "rate": self.rate, "drift": self.drift, "potential": self.potential}
         for name, value in given.items():
             if value is not None:
-                raise ValueError(f"{name} = {value!r}: must be left out where sgd is given, which says it all")
+                shown = _validate.shown(value)
+                raise ValueError(f"{name} = {shown}: must be left out where sgd is given, which says it all")
         for name, default in (("beta", 1.0), ("center", 0.0), ("noise", 1.0)):
-            if np.ndim(getattr(self, name)) or getattr(self, name) != default:
-                raise ValueError(f"{name} = {getattr(self, name)!r}: must be left out where sgd is given")
+            value = getattr(self, name)
+            if _validate.shape_of(name, value) or _validate.real(name, value) != default:
+                raise ValueError(f"{name} = {_validate.shown(value)}: must be left out where sgd is given")
         if self.scheme == "matrix":
             raise ValueError("scheme = 'matrix': no exact transition is known for the drift of a model")
         n = sgd.n
@@ -160,10 +162,12 @@ class Dyson(Process):
         self._set(coordinate=self.terms.coordinate)
 
     def _check_general(self) -> None:
-        arrays = [a for a in (self.initial, self.rate, self.center, self.noise) if a is not None and np.ndim(a)]
-        if self.n is None and not arrays:
+        given_arrays = {name: getattr(self, name) for name in ("initial", "rate", "center", "noise")}
+        shapes = [_validate.shape_of(name, value) for name, value in given_arrays.items() if value is not None]
+        sizes = [shape[-1] for shape in shapes if shape]
+        if self.n is None and not sizes:
             raise ValueError("n is missing: give n, or initial levels")
-        n = np.shape(arrays[0])[-1] if self.n is None else _validate.integer("n", self.n, 1)
+        n = sizes[0] if self.n is None else _validate.integer("n", self.n, 1, most=_validate.MOST_LEVELS)
         if n < 1:
             raise ValueError("initial is empty: must hold at least one level")
         functions = {"drift": self.drift, "potential": self.potential}
@@ -193,13 +197,13 @@ class Dyson(Process):
         if len(same):
             i, x = int(same[0, 1]), rows[tuple(same[0])]
             raise ValueError(
-                f"initial: levels {i} and {i + 1} are both {x:g}, and scheme = 'semi_implicit' needs levels that differ"
+                f"initial: levels {i} and {i + 1} are both {x}, and scheme = 'semi_implicit' needs levels that differ"
             )
 
     def _why_no_matrix(self) -> str:
         """What stands in the way of the exact transition; empty if nothing does."""
         if self.beta not in (1, 2, 4):
-            return f"beta = {self.beta:g} (it is for 1, 2 and 4)"
+            return f"beta = {_validate.exact(self.beta)} (it is for 1, 2 and 4)"
         return self._why_not_alike()
 
     def _why_not_fast(self) -> str:

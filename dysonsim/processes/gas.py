@@ -112,10 +112,12 @@ class CoulombGas(Process):
         self._set(beta=_validate.real("beta", self.beta, above=0))
         if self.sgd is not None:
             self._take_from_model()
-        given = [a for a in (self.centers, self.widths) if a is not None and np.ndim(a)]
-        if self.n is None and not given:
+        arrays = {"centers": self.centers, "widths": self.widths}
+        shapes = [_validate.shape_of(name, value) for name, value in arrays.items() if value is not None]
+        sizes = [shape[-1] for shape in shapes if shape]
+        if self.n is None and not sizes:
             raise ValueError("n is missing: give n, or centers or widths of every level")
-        n = np.shape(given[0])[-1] if self.n is None else self.n
+        n = sizes[0] if self.n is None else self.n
         self._set(n=_validate.integer("n", n, 1), walls=_walls(self.walls))
         if self.potential is not None:
             for name in ("centers", "widths"):
@@ -135,11 +137,11 @@ class CoulombGas(Process):
         names = ("centers", "widths", "potential", "n", "walls")
         for name in names:
             if getattr(self, name) is not None:
-                raise ValueError(
-                    f"{name} = {getattr(self, name)!r}: must be left out where sgd is given, which says it"
-                )
+                shown = _validate.shown(getattr(self, name))
+                raise ValueError(f"{name} = {shown}: must be left out where sgd is given, which says it")
         if self.beta != 1:
-            raise ValueError(f"beta = {self.beta:g}: must be left out where sgd is given; real weights have beta = 1")
+            given = _validate.exact(self.beta)
+            raise ValueError(f"beta = {given}: must be left out where sgd is given; real weights have beta = 1")
         widths = sgd.model.stationary_widths(sgd.learning_rate, sgd.batch_size)
         if (widths <= 0).any():
             level = int(np.argmin(widths))
@@ -350,11 +352,12 @@ def _walls(value: Any) -> tuple[float, float] | None:
     if value is None:
         return None
     if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise TypeError(f"walls = {value!r}: must be a pair (lower, upper) of numbers, None where there is no wall")
+        allowed = "a pair (lower, upper) of numbers, None where there is no wall"
+        raise TypeError(f"walls = {_validate.shown(value)}: must be {allowed}")
     lower, upper = (
-        default if w is None or w == default else _validate.real(f"walls[{i}]", w)
+        default if w is None or (isinstance(w, float) and w == default) else _validate.real(f"walls[{i}]", w)
         for i, (w, default) in enumerate(zip(value, (-np.inf, np.inf), strict=True))
     )
     if not lower < upper:
-        raise ValueError(f"walls = {value!r}: the lower wall must be below the upper one")
+        raise ValueError(f"walls = {_validate.shown(value)}: the lower wall must be below the upper one")
     return None if np.isinf(lower) and np.isinf(upper) else (lower, upper)

@@ -87,8 +87,8 @@ class LaguerreProcess(Confined):
         _validate.choice("scheme", self.scheme, SCHEMES)
         if self.scheme == "matrix" and not self._is_matrix:
             raise ValueError(
-                f"scheme = 'matrix': needs beta = 1, 2 or 4 and a whole m >= n = {self.n}, not beta = {self.beta:g} "
-                f"and m = {self.m:g}"
+                f"scheme = 'matrix': needs beta = 1, 2 or 4 and a whole m >= n = {self.n}, not beta = "
+                f"{_validate.exact(self.beta)} and m = {_validate.exact(self.m)}"
             )
 
     @property

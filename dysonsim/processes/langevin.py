@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._validate import shown
 from ..backend import Kernel
 from ..models import Model
 from .base import NetworkProcess
@@ -56,7 +57,7 @@ class Langevin(NetworkProcess):
 
     def __post_init__(self) -> None:
         if not isinstance(self.sgd, SGD):
-            raise TypeError(f"sgd = {self.sgd!r}: must be a dysonsim.SGD (or use Langevin.of(model, ...))")
+            raise TypeError(f"sgd = {shown(self.sgd)}: must be a dysonsim.SGD (or use Langevin.of(model, ...))")
         self.kernel()  # checks `correlated`, and that the model has one
 
     @classmethod
