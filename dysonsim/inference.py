@@ -19,9 +19,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _validate
-from .inference_drift import centre_of_mass, drift_curve, noise_curve, points_of
+from .inference_drift import CentreOfMass, Drift, DriftSums, centre_of_mass, noise_curve, points_of
 from .inference_estimates import Estimate
-from .inference_gaps import Collisions, collisions, small_gap_exponent, transitions
+from .inference_gaps import (
+    Collisions,
+    Transitions,
+    collisions,
+    repulsion_curve,
+    small_gap_exponent,
+    transitions,
+)
 from .inference_input import trajectories, window_of
 from .inference_result import Dynamics
 from .samples import Levels, is_run
@@ -30,6 +37,7 @@ __all__ = ["Dynamics", "estimate_dynamics"]
 
 LEAST_CORRELATION = 0.2  # of the centre of mass over the interval; below, records are as good as independent
 COARSE_CORRELATION = 0.6  # below, a drift that is not linear is averaged over the interval
+TURNS = 20  # at most, in which K, g and beta find one another
 COARSE_STEP = 0.35  # step of a gap over the mean gap, above which a third level arrives within the interval
 
 
@@ -124,30 +132,30 @@ def estimate_dynamics(
     _warn_if_coarse(centre.correlation, step, m, interval)
 
     bounds = (max(low, 1e-4 * high) * mean_gap, high * mean_gap)
-    motion, density = None, None
+    moves = None
     if m > 1:
         moves = transitions(x, lag, interval, bounds)
-        motion = collisions(moves, centre.rate, points) if moves.enough else None
-        density = small_gap_exponent(np.diff(x, axis=2), bounds)
-        if motion is None:
+        if not moves.enough:
             warnings.warn(
                 f"beta is not determined: only {moves.replica.size} gaps of levels {chosen} are smaller than "
                 f"{bounds[1]:.4g}; record more, or widen the window",
                 RuntimeWarning,
                 stacklevel=2,
             )
-    square = Estimate(centre.noise.value**2, 2 * centre.noise.value * centre.noise.influence)
+    sums = DriftSums(x, points, time[-1] - time[0])
+    drift, noise, motion = _together(sums, centre, moves if moves and moves.enough else None, beta, interval)
+    density = small_gap_exponent(x, bounds, drift, noise.value**2) if m > 1 else None
     return Dynamics(
         rate=centre.rate,
         centre=centre.centre,
-        noise=centre.noise,
-        drift=drift_curve(x, places, time[-1] - time[0], square, _strength(square, beta, motion, m)),
+        noise=noise,
+        drift=drift.curve(places),
         noise_curve=noise_curve(x, points_of(x, points // 2 + 1), lag, interval),
         beta=motion.beta if motion else None,
         pair_noise=motion.noise if motion else None,
         beta_density=density,
-        repulsion=motion.repulsion if motion else None,
-        moves=motion.moves if motion else 0,
+        repulsion=repulsion_curve(moves, motion, drift, points) if moves and motion else None,
+        moves=moves.replica.size if moves and motion else 0,
         coordinate=coordinate if is_run(data) else "levels",
         group=chosen,
         lag=lag,
@@ -159,6 +167,43 @@ def estimate_dynamics(
         correlation=centre.correlation,
         step=step,
     )
+
+
+def _together(
+    sums: DriftSums, centre: CentreOfMass, moves: Transitions | None, beta: float | None, interval: float
+) -> tuple[Drift, Estimate, Collisions | None]:
+    """K, g and beta, each of which needs the others, in turn until they agree, with their errors.
+
+    Small gaps see little of K, and K little of beta, so that a few turns are enough.
+    """
+    noise = centre.noise
+    motion = None if moves is None else collisions(moves, None, centre.rate)
+    for _ in range(TURNS):
+        square = Estimate(noise.value**2, 2 * noise.value * noise.influence)
+        drift = sums.solve(square, _strength(square, beta, motion, sums.levels))
+        noise = _bent(centre, drift, interval)
+        if moves is None:
+            continue
+        last, motion = motion, collisions(moves, drift, centre.rate, motion)
+        assert last is not None
+        error = motion.beta.error
+        if abs(motion.beta.value - last.beta.value) < 1e-3 * error and abs(last.beta.error / error - 1) < 1e-2:
+            break
+    return drift, noise, motion
+
+
+def _bent(centre: CentreOfMass, drift: Drift, interval: float) -> Estimate:
+    """g of the centre of mass where K is no straight line.
+
+    The linear fit leaves g^2 [1 + interval (rate + E K')/2] in a stationary state, to first order: E K' in the growth
+    of the noise, and half of it taken back by what of K the line does not follow, whose variance is
+    (g^2/m)(-E K' - rate) by reversibility.
+    """
+    noise, bend = centre.noise, interval / 4 * (centre.rate.value + drift.mean_slope.value)
+    if not math.isfinite(bend):  # no index, no drift
+        return noise
+    influence = noise.influence - noise.value * interval / 4 * (centre.rate.influence + drift.mean_slope.influence)
+    return Estimate(noise.value * (1 - bend), influence)
 
 
 def _strength(square: Estimate, beta: float | None, motion: Collisions | None, levels: int) -> Estimate:
