@@ -58,8 +58,10 @@ def centre_of_mass(levels: np.ndarray, lag: int, interval: float) -> CentreOfMas
     # the mean over replicas moves when one of them is left out, which takes more than its own square
     rest = squares.sum(axis=1, keepdims=True) - squares * (replicas / (replicas - 1))
     others = _linear_drift(rest, without_each(means), replicas - 1, m, interval)
-    estimates = (Estimate(float(a), (replicas - 1) * (a - b)) for a, b in zip(everything, others, strict=True))
-    return CentreOfMass(*estimates, correlation=correlation)
+    rate, position, noise = (
+        Estimate(float(a), (replicas - 1) * (a - b)) for a, b in zip(everything, others, strict=True)
+    )
+    return CentreOfMass(rate, position, noise, correlation)
 
 
 def _linear_drift(

@@ -81,7 +81,8 @@ def transitions(levels: np.ndarray, lag: int, interval: float, bounds: Window) -
         rest = np.delete(x, [k, k + 1], axis=1)
         others = (1 / ((x[:, [k]] - rest) * (x[:, [k + 1]] - rest))).sum(axis=1)
         parts.append((place[0], x[:, k], start[place], (after[..., k + 1] - after[..., k])[place], others))
-    return Transitions(*(np.concatenate(part) for part in zip(*parts, strict=True)), replicas, interval)
+    replica, low, start, end, others = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Transitions(replica, low, start, end, others, replicas, interval)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +101,7 @@ def collisions(moves: Transitions, drift: Drift | None, rate: Estimate, start: C
     pull = np.full(moves.start.size, rate.value) if drift is None else drift.pulls(moves.low, moves.start)
 
     def density(parameters: np.ndarray, pull: np.ndarray = pull) -> np.ndarray:
-        return _log_density(moves, *parameters, pull)
+        return _log_density(moves, parameters[0], parameters[1], pull)
 
     if start is None:  # beta g^2/y^2 and noise both enter the mean square of the move: rough, cured by the iteration
         square = float(np.mean((moves.end - moves.start) ** 2)) / (4 * moves.interval)
@@ -124,9 +125,8 @@ def collisions(moves: Transitions, drift: Drift | None, rate: Estimate, start: C
     step = 1e-3 * (float(np.abs(pull).mean()) + 0.1 / moves.interval)
     for k in range(2):
         shift = _STEP * np.eye(2)[k]
-        answer = sum(
-            a * b * density(found + a * shift, pull + b * step) for a in (1, -1) for b in (1, -1)
-        ) / (4 * _STEP * step)  # fmt: skip
+        up, down = (density(found + shift, pull + b * step) - density(found - shift, pull + b * step) for b in (1, -1))
+        answer = (up - down) / (4 * _STEP * step)
         if drift is None:
             score[k] += answer.sum() / moves.replicas * rate.influence
         else:
