@@ -352,7 +352,7 @@ def double_well(rng, replicas, records, interval, beta=1, steps=4):
 
 @pytest.mark.parametrize(("beta", "interval"), [(1, 0.02), (1, 0.04), (2, 0.02)])
 def test_a_double_well_is_not_taken_for_repulsion(beta, interval):
-    """Where K' is 3 between the wells and -6 in them; the control for beta = 1, one rate for all gaps, is 4 errors off."""
+    """K' is 3 between the wells, -6 in them; the control at beta = 1, one rate for all gaps, is 4 errors off."""
     levels = double_well(np.random.default_rng(14), 200, 60, interval, beta)
     found = estimate(levels, interval)
     assert abs(found.beta.deviation(beta)) < 4
@@ -385,7 +385,11 @@ def test_levels_of_different_wells_are_refused(beta):
 def test_wells_of_a_model_are_known(description):
     sgd = ds.SGD(ds.TeacherStudent(np.diag([2.0, 2.0, 3.0]), gradient_noise=0.1), 0.05, 16)
     process = sgd if description is ds.SGD else description(sgd)
-    moments = {"times": 100 + 2.0 * np.arange(20)} if process.continuous else {"steps": 140, "record_steps": range(100, 140, 2)}
+    moments = (
+        {"times": 100 + 2.0 * np.arange(20)}
+        if process.continuous
+        else {"steps": 140, "record_steps": range(100, 140, 2)}
+    )
     run = ds.simulate(process, 10, seed=1, **moments)
     for coordinate in ("eigenvalues", "singular_values"):
         with pytest.raises(ValueError, match="levels 1 and 2 lie in different wells"):
