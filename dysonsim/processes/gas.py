@@ -294,11 +294,12 @@ class CoulombGas(Process):
         if self.sampler == "exact":
             return 1
         if not self.tuning.mixed:
-            name = gas_trace.OBSERVABLES[int(np.argmax(self.tuning.r_hat))]
+            exact = "" if self._why_not_exact() else "; method = 'exact' needs no chains"
             raise MixingError(
-                f"the chains of {self} have not mixed: R-hat of {name} is {self.tuning.r_hat.max():.3g} over 64 pilot "
-                "chains of the greatest length tried. Levels that barriers keep apart are weighted by where chains "
-                "start, not by the law; give steps= to run regardless"
+                f"the chains of {self} have not mixed: {self.tuning.why_not_mixed()} over 64 pilot chains of "
+                f"{self.tuning.length} iterations, the most that are tried. Levels that barriers keep apart, or that a "
+                "wall draws, are weighted by where chains start, not by the law; give steps= to run "
+                f"regardless{exact}"
             )
         return self.tuning.steps
 
