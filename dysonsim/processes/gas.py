@@ -140,9 +140,7 @@ class CoulombGas(Process):
         widths = sgd.model.stationary_widths(sgd.learning_rate, sgd.batch_size)
         if (widths <= 0).any():
             level = int(np.argmin(widths))
-            raise ValueError(
-                f"sgd: level {level} of {sgd.model} does not fluctuate, so there is no gas of all levels"
-            )
+            raise ValueError(f"sgd: level {level} of {sgd.model} does not fluctuate, so there is no gas of all levels")
         self._set(centers=sgd.model.fixed_point(), widths=widths)
 
     def __repr__(self) -> str:

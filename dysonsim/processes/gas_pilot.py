@@ -66,7 +66,6 @@ class Tuning:
     def mixed(self) -> bool:
         return bool(self.r_hat.max() <= MIXED and self.tau.max() * MEMORIES <= self.length)
 
-
     def why_not_mixed(self) -> str:
         """What keeps the pilot from being trusted."""
         names, worst = gas_trace.OBSERVABLES, int(np.argmax(self.r_hat))
