@@ -38,6 +38,7 @@ __all__ = ["Dynamics", "estimate_dynamics"]
 LEAST_CORRELATION = 0.2  # of the centre of mass over the interval; below, records are as good as independent
 COARSE_CORRELATION = 0.6  # below, a drift that is not linear is averaged over the interval
 TURNS = 20  # at most, in which K, g and beta find one another
+COARSE_SLOPE = 0.2  # standard deviation of K' times the interval, above which g(x), and then the rest, is off
 COARSE_STEP = 0.35  # step of a gap over the mean gap, above which a third level arrives within the interval
 
 
@@ -98,7 +99,9 @@ def estimate_dynamics(
     Warns
     -----
     RuntimeWarning
-        If the interval is coarse: autocorrelation below 0.6 (a curved drift is averaged), or, with three or more
+        If the interval is coarse: autocorrelation below 0.6 (a curved drift is averaged), K' times the interval that
+        varies by more than 0.2 (measured in a double well: at 0.46 beta is right and g(x) up to 9% low, at 1.0 beta is
+        22% and g(x) up to 20% low), or, with three or more
         levels, steps of a gap above 0.35 mean gaps (a third level arrives within an interval; measured for 10 levels,
         pair_noise is 2% low at 0.35 and 7% at 0.7, beta stays within 2%); if there are too few small gaps; and if
         levels may lie in different wells, with too few data to tell.
@@ -136,7 +139,6 @@ def estimate_dynamics(
         raise ValueError(f"data: levels {chosen} do not vary enough for a drift K(x)")
     mean_gap = float(np.diff(x, axis=2).mean()) if m > 1 else math.nan
     step = 2 * centre.noise.value * math.sqrt(interval) / mean_gap
-    _warn_if_coarse(centre.correlation, step, m, interval)
 
     bounds = (max(low, 1e-4 * high) * mean_gap, high * mean_gap)
     moves = None
@@ -151,6 +153,7 @@ def estimate_dynamics(
             )
     sums = DriftSums(x, points, time[-1] - time[0])
     drift, noise, motion = _together(sums, centre, moves if moves and moves.enough else None, beta, interval)
+    _warn_if_coarse(centre.correlation, step, m, drift.slope_spread(x), interval)
     density = small_gap_exponent(x, bounds, drift, noise.value**2) if m > 1 else None
     return Dynamics(
         rate=centre.rate,
@@ -225,12 +228,17 @@ def _strength(square: Estimate, beta: float | None, motion: Collisions | None, l
     return Estimate(value * square.value, value * square.influence + square.value * motion.beta.influence)
 
 
-def _warn_if_coarse(correlation: float, step: float, levels: int, interval: float) -> None:
+def _warn_if_coarse(correlation: float, step: float, levels: int, spread: float, interval: float) -> None:
     reasons = []
     if correlation < COARSE_CORRELATION:
         reasons.append(f"the centre of mass keeps an autocorrelation of only {correlation:.2g} (0.6 or more is good)")
     if levels > 2 and step > COARSE_STEP:
         reasons.append(f"a gap moves by {step:.2g} mean gaps (0.35 or less is good), so that third levels interfere")
+    if spread * interval > COARSE_SLOPE:
+        reasons.append(
+            f"the drift bends, K' times the interval varies by {spread * interval:.2g} from place to place (0.2 or "
+            f"less is good for g(x), 0.5 for beta)"
+        )
     if reasons:
         warnings.warn(
             f"records are coarse: over an interval of {interval:g} " + ", and ".join(reasons) + "; record more often",

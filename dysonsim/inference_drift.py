@@ -11,6 +11,7 @@ so that f = x, the centre of mass, does not feel the repulsion at all, and any o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -115,6 +116,16 @@ class Drift:
     def slopes(self, x: np.ndarray) -> np.ndarray:
         """K' at x."""
         return np.asarray(type(self.basis)(self.basis.t, self.coefficients, self.basis.k)(x, 1))
+
+    def slope_spread(self, x: np.ndarray) -> float:
+        """Standard deviation of K' over places x, less what the errors of K make of it; 0 where K is a line."""
+        x = x.ravel()[:: max(1, x.size * len(self.coefficients) // _BLOCK)]
+        slopes = self.basis.derivative()(x)
+        slopes = slopes - slopes.mean(axis=0)
+        replicas = self.influence.shape[1]
+        by_chance = ((slopes @ self.influence) ** 2).mean(axis=0).sum() / (replicas * (replicas - 1))
+        square = float(((slopes @ self.coefficients) ** 2).mean() - by_chance)
+        return math.sqrt(square) if square > 0 else 0.0
 
     def pulls(self, low: np.ndarray, gap: np.ndarray) -> np.ndarray:
         """-[K(low + gap) - K(low)]/gap, (moves,): the rate at which the drift closes a gap."""

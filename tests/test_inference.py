@@ -257,6 +257,8 @@ def test_coarse_records_and_lonely_levels_are_told():
         estimate(ensemble(rng, 1, 2, 100, 40, 0.6), 0.6)
     with pytest.warns(RuntimeWarning, match=r"a gap moves by 0\.\d+ mean gaps"):
         estimate(ensemble(rng, 1, 5, 100, 40, 0.1), 0.1)
+    with pytest.warns(RuntimeWarning, match=r"the drift bends, K' times the interval varies by 0\.\d+"):
+        estimate(double_well(rng, 100, 30, 0.1, steps=20), 0.1)
     apart = np.concatenate([far + ensemble(rng, 0, 1, 100, 40, 0.05) for far in (0, 20)], axis=2)
     with pytest.raises(ValueError, match=r"levels 0 and 1 lie in different wells, their gap is \d"):
         estimate(apart, 0.05)
