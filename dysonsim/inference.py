@@ -101,10 +101,10 @@ def estimate_dynamics(
     RuntimeWarning
         If the interval is coarse: autocorrelation below 0.6 (a curved drift is averaged), K' times the interval that
         varies by more than 0.2 (measured in a double well: at 0.46 beta is right and g(x) up to 9% low, at 1.0 beta is
-        22% and g(x) up to 20% low), or, with three or more
-        levels, steps of a gap above 0.35 mean gaps (a third level arrives within an interval; measured for 10 levels,
-        pair_noise is 2% low at 0.35 and 7% at 0.7, beta stays within 2%); if there are too few small gaps; and if
-        levels may lie in different wells, with too few data to tell.
+        22% and g(x) up to 20% low), or, with three or more levels, steps of a gap above 0.35 mean gaps (a third level
+        arrives within an interval; measured for 10 levels, pair_noise is 2% low at 0.35 and 7% at 0.7, beta stays
+        within 2%). If there are too few small gaps, and if levels may lie in different wells, with too few data to
+        tell.
 
     Notes
     -----
