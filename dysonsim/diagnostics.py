@@ -35,14 +35,17 @@ def autocorrelation(chains: ArrayLike) -> np.ndarray:
     return out if np.ndim(chains) == 3 else out[:, 0]
 
 
-def autocorrelation_time(chains: ArrayLike) -> Any:
+def autocorrelation_time(chains: ArrayLike, ranked: bool = False) -> Any:
     """Integrated autocorrelation time tau = 1 + 2 sum_k rho_k, in draws: the variance of a mean is tau var/draws.
 
     Summed up to the first lag that exceeds 3 tau, where an exponential memory is 0.3% short of the truth (A. Sokal, in
     Functional Integration, Plenum 1997); the error is about tau sqrt(12 tau/(chains draws)). Trustworthy where chains
     are longer than about 50 tau; at least 1/draws. A constant observable has tau = 2 draws - 1.
+
+    Ranked: of the normal scores of the ranks, as `r_hat` has them. Levels that spend their time at many orders of
+    magnitude from a wall have a memory that only the ranks show.
     """
-    rho = autocorrelation(chains)
+    rho = autocorrelation(_normal_scores(_checked(chains, 2)).reshape(np.shape(chains)) if ranked else chains)
     shaped = rho.reshape(len(rho), -1)
     tau = 2.0 * np.cumsum(shaped, axis=0) - 1.0
     closed = np.arange(len(rho))[:, None] >= np.maximum(WINDOW * tau, LEAST)
@@ -51,10 +54,13 @@ def autocorrelation_time(chains: ArrayLike) -> Any:
     return result if np.ndim(chains) == 3 else float(result[0])
 
 
-def effective_sample_size(chains: ArrayLike) -> Any:
-    """Independent draws that all chains together are worth for the mean of the observable: chains draws / tau."""
+def effective_sample_size(chains: ArrayLike, ranked: bool = False) -> Any:
+    """Independent draws that all chains together are worth for the mean of the observable: chains draws / tau.
+
+    Ranked: what ArviZ calls the bulk effective sample size, of the normal scores of the ranks.
+    """
     x = _checked(chains, 2)
-    return x.shape[0] * x.shape[1] / autocorrelation_time(chains)
+    return x.shape[0] * x.shape[1] / autocorrelation_time(x, ranked)
 
 
 def r_hat(chains: ArrayLike, ranked: bool = True) -> Any:

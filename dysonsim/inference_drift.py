@@ -14,11 +14,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .inference_estimates import Curve, Estimate, ratio
+from .inference_estimates import Curve, Estimate, ratio, solve_each, without_each
 
+if TYPE_CHECKING:
+    from scipy.interpolate import BSpline
+
+LEAST = 1e-3  # autocorrelation that is taken for an estimate of a rate
 _BLOCK = 2**18  # numbers in one array of a block of replicas
 
 
@@ -46,31 +51,37 @@ def centre_of_mass(levels: np.ndarray, lag: int, interval: float) -> CentreOfMas
     centre = levels.mean(axis=2)
     start, end = centre[:, : records - lag], centre[:, lag:]
     d0, d1 = start - start.mean(axis=0), end - end.mean(axis=0)
-    (b,), (b_influence,) = ratio((d0 * d1).mean(axis=1)[None], (d0**2).mean(axis=1)[None])
-    if not 0.0 < b < math.inf:  # the caller refuses
-        nothing = Estimate(math.nan, np.full(replicas, math.nan))
-        return CentreOfMass(nothing, nothing, nothing, float(b))
-    squares = ((d1 - b * d0) ** 2).mean(axis=1) * replicas / (replicas - 1)
-    variance = float(squares.mean())
-
-    rate = -math.log(b) / interval
-    # noise^2 = m variance q(b), q = rate/(1 - b^2); its slope at b -> 1 by the series
-    near_one = abs(1 - b) < 1e-5
-    q = (1 + (1 - b)) / (2 * interval) if near_one else rate / (1 - b**2)
-    slope = -1 / (2 * interval) if near_one else (2 * b * q - 1 / (b * interval)) / (1 - b**2)
-    square = m * variance * q
-    square_influence = m * (q * (squares - variance) + variance * slope * b_influence)
-    noise = Estimate(math.sqrt(square), square_influence / (2 * math.sqrt(square)))
-
-    residual = (end - b * start).mean(axis=1)
-    position = float(residual.mean()) / (1 - b)
-    position_influence = (residual - residual.mean() + (position - float(start.mean())) * b_influence) / (1 - b)
-    return CentreOfMass(
-        rate=Estimate(rate, -b_influence / (b * interval)),
-        centre=Estimate(position, position_influence),
-        noise=noise,
-        correlation=float(b),
+    squares = np.array([(a * b).mean(axis=1) for a, b in ((d0, d0), (d0, d1), (d1, d1))])
+    means = np.array([start.mean(axis=1), end.mean(axis=1)])
+    with np.errstate(invalid="ignore"):
+        correlation = float(squares[1].sum() / squares[0].sum())
+    everything = _linear_drift(squares.sum(axis=1), means.mean(axis=1), replicas, m, interval)
+    # the mean over replicas moves when one of them is left out, which takes more than its own square
+    rest = squares.sum(axis=1, keepdims=True) - squares * (replicas / (replicas - 1))
+    others = _linear_drift(rest, without_each(means), replicas - 1, m, interval)
+    rate, position, noise = (
+        Estimate(float(a), (replicas - 1) * (a - b)) for a, b in zip(everything, others, strict=True)
     )
+    return CentreOfMass(rate, position, noise, correlation)
+
+
+def _linear_drift(
+    squares: np.ndarray, means: np.ndarray, replicas: int, levels: int, interval: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rate, centre and noise from sums over replicas of the centre of mass c before and c' after an interval.
+
+    `squares` (3, ...) are those of (c - E c)^2, (c - E c)(c' - E c') and (c' - E c')^2, `means` (2, ...) are E c, E c'.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):  # where nothing moves
+        b = squares[1] / squares[0]
+    b = np.where(b < LEAST, LEAST, b)  # the caller refuses; of a replica left out it is a large error, as it should be
+    variance = np.maximum(squares[2] - 2 * b * squares[1] + b**2 * squares[0], 0.0) / (replicas - 1)
+    near_one = np.abs(1 - b) < 1e-5
+    safe = np.where(near_one, 0.5, b)
+    rate = -np.log(b) / interval
+    # noise^2 = levels variance q(b), q = rate/(1 - b^2)
+    q = np.where(near_one, (2 - b) / (2 * interval), -np.log(safe) / (interval * (1 - safe**2)))
+    return rate, (means[1] - b * means[0]) / (1 - b), np.sqrt(levels * variance * q)
 
 
 def points_of(levels: np.ndarray, points: int) -> np.ndarray:
@@ -78,8 +89,61 @@ def points_of(levels: np.ndarray, points: int) -> np.ndarray:
     return np.unique(np.quantile(levels, np.linspace(0.04, 0.96, points)))
 
 
-def drift_curve(levels: np.ndarray, points: np.ndarray, duration: float, square: Estimate, strength: Estimate) -> Curve:
-    """K at the points, given g^2 (`square`) and beta g^2 (`strength`): a cubic spline with as many parameters.
+@dataclass(frozen=True, eq=False)
+class Drift:
+    """K(x) = sum_a k_a phi_a(x), a cubic spline between the lowest and the highest level.
+
+    Attributes
+    ----------
+    basis : BSpline
+        The phi_a.
+    coefficients : (a,)
+    influence : (a, replicas)
+    mean_slope : Estimate
+        E K'(x_i) over records and levels.
+    """
+
+    basis: BSpline
+    coefficients: np.ndarray
+    influence: np.ndarray
+    mean_slope: Estimate
+
+    def curve(self, points: np.ndarray) -> Curve:
+        """K at the points."""
+        at_points = self.basis(points)
+        return Curve(points, at_points @ self.coefficients, at_points @ self.influence)
+
+    def slopes(self, x: np.ndarray) -> np.ndarray:
+        """K' at x."""
+        return np.asarray(type(self.basis)(self.basis.t, self.coefficients, self.basis.k)(x, 1))
+
+    def slope_spread(self, x: np.ndarray) -> float:
+        """Standard deviation of K' over places x, less what the errors of K make of it; 0 where K is a line."""
+        x = x.ravel()[:: max(1, x.size * len(self.coefficients) // _BLOCK)]
+        slopes = self.basis.derivative()(x)
+        slopes = slopes - slopes.mean(axis=0)
+        replicas = self.influence.shape[1]
+        by_chance = ((slopes @ self.influence) ** 2).mean(axis=0).sum() / (replicas * (replicas - 1))
+        square = float(((slopes @ self.coefficients) ** 2).mean() - by_chance)
+        return math.sqrt(square) if square > 0 else 0.0
+
+    def pulls(self, low: np.ndarray, gap: np.ndarray) -> np.ndarray:
+        """-[K(low + gap) - K(low)]/gap, (moves,): the rate at which the drift closes a gap."""
+        function = type(self.basis)(self.basis.t, self.coefficients, self.basis.k)
+        return np.asarray((function(low) - function(low + gap)) / gap)
+
+    def weigh_pulls(self, low: np.ndarray, gap: np.ndarray, weights: np.ndarray) -> Estimate:
+        """sum_moves weights `pulls` and its influence, `weights` (moves,) being given."""
+        size = max(1, _BLOCK // len(self.coefficients))
+        total = np.zeros(len(self.coefficients))
+        for first in range(0, len(low), size):
+            x, y, w = (a[first : first + size] for a in (low, gap, weights))
+            total += (w / y) @ (self.basis(x) - self.basis(x + y))
+        return Estimate(float(total @ self.coefficients), total @ self.influence)
+
+
+class DriftSums:
+    """The sums over levels that determine K, for any g^2 and beta g^2.
 
     With K = sum_a k_a phi_a and phi_b = f_b' for all basis functions b of the spline, solves
     E dS_b/dt = sum_a k_a E sum_i phi_a phi_b + beta g^2 E(...) + g^2 E sum_i phi_b': the maximum of the likelihood of
@@ -89,39 +153,51 @@ def drift_curve(levels: np.ndarray, points: np.ndarray, duration: float, square:
     Parameters
     ----------
     levels : (replicas, records, m)
-    points : (points,), at least 4
+    points : int
+        Number of basis functions, at least 4.
     duration : float
         Time from the first record to the last.
     """
-    from scipy.interpolate import BSpline
 
-    inner = np.quantile(levels, np.linspace(0, 1, points.size - 2))
-    knots = np.concatenate([np.repeat(inner[0], 3), inner, np.repeat(inner[-1], 3)])
-    basis = BSpline(knots, np.eye(points.size), 3)
-    derivative, integral = basis.derivative(), basis.antiderivative()
-    weight = np.full(levels.shape[1], 1.0 / (levels.shape[1] - 1))
-    weight[[0, -1]] /= 2
-    parts = []
-    for block in _blocks(levels, points.size):
-        phi = basis(block)
-        weighted = phi * weight[:, None, None]
-        gaps = block[..., :, None] - block[..., None, :]
-        force = np.divide(1.0, gaps, out=np.zeros_like(gaps), where=gaps != 0).sum(axis=-1)
-        parts.append((
-            (integral(block[:, -1]) - integral(block[:, 0])).sum(axis=1) / duration,
-            np.einsum("rtia,rtib->rab", weighted, phi, optimize=True),
-            np.einsum("rtib,rti->rb", weighted, force),  # the singular parts of i and j cancel in phi_i - phi_j
-            np.einsum("rtib,t->rb", derivative(block), weight),
-        ))  # fmt: skip
-    change, overlap, repulsion, slope = (np.concatenate(part) for part in zip(*parts, strict=True))
-    matrix = overlap.mean(axis=0)
-    source = change - strength.value * repulsion - square.value * slope  # (replicas, basis)
-    coefficients = np.linalg.solve(matrix, source.mean(axis=0))
-    pull = source - overlap @ coefficients
-    pull -= np.outer(strength.influence, repulsion.mean(axis=0))
-    pull -= np.outer(square.influence, slope.mean(axis=0))
-    at_points = basis(points)
-    return Curve(points, at_points @ coefficients, at_points @ np.linalg.solve(matrix, pull.T))
+    def __init__(self, levels: np.ndarray, points: int, duration: float) -> None:
+        from scipy.interpolate import BSpline
+
+        inner = np.quantile(levels, np.linspace(0, 1, points - 2))
+        knots = np.concatenate([np.repeat(inner[0], 3), inner, np.repeat(inner[-1], 3)])
+        self.basis = BSpline(knots, np.eye(points), 3)
+        derivative, integral = self.basis.derivative(), self.basis.antiderivative()
+        weight = np.full(levels.shape[1], 1.0 / (levels.shape[1] - 1))
+        weight[[0, -1]] /= 2
+        parts = []
+        for block in _blocks(levels, points):
+            phi = self.basis(block)
+            weighted = phi * weight[:, None, None]
+            gaps = block[..., :, None] - block[..., None, :]
+            force = np.divide(1.0, gaps, out=np.zeros_like(gaps), where=gaps != 0).sum(axis=-1)
+            parts.append((
+                (integral(block[:, -1]) - integral(block[:, 0])).sum(axis=1) / duration,
+                np.einsum("rtia,rtib->rab", weighted, phi, optimize=True),
+                np.einsum("rtib,rti->rb", weighted, force),  # the singular parts of i and j cancel in phi_i - phi_j
+                np.einsum("rtib,t->rb", derivative(block), weight),
+            ))  # fmt: skip
+        self.change, self.overlap, self.repulsion, self.slope = (
+            np.concatenate(part) for part in zip(*parts, strict=True)
+        )
+        self.levels = levels.shape[2]
+
+    def solve(self, square: Estimate, strength: Estimate) -> Drift:
+        """K, given g^2 (`square`) and beta g^2 (`strength`)."""
+        replicas = len(self.change)
+        source = self.change - strength.value * self.repulsion - square.value * self.slope  # (replicas, basis)
+        coefficients = np.linalg.solve(self.overlap.mean(axis=0), source.mean(axis=0))
+        pull = source - self.overlap @ coefficients
+        pull -= np.outer(strength.influence, self.repulsion.mean(axis=0))
+        pull -= np.outer(square.influence, self.slope.mean(axis=0))
+        others = (self.overlap.sum(axis=0) - self.overlap) / (replicas - 1)
+        influence = solve_each(others, pull).T
+        slope = self.slope.mean(axis=0) / self.levels
+        mean_slope = Estimate(float(slope @ coefficients), slope @ influence)
+        return Drift(self.basis, coefficients, influence, mean_slope)
 
 
 def noise_curve(levels: np.ndarray, points: np.ndarray, lag: int, interval: float) -> Curve:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from . import _validate
 from ._validate import shown
+from .inference_estimates import ratio, standard_errors
 from .samples import MINIMUM_REPLICAS, Levels, indices, is_run
+
+APART = 1.5  # gap over the sum of the widths, above which levels of different wells do not meet
+TOGETHER = 0.3  # correlation of neighbours below which they do not share a well, for which it is 1/3 or more
+VISITS = 0.003  # share of the records in which a level is at home in the other's place, for a well with two bottoms
+GROWING = 2.0  # variance of the last quarter of the records over that of the first, above which levels still spread
 
 
 def trajectories(
@@ -61,7 +68,92 @@ def trajectories(
         )
     if not (np.ptp(x[:, :-1].mean(axis=2), axis=0) > 0).any():
         raise ValueError("data: all replicas move alike, must be independent trajectories")
+    _refuse_different_wells(data if is_run(data) else None, x, chosen, coordinate)
     return x, time, chosen
+
+
+def _refuse_different_wells(run: Any, x: np.ndarray, chosen: tuple[int, ...], coordinate: str) -> None:
+    """ValueError where neighbours lie in wells of their own, farther apart than 1.5 times the sum of their widths.
+
+    A model knows its wells. Of other levels (replicas, records, m) the wells must be seen: two that share one lie as
+    far apart where they repel strongly, but then they push each other about, and their correlation is 1/3 or more (1/3
+    for beta = inf in a quadratic well, of two levels and of many). Levels apart have (d - d_0)/(d + d_0), d and d_0
+    being the gap with the repulsion and without. Where the one well that they share has two bottoms they are less
+    correlated, but both are now and then in the same one: then one is more often in the other's range than a normal
+    law of its mean and width would have it. Nothing is said of levels that still spread from where they started.
+    """
+    known = _apart_in_model(run, chosen, coordinate)
+    for k in range(x.shape[2] - 1):
+        below, above = chosen[k], chosen[k + 1]
+        apart, alone = (0.0, 0.0) if known is not None and known[k] == 0 else _apart_in_data(x[..., k : k + 2])
+        if known is not None and known[k] > APART:
+            apart, alone = known[k], 1.0
+        what = f"{apart:.3g} times the sum of their widths"
+        if apart > APART and alone > 0:
+            raise ValueError(
+                f"levels {below} and {above} lie in different wells, their gap is {what} (at most {APART} is allowed): "
+                f"they share no drift K(x); give group= levels of one well"
+            )
+        if apart > APART and alone == 0:
+            warnings.warn(
+                f"levels {below} and {above} may lie in different wells: their gap is {what} (at most {APART} unless "
+                f"they repel strongly), and there are too few data to tell from their correlation; if they do, beta "
+                f"means nothing",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+
+
+def _apart_in_model(run: Any, chosen: tuple[int, ...], coordinate: str) -> np.ndarray | None:
+    """Distances of the wells over the sums of their widths, (m - 1,); None where no model states them."""
+    process = getattr(run, "process", None)
+    process = getattr(process, "sgd", None) or process
+    model = getattr(process, "model", None)
+    if model is None:
+        return None
+    try:
+        rates = process.learning_rate, process.batch_size  # type: ignore[union-attr]
+        places = model.fixed_point()
+        if coordinate == "singular_values":
+            places, widths = np.sqrt(places), model.singular_value_widths(*rates)
+        else:
+            widths = model.stationary_widths(*rates)
+    except (AttributeError, NotImplementedError, ValueError):  # ValueError: there is no stationary state
+        return None
+    places, widths = (np.asarray(values)[list(chosen)] for values in (places, widths))
+    gaps, sums = np.diff(places), widths[1:] + widths[:-1]
+    # fixed points that coincide do so up to rounding, whatever the width
+    gaps = np.where(gaps > 1e-9 * np.abs(places).max(), gaps, 0.0)
+    return np.divide(gaps, sums, out=np.where(gaps > 0, np.inf, 0.0), where=sums > 0)
+
+
+def _apart_in_data(x: np.ndarray) -> tuple[float, float]:
+    """Gap over the sum of the widths of two levels (replicas, records, 2), and whether each moves alone.
+
+    1 where they do, -1 where they push each other about, visit each other or still spread, 0 where that cannot be told.
+    """
+    from scipy.special import ndtr
+
+    centered = x - x.mean(axis=0)
+    squares = (centered**2).mean(axis=1).T  # (2, replicas)
+    sums = float(np.sqrt(squares.mean(axis=1)).sum())
+    gap = float((x[..., 1] - x[..., 0]).mean())
+    spread = (centered**2).mean(axis=0)
+    part = max(1, len(spread) // 4)
+    if gap <= APART * sums or (spread[-part:].mean(axis=0) > GROWING * spread[:part].mean(axis=0)).any():
+        return 0.0, -1.0
+    widths = np.maximum(np.sqrt(squares.mean(axis=1)), np.finfo(float).tiny)
+    for own, other, sign in ((0, 1, 1), (1, 0, -1)):
+        border = float(np.quantile(sign * x[..., other], 0.16))  # beyond it lies most of the other's range
+        expected = ndtr((float((sign * x[..., own]).mean()) - border) / widths[own])
+        if (sign * x[..., own] > border).mean() > 2 * expected + VISITS:
+            return gap / sums, -1.0
+    # twice the covariance over the sum of the variances: the correlation where the widths are equal
+    product = 2 * (centered[..., 0] * centered[..., 1]).mean(axis=1)
+    value, influence = ratio(product[None], squares.sum(axis=0)[None])
+    error = float(standard_errors(influence)[0])
+    alone = float(value[0] + error < TOGETHER) - float(value[0] - error >= TOGETHER)
+    return (gap / sums if sums > 0 else np.inf), alone
 
 
 def _only_group(run: Any) -> Any:

@@ -72,6 +72,10 @@ def test_arviz_agrees(phi):
     x = autoregressive(phi, 4, 40_000, seed=3)
     assert diagnostics.r_hat(x) == pytest.approx(float(arviz.rhat(x, method="rank")), abs=1e-10)
     assert diagnostics.r_hat(x, ranked=False) == pytest.approx(float(arviz.rhat(x, method="split")), abs=1e-10)
+    wild = np.sinh(3 * x)  # whose ranks alone can be followed
+    bulk = diagnostics.effective_sample_size(wild, ranked=True)
+    assert bulk == pytest.approx(float(arviz.ess(wild, method="bulk")), rel=0.1)
+    assert bulk == pytest.approx(diagnostics.effective_sample_size(x), rel=0.1)
     # Sokal's window against Geyer's, and about one mean instead of four: 10%.
     assert diagnostics.effective_sample_size(x) == pytest.approx(float(arviz.ess(x, method="mean")), rel=0.1)
 

@@ -152,6 +152,7 @@ def test_joint_density_and_its_normalisation(gas, other, law):
 
 
 def test_a_model_gives_its_wells():
+    """Mean spacings are those of single wells but for the repulsion by the others: 1 to 5.3 (3)% smaller here."""
     sgd = ds.SGD(ds.GaussianRBM.scalar_field(10, mass=2.0, mu=3.0), 0.02, 16)
     gas = CoulombGas(sgd)
     np.testing.assert_array_equal(gas.centers, sgd.model.fixed_point())
@@ -159,7 +160,7 @@ def test_a_model_gives_its_wells():
     run = ds.simulate(gas, 2048, seed=1)
     for group, width in zip(sgd.model.degenerate_groups(), sgd.model.mean_spacings(0.02, 16), strict=True):
         gaps = run.spacings(group)[:, 0]
-        assert abs(deviation(gaps, width)) < SIGMAS + 0.01 * width / gaps.std() * math.sqrt(len(gaps))
+        assert abs(deviation(gaps, 0.97 * width)) < SIGMAS + 0.025 * width / gaps.std() * math.sqrt(len(gaps))
     assert run.process.sampler == "hmc"
     assert "CoulombGas(SGD(" in repr(gas)
 
@@ -211,6 +212,83 @@ def test_chains_that_do_not_mix_are_refused_and_with_steps_told():
         ds.simulate(CoulombGas.hermite(2, 1.0, method="hmc"), 8, 5)
 
 
+@pytest.mark.parametrize("method", CHAINS)
+def test_a_wall_that_draws_levels_is_right_or_refused(method):
+    """n levels with x^(c - 1) at a wall: memory grows as 1/c^2. Where a chain answers it is within 4.5 errors.
+
+    The control: what chains of 40 memories by sums alone gave for the first gas, +9.5 and +33%.
+    """
+    singular = CoulombGas.laguerre(2, 1.05, 0.1, 1.7, method=method)
+    for gas in (singular, CoulombGas.jacobi(2, -0.99, -0.9, 1.0, method=method)):
+        with pytest.raises(ds.MixingError, match=r"have not mixed: R-hat of .* method = 'exact' needs no chains"):
+            ds.simulate(gas, 64)
+    with pytest.warns(RuntimeWarning, match="have not mixed: R-hat of .* over 64 pilot chains"):
+        wrong = ds.simulate(singular, REPLICAS, 300, seed=1)
+    if method == "metropolis":
+        assert abs(deviation(wrong.eigenvalues[:, -1].sum(1), 2 * 1.05 * 0.1 * 1.7**2)) > SIGMAS
+    for n, m, beta in ((3, 2.4, 2.0), (2, 1.5, 1.0)):
+        levels = last(CoulombGas.laguerre(n, m, beta, method=method))
+        assert abs(deviation(levels.sum(1), n * m * beta)) < SIGMAS
+
+
+UNITS = [
+    lambda unit, center: CoulombGas.hermite(3, 2.0, unit, center),
+    lambda unit, center: CoulombGas.hermite(3, 2.0, unit, center, method="hmc"),
+    lambda unit, center: CoulombGas.hermite(3, 2.0, unit, center, method="metropolis"),
+    lambda unit, center: CoulombGas(centers=[center, center + unit], widths=[unit, 3 * unit], walls=(None, center)),
+    lambda unit, center: CoulombGas.laguerre(3, 3.5, 2.0, math.sqrt(unit)),
+    lambda unit, center: CoulombGas.laguerre(3, 3.5, 2.0, math.sqrt(unit), method="hmc"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("gas", UNITS)
+def test_units_do_not_matter(gas):
+    """Powers of two, 1e-120 to 1e120, bit for bit; a far center to the rounding of the levels that are recorded."""
+    for dtype in ("float64", "float32"):
+        plain = ds.simulate(gas(1.0, 0.0), 50, seed=3, dtype=dtype).eigenvalues[:, -1]
+        for unit in (2.0**-400, 2.0**400):
+            levels = ds.simulate(gas(unit, 0.0), 50, seed=3, dtype=dtype).eigenvalues[:, -1]
+            np.testing.assert_array_equal(levels / unit, plain)
+        if "laguerre" not in repr(gas(1.0, 0.0)):
+            levels = ds.simulate(gas(1.0, 2.0**40), 50, seed=3, dtype=dtype).eigenvalues[:, -1]
+            np.testing.assert_allclose(levels - 2.0**40, plain, rtol=0, atol=2e-3 if dtype == "float64" else 0.02)
+    assert plain.std() > 0.1
+
+
+def test_a_start_depends_on_neither_its_neighbors_nor_the_threads_of_blas():
+    """The control: one right-hand side in LAPACK is not one of several."""
+    from threadpoolctl import threadpool_limits
+
+    lapack = 0
+    for n in (3, 10, 33):
+        for gas in (
+            CoulombGas.hermite(n, 2.0, method="hmc"),
+            CoulombGas.laguerre(n, n + 1.5, 1.0, method="hmc"),
+            CoulombGas.jacobi(n, 0.3, 0.5, 1.0, method="hmc"),
+            CoulombGas(centers=np.arange(n), widths=np.linspace(1, 2, n)),
+        ):
+            whole = gas.start(32, 7)
+            right = np.random.default_rng(1).normal(size=(32, n)).T
+            many = np.linalg.solve(gas.mode.factor, right)
+            for replicas in (1, 2, 7):
+                np.testing.assert_array_equal(gas.start(replicas, 7), whole[:replicas])
+                lapack += not np.array_equal(np.linalg.solve(gas.mode.factor, right[:, :replicas]), many[:, :replicas])
+    assert lapack > 0
+    modes = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            modes.append(CoulombGas(n=160, beta=2.0, method="hmc").mode)
+    np.testing.assert_array_equal(modes[0].factor, modes[1].factor)
+    np.testing.assert_array_equal(modes[0].y0, modes[1].y0)
+
+
+def test_a_classical_ensemble_by_its_name():
+    gas = CoulombGas(n=3, beta=2.0, ensemble="laguerre", parameters=[3.5, 0.5])
+    assert repr(gas) == "CoulombGas.laguerre(3, 3.5, 2, 0.5)"
+    same_gas = CoulombGas.laguerre(3, 3.5, 2.0, 0.5)
+    np.testing.assert_array_equal(last(gas, 10), last(same_gas, 10))
+
+
 def log_without_wall(x):
     return x - math.log(x) if x > 0 else math.nan
 
@@ -236,6 +314,15 @@ BAD = [
     (dict(n=3, walls=(1, 0)), ValueError, "the lower wall must be below"),
     (dict(n=3, walls=1.0), TypeError, "walls = 1.0: must be a pair"),
     (dict(sgd=3), TypeError, "sgd = 3: must be a process of a network"),
+    (dict(n=3, ensemble="laguerre"), ValueError, r"parameters = \(\): must be \(m, width\) .* CoulombGas\.laguerre"),
+    (dict(n=3, ensemble="jacobi"), ValueError, r"parameters = \(\): must be \(a, b\) .* CoulombGas\.jacobi"),
+    (dict(n=3, ensemble="laguerre", parameters=(2, 1)), ValueError, "m = 2: must be"),
+    (dict(n=3, ensemble="laguerre", parameters=(4, 1e200)), ValueError, r"width = 1e\+200: must be between"),
+    (dict(n=3, ensemble="jacobi", parameters=(1, "2")), TypeError, "b = '2'"),
+    (dict(n=3, ensemble="jacobi", parameters=(1, 2), walls=(0, 2)), ValueError, r"walls = \(0, 2\): must be left out"),
+    (dict(n=3, ensemble="jacobi", parameters=(1, 2), widths=2.0), ValueError, "widths: must be left out"),
+    (dict(n=3, parameters=(1, 2)), ValueError, r"parameters = \(1, 2\): must be left out for wells"),
+    (dict(widths=[1e-50, 1e50]), ValueError, "no more than a factor 1e60 apart"),
 ]
 
 

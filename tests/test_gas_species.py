@@ -21,7 +21,7 @@ def test_the_mean_of_wells_of_one_width_is_normal_wherever_they_are(method):
 
 def test_two_species_in_one_well_are_symmetric_and_follow_their_law():
     gas = ds.CoulombGas(beta=1.0, centers=[0.0, 0.0], widths=[1.0, 2.0], method="hmc")
-    levels = ds.simulate(gas, 100_000, steps=130, seed=2).eigenvalues[:, -1]
+    levels = ds.simulate(gas, 100_000, steps=140, seed=2).eigenvalues[:, -1]
     for odd in (levels.mean(axis=1), levels[:, 0] ** 2 - levels[:, 1] ** 2):
         value, error = ds.mean_and_error(odd)
         assert abs(value) < 4 * error

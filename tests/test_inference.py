@@ -15,6 +15,8 @@ import pytest
 
 import dysonsim as ds
 from dysonsim.inference import estimate_dynamics
+from dysonsim.inference_drift import centre_of_mass as estimate_centre
+from dysonsim.inference_gaps import collisions, transitions
 
 
 def hermitian(rng, beta, shape, n):
@@ -255,9 +257,13 @@ def test_coarse_records_and_lonely_levels_are_told():
         estimate(ensemble(rng, 1, 2, 100, 40, 0.6), 0.6)
     with pytest.warns(RuntimeWarning, match=r"a gap moves by 0\.\d+ mean gaps"):
         estimate(ensemble(rng, 1, 5, 100, 40, 0.1), 0.1)
+    with pytest.warns(RuntimeWarning, match=r"the drift bends, K' times the interval varies by 0\.\d+"):
+        estimate(double_well(rng, 100, 30, 0.1, steps=20), 0.1)
     apart = np.concatenate([far + ensemble(rng, 0, 1, 100, 40, 0.05) for far in (0, 20)], axis=2)
+    with pytest.raises(ValueError, match=r"levels 0 and 1 lie in different wells, their gap is \d"):
+        estimate(apart, 0.05)
     with pytest.warns(RuntimeWarning, match="beta is not determined: only 0 gaps"):
-        found = estimate(apart, 0.05)
+        found = estimate(ensemble(rng, 1, 2, 100, 40, 0.05), 0.05, window=1e-5)
     assert found.beta is None
     assert "too few small gaps" in str(found)
     assert found.noise.error > 0
@@ -313,3 +319,81 @@ def test_bad_input_of_a_run():
         estimate_dynamics(run)
     with pytest.raises(ValueError, match="times: must be left out"):
         estimate_dynamics(run, times=run.times, group=(0, 1))
+
+
+def test_errors_of_eight_replicas_are_honest():
+    """600 ensembles of 8: value +- 1.96 errors holds rate, centre and g in 95 +- 0.9%, here in 92.5% or more.
+
+    The control: the infinitesimal jackknife without Student's t, right for many replicas, holds the rate in 88%.
+    """
+    rng, held, naive = np.random.default_rng(13), [], []
+    for _ in range(600):
+        levels = ensemble(rng, 0, 2, 8, 60, 0.05)
+        found = estimate_centre(levels, 1, 0.05)
+        held.append([abs(found.rate.deviation(1)), abs(found.centre.deviation(0)), abs(found.noise.deviation(1))])
+        centre = levels.mean(axis=2)
+        d0, d1 = centre[:, :-1] - centre[:, :-1].mean(0), centre[:, 1:] - centre[:, 1:].mean(0)
+        products, squares = (d0 * d1).mean(1), (d0**2).mean(1)
+        b = products.sum() / squares.sum()
+        error = ((products - b * squares) / squares.mean()).std(ddof=1) / math.sqrt(8) / (b * 0.05)
+        naive.append(abs(found.rate.value - 1) / error)
+    assert (np.mean(np.array(held) < 1.96, axis=0) > 0.925).all()
+    assert np.mean(np.array(naive) < 1.96) < 0.925
+
+
+def double_well(rng, replicas, records, interval, beta=1, steps=4):
+    """Levels of 2 x 2 matrices that move by dX = (3X - X^3) dt + noise."""
+    step = interval / steps
+    x, levels = hermitian(rng, beta, (replicas,), 2), []
+    for k in range(int(1.5 / step) + steps * (records - 1) + 1):
+        if k >= int(1.5 / step) and (k - int(1.5 / step)) % steps == 0:
+            levels.append(np.linalg.eigvalsh(x))
+        x = x + step * (3 * x - x @ x @ x) + math.sqrt(2 * step) * hermitian(rng, beta, (replicas,), 2)
+    return np.swapaxes(levels, 0, 1)
+
+
+@pytest.mark.parametrize(("beta", "interval"), [(1, 0.02), (1, 0.04), (2, 0.02)])
+def test_a_double_well_is_not_taken_for_repulsion(beta, interval):
+    """K' is 3 between the wells, -6 in them; the control at beta = 1, one rate for all gaps, is 4 errors off."""
+    levels = double_well(np.random.default_rng(14), 200, 60, interval, beta)
+    found = estimate(levels, interval)
+    assert abs(found.beta.deviation(beta)) < 4
+    assert abs(found.beta_density.deviation(beta)) < 4
+    assert abs(found.noise.deviation(1)) < 4
+    assert (np.abs((found.drift.value - 3 * found.drift.x + found.drift.x**3) / found.drift.error) < 4).all()
+    if beta == 1:
+        moves = transitions(levels, 1, interval, found.window)
+        assert abs(collisions(moves, None, found.rate).beta.deviation(beta)) > 4
+
+
+@pytest.mark.parametrize("beta", [1, 2, 4])
+def test_levels_of_different_wells_are_refused(beta):
+    """Two levels of distant wells, which repel, and the control: two levels as far apart that share a well."""
+    rng = np.random.default_rng(15)
+    shared = 1 + ensemble(rng, 4, 2, 200, 60, 0.05)
+    assert estimate(shared, 0.05).beta is not None  # their gap is 1.75 times the sum of their widths
+    levels, x, step = [], np.tile([-2.0, 2.0], (200, 1)), 0.005
+    for k in range(1000):
+        if k >= 400 and k % 10 == 0:
+            levels.append(x)
+        x = x - step * (x - [-2.0, 2.0]) + math.sqrt(2 * step) * rng.normal(size=x.shape)
+        half = np.sqrt((x[:, 1] - x[:, 0]) ** 2 + 4 * step * rng.chisquare(beta, 200)) / 2
+        x = x.mean(axis=1, keepdims=True) + half[:, None] * [-1, 1]
+    with pytest.raises(ValueError, match="levels 0 and 1 lie in different wells, their gap is 2"):
+        estimate(np.swapaxes(levels, 0, 1), 10 * step)
+
+
+@pytest.mark.parametrize("description", [ds.SGD, ds.Langevin, ds.Dyson])
+def test_wells_of_a_model_are_known(description):
+    sgd = ds.SGD(ds.TeacherStudent(np.diag([2.0, 2.0, 3.0]), gradient_noise=0.1), 0.05, 16)
+    process = sgd if description is ds.SGD else description(sgd)
+    moments = (
+        {"times": 100 + 2.0 * np.arange(20)}
+        if process.continuous
+        else {"steps": 140, "record_steps": range(100, 140, 2)}
+    )
+    run = ds.simulate(process, 10, seed=1, **moments)
+    for coordinate in ("eigenvalues", "singular_values"):
+        with pytest.raises(ValueError, match="levels 1 and 2 lie in different wells"):
+            estimate_dynamics(run, group=(1, 2), coordinate=coordinate)
+    assert estimate_dynamics(run, group=(2,)).beta is None

@@ -215,6 +215,40 @@ def test_the_deviation_from_sgd_is_the_one_predicted(process, replicas):
     assert value + 4 * error < 0
 
 
+def widths_ratio(process, replicas, steps):
+    """sd(upper level)/sd(lower level) of the first pair, and its standard error."""
+    low, high = process.model.degenerate_groups()[0]
+    x = ds.simulate(process, replicas, steps[-1], seed=5, record_steps=steps).eigenvalues[..., [low, high]]
+    widths = np.array([block.reshape(-1, 2).std(axis=0) for block in np.array_split(x, 16)])
+    return ds.mean_and_error(widths[:, 1] / widths[:, 0])
+
+
+@pytest.mark.filterwarnings("ignore:batches are not:RuntimeWarning")
+@pytest.mark.parametrize(("gibbs_steps", "alpha", "batch"), [(3, 0.02, 16), (math.inf, 0.05, 32)])
+def test_third_cumulants_skew_a_pair_as_predicted(gibbs_steps, alpha, batch):
+    """+10.3% and +12.2%, to leading order in sqrt(alpha/|B|): within a fifth and 4 errors; none at all is excluded."""
+    model = ds.GaussianRBM(np.diag([2.0, 2.0, 4.0]), mu=3.0, gibbs_steps=gibbs_steps)
+    langevin = ds.Langevin.of(model, alpha, batch)
+    predicted = langevin.asymmetry_error()[0]
+    steps = [int(25 / alpha) + int(0.5 / alpha) * i for i in range(20)]
+    (a, error_a), (b, error_b) = (widths_ratio(process, 1024, steps) for process in (langevin.sgd, langevin))
+    error = math.hypot(error_a / a, error_b / b)
+    assert abs(b / a - 1 - predicted) < predicted / 5 + 4 * error
+    assert b / a - 1 - 4 * error > predicted / 2
+
+
+def test_a_skewed_pair_is_told_and_what_is_symmetric_is_not():
+    model = ds.GaussianRBM(np.diag([2.0, 2.0, 4.0]), mu=3.0)
+    with pytest.warns(RuntimeWarning, match="each level of a pair: .* by up to 10% at learning_rate = 0.02"):
+        ds.simulate(ds.Langevin.of(model, 0.02, 16), 2, 2)
+    assert (AGREE["hidden layer"].asymmetry_error() == 0).all()
+    np.testing.assert_allclose(model.asymmetry_error(0.02, 16), 2 * model.asymmetry_error(0.02, 64), rtol=1e-9)
+    units = ds.GaussianRBM(model.target, mu=3.0, sigma=0.5)
+    np.testing.assert_allclose(units.asymmetry_error(0.08, 16), model.asymmetry_error(0.02, 16), rtol=1e-9)
+    with pytest.raises(NotImplementedError, match="asymmetry_error"):
+        Untold().asymmetry_error(0.1, 4)
+
+
 def test_noise_that_is_not_gaussian_enough_is_told():
     model = ds.GaussianRBM.scalar_field(4, mass=2.0, mu=3.0, gibbs_steps=1)
     with pytest.warns(RuntimeWarning, match=r"not Gaussian enough .* up to 1\.\d%"):

@@ -21,6 +21,61 @@ from dysonsim.models._goe import mean_goe_spacing
 # Exact statements ----------------------------------------------------------------
 
 
+def decay_of_null_levels(model, alpha):
+    """Rates of x in W <- (1 - alpha P) W from a random start, of all but the identically vanishing levels, ascending.
+
+    From the exterior powers of the steps: the product of the k largest singular values decays as its k-th power does.
+    """
+    p, n = model.weight_shape
+    fast = np.linalg.svd(np.eye(p) - alpha * model.hessian, compute_uv=False)[: min(p, n)]
+    return -2 * np.log(fast)[::-1]
+
+
+Z_PAIR = np.linalg.cholesky(np.array([[2.0, 1.0], [1.0, 2.0]])).T
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (4, 2), (2, 5), (3, 3)])
+def test_levels_with_fixed_point_zero_decay_in_the_modes_of_the_output_layer(shape):
+    """A teacher 0, P not diagonal: rates from the singular values of the steps themselves."""
+    z = np.random.default_rng(3).normal(size=(6, shape[0]))
+    model = LinearNetwork(np.zeros(shape), z / 3)
+    rates = model.relaxation_rates(0.01)
+    identically = max(0, shape[1] - shape[0])
+    assert np.isinf(rates[:identically]).all()
+    np.testing.assert_allclose(rates[identically:], decay_of_null_levels(model, 0.01), rtol=1e-9)
+    w = np.random.default_rng(4).normal(size=shape)
+    x = [np.linalg.svd(np.linalg.matrix_power(np.eye(shape[0]) - 0.01 * model.hessian, t) @ w)[1][0] for t in (0, 4000)]
+    assert np.isfinite(x).all()
+
+
+@pytest.mark.parametrize("turn", [False, True])
+def test_null_levels_beside_a_learnt_one(turn):
+    """diag(2, 0, 0) with Z^T Z = 1 + [[2, 1], [1, 2]], as it stands and in another basis, where 0 is a rounding."""
+    rng = np.random.default_rng(5)
+    left, right = (np.linalg.qr(rng.normal(size=(3, 3)))[0] if turn else np.eye(3) for _ in range(2))
+    z = np.zeros((3, 3))
+    z[0, 0], z[1:, 1:] = 1.0, Z_PAIR
+    model = LinearNetwork(left @ np.diag([2.0, 0, 0]) @ right.T, z @ left.T)
+    exact = [-2 * math.log(0.97), -2 * math.log(0.99), 0.01]
+    np.testing.assert_allclose(model.relaxation_rates(0.01), exact, rtol=1e-9)
+    np.testing.assert_allclose(model.fixed_point(), [0, 0, 4], atol=1e-12)
+    # the control: the path of the mean from a start close to the teacher
+    start = model.teacher + 1e-3 * left[:, 1:] @ rng.normal(size=(2, 2)) @ right[:, 1:].T
+    levels = []
+    for t in (600, 900):
+        decay = np.linalg.matrix_power(np.eye(3) - 0.01 * model.hessian, t)
+        levels.append(np.linalg.svd(model.teacher + decay @ (start - model.teacher))[1][1] ** 2)
+    if not turn:
+        assert math.log(levels[0] / levels[1]) / 300 == pytest.approx(exact[1], rel=1e-3)
+
+
+def test_one_convention_for_levels_that_are_identically_zero():
+    wide = TeacherStudent(np.eye(2, 4), gradient_noise=0.1)
+    narrow = GaussianRBM.scalar_field(6, mass=2.0, mu=2.5, n_hidden=2)
+    assert np.isinf(wide.relaxation_rates(0.1)).tolist() == [True, True, False, False]
+    assert np.isinf(narrow.relaxation_rates(0.1)).sum() == 4
+
+
 @pytest.mark.parametrize("n", [2, 3, 10, 11, 200])
 def test_scalar_field_spectrum_and_fixed_point(n):
     model = GaussianRBM.scalar_field(n, mass=1.5, mu=3.0, sigma=0.7)

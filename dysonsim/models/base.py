@@ -68,6 +68,14 @@ class Model(ABC):
         """
         raise self._unpredicted("gaussian_error")
 
+    def asymmetry_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
+        """Predicted relative excess of `Langevin` over SGD in sd(upper level)/sd(lower level), shape (groups,).
+
+        Of every pair in `degenerate_groups`. It is what the third cumulants of a batch do, and of order
+        sqrt(alpha/|B|): the levels of a pair, each for itself, show it long before their spacing does.
+        """
+        raise self._unpredicted("asymmetry_error")
+
     def is_defined(self, singular_values: np.ndarray) -> np.ndarray:
         """Whether weights with these singular values (..., n) are a model at all, shape (...); they need not be learnt.
 
@@ -112,7 +120,10 @@ class Model(ABC):
         raise self._unpredicted("mean_spacings")
 
     def relaxation_rates(self, learning_rate: float) -> np.ndarray:
-        """Rates per SGD step at which the eigenvalues approach the fixed point, shape (n,), to first order in alpha."""
+        """Rates per SGD step at which the eigenvalues approach the fixed point, shape (n,), to first order in alpha.
+
+        inf for levels that are identically 0 because W has fewer rows than columns: they are always there.
+        """
         raise self._unpredicted("relaxation_rates")
 
     def max_learning_rate(self, batch_size: int) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _validate
-from ._gaussian_error import width_error
+from ._gaussian_error import asymmetry_error, width_error
 from ._goe import mean_goe_spacing
 from .closures import DysonTerms, check_closure
 from .rbm_closure import rbm_terms
@@ -130,12 +130,21 @@ class GaussianRBM(RBMTraining):
         """
         alpha, batch = self._rates(learning_rate, batch_size)
         y, k = self._scaled(self.fixed_point())
-        a = y / self.mu**2
-        memory = np.zeros(self.n) if self.gibbs_steps == math.inf else a**self.gibbs_steps
         wells = np.arange(self.n)
         for group in self.degenerate_groups():
             wells[list(group)] = group[0]
-        return width_error(y, k, self._learnt(), memory, wells, alpha * self.sigma**2, batch)
+        return width_error(y, k, self._learnt(), self._unit_memory(y), wells, alpha * self.sigma**2, batch)
+
+    def asymmetry_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
+        """Leading order, sqrt(alpha/|B|): third cumulants of C skew a pair (`models._gaussian_error`), shape (groups,).
+
+        Target diag(2, 2, 4), mu = 3, alpha = 0.02, |B| = 16, 3 Gibbs steps: +10.3% (measured: +10.4, error 0.5, the
+        upper level being 3.9% wider than the lower one in SGD and 14.7% in Langevin).
+        """
+        alpha, batch = self._rates(learning_rate, batch_size)
+        y, k = self._scaled(self.fixed_point())
+        groups = self.degenerate_groups()
+        return asymmetry_error(y, k, self._learnt(), self._unit_memory(y), groups, alpha * self.sigma**2, batch)
 
     def is_defined(self, singular_values: np.ndarray) -> np.ndarray:
         """Whether K = mu^2 - sigma^2 X is positive, shape (...)."""
@@ -312,10 +321,14 @@ class GaussianRBM(RBMTraining):
             raise ValueError(f"x = {largest}: must be < mu^2/sigma^2 = {bound}, else K is not positive")
         return y, k
 
+    def _unit_memory(self, y: np.ndarray) -> np.ndarray:
+        """Correlation a_i^gibbs_steps of phi_i from one update to the next, shape (n,)."""
+        return np.zeros(y.size) if self.gibbs_steps == math.inf else (y / self.mu**2) ** self.gibbs_steps
+
     def _memory(self, y: np.ndarray) -> np.ndarray:
         """Correlation (a_i a_j)^gibbs_steps of phi_i phi_j from one update to the next, shape (n, n)."""
-        a = y / self.mu**2
-        return np.zeros((y.size, y.size)) if self.gibbs_steps == math.inf else np.outer(a, a) ** self.gibbs_steps
+        memory = self._unit_memory(y)
+        return np.outer(memory, memory)
 
     def _correlation_factor(self, y: np.ndarray) -> np.ndarray:
         memory = self._memory(y)

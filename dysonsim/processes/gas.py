@@ -57,9 +57,11 @@ class CoulombGas(Process):
     method : {"auto", "exact", "hmc", "metropolis"}
         "exact": independent draws from tridiagonal matrices, of one quadratic well and of `laguerre` and `jacobi`, one
         a step. "hmc", "metropolis": Markov chains, one iteration a step, for any gas; `dysonsim.kernels.gas_hmc` and
-        `gas_metropolis`. "auto": the first that exists.
-    ensemble, parameters : str, tuple
-        Set by the class methods.
+        `gas_metropolis`. "auto": the first that exists. Chains are tuned by 64 pilot chains; where the rank-normalized
+        split R-hat of these stays above 1.01 `simulate` raises a `MixingError`, or warns if `steps` are given. That
+        happens with barriers, and at walls with a weight x^(c - 1), c below about 0.02 for "hmc", 0.2 for "metropolis".
+    ensemble, parameters : {"wells", "laguerre", "jacobi"}, tuple
+        Set by the class methods: (m, width) of `laguerre`, (a, b) of `jacobi`, which have walls of their own.
 
     Raises
     ------
@@ -95,16 +97,12 @@ class CoulombGas(Process):
 
         Each of the beta real components of an entry of W has variance width^2. m > n - 1 need not be an integer.
         """
-        n = _validate.integer("n", n, 1)
-        m = _validate.real("m", m, above=n - 1)
-        width = _validate.real("width", width, above=0)
-        return cls(beta=beta, n=n, method=method, ensemble="laguerre", parameters=(m, width), walls=(0.0, None))
+        return cls(beta=beta, n=n, method=method, ensemble="laguerre", parameters=(m, width))
 
     @classmethod
     def jacobi(cls, n: int, a: float, b: float, beta: float, *, method: str = "auto") -> CoulombGas:
         """Weight x^a (1 - x)^b on 0 < x < 1, a and b > -1; a = beta (m1 - n + 1)/2 - 1 for correlations of matrices."""
-        a, b = (_validate.real(name, value, above=-1) for name, value in (("a", a), ("b", b)))
-        return cls(beta=beta, n=n, method=method, ensemble="jacobi", parameters=(a, b), walls=(0.0, 1.0))
+        return cls(beta=beta, n=n, method=method, ensemble="jacobi", parameters=(a, b))
 
     def __post_init__(self) -> None:
         _validate.choice("method", self.method, METHODS)
@@ -118,7 +116,12 @@ class CoulombGas(Process):
         if self.n is None and not sizes:
             raise ValueError("n is missing: give n, or centers or widths of every level")
         n = sizes[0] if self.n is None else self.n
-        self._set(n=_validate.integer("n", n, 1), walls=_walls(self.walls))
+        self._set(n=_validate.integer("n", n, 1))
+        if self.ensemble != "wells":
+            self._check_ensemble()
+        elif not isinstance(self.parameters, tuple) or self.parameters:
+            raise ValueError(f"parameters = {_validate.shown(self.parameters)}: must be left out for wells")
+        self._set(walls=_walls(self.walls))
         if self.potential is not None:
             for name in ("centers", "widths"):
                 if getattr(self, name) is not None:
@@ -128,9 +131,35 @@ class CoulombGas(Process):
         elif self.ensemble == "wells":
             centers = _validate.vector("centers", 0.0 if self.centers is None else self.centers, self.n)
             widths = _validate.vector("widths", 1.0 if self.widths is None else self.widths, self.n, above=0)
+            if widths.max() > 1e60 * widths.min():
+                raise ValueError(f"widths from {widths.min():g} to {widths.max():g}: no more than a factor 1e60 apart")
             self._set(centers=centers, widths=widths)
         if self.method == "exact" and self._why_not_exact():
             raise ValueError(f"method = 'exact': no independent draws are known for {self._why_not_exact()}")
+
+    def _check_ensemble(self) -> None:
+        """Parameters and walls of a classical ensemble, which leaves nothing else to say."""
+        for name in ("sgd", "centers", "widths", "potential"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name}: must be left out where ensemble = {self.ensemble!r}, which says it all")
+        names = {"laguerre": ("m", "width"), "jacobi": ("a", "b")}[self.ensemble]
+        if not isinstance(self.parameters, (tuple, list)) or len(self.parameters) != 2:
+            raise ValueError(
+                f"parameters = {self.parameters!r}: must be ({', '.join(names)}) for ensemble = {self.ensemble!r}; use "
+                f"CoulombGas.{self.ensemble}"
+            )
+        lowest = (self.n - 1, 0) if self.ensemble == "laguerre" else (-1, -1)
+        values = zip(names, self.parameters, lowest, strict=True)
+        walls = (0.0, None) if self.ensemble == "laguerre" else (0.0, 1.0)
+        if self.walls is not None and _walls(self.walls) != _walls(walls):
+            raise ValueError(f"walls = {self.walls!r}: must be left out, levels of this ensemble have walls at {walls}")
+        if self.ensemble == "laguerre":
+            width = _validate.real("width", self.parameters[1], above=0)
+            if not 1e-150 < width < 1e150:
+                raise ValueError(f"width = {width:g}: must be between 1e-150 and 1e150, for levels have its square")
+        self._set(
+            parameters=tuple(_validate.real(name, value, above=least) for name, value, least in values), walls=walls
+        )
 
     def _take_from_model(self) -> None:
         sgd = network_process(self.sgd)
@@ -145,9 +174,7 @@ class CoulombGas(Process):
         widths = sgd.model.stationary_widths(sgd.learning_rate, sgd.batch_size)
         if (widths <= 0).any():
             level = int(np.argmin(widths))
-            raise ValueError(
-                f"sgd: level {level} of {sgd.model} does not fluctuate, so there is no gas of all levels"
-            )
+            raise ValueError(f"sgd: level {level} of {sgd.model} does not fluctuate, so there is no gas of all levels")
         self._set(centers=sgd.model.fixed_point(), widths=widths)
 
     def __repr__(self) -> str:
@@ -168,22 +195,36 @@ class CoulombGas(Process):
         return f"CoulombGas(beta={self.beta:g}, n={self.n}, centers={shown[0]}, widths={shown[1]}{walls}{how})"
 
     @cached_property
+    def units(self) -> tuple[float, float]:
+        """Origin and length in which levels are drawn, so that nothing depends on the units of a user.
+
+        The length is a power of two: a change of units costs no rounding. A function of the user is taken as it is.
+        """
+        if self.potential is not None or self.ensemble == "jacobi":
+            return 0.0, 1.0
+        if self.ensemble == "laguerre":
+            return 0.0, _power_of_two(self.parameters[1]) ** 2
+        return float(np.mean(self.centers)), _power_of_two(np.exp(np.log(self.widths).mean()))
+
+    @cached_property
     def wells(self) -> Wells:
-        """The wells and walls for NumPy."""
-        lower, upper = (-np.inf, np.inf) if self.walls is None else self.walls
+        """The wells and walls for NumPy, in `units`."""
+        origin, unit = self.units
+        lower, upper = (-np.inf, np.inf) if self.walls is None else ((w - origin) / unit for w in self.walls)
         if self.potential is not None:
             assert isinstance(self.potential, LevelFunction)
             kind = "labelled" if self.potential.labelled else "function"
             return Wells(kind, self.n, lower, upper, function=self.potential).up_to_edges()
         if self.ensemble == "laguerre":
-            m, width = self.parameters
+            m, width = self.parameters[0], self.parameters[1] / np.sqrt(unit)
             power = (0.5 / width**2, 0.5 * self.beta * (m - self.n + 1) - 1, 0.0)
             return Wells("power", self.n, lower, upper, power)
         if self.ensemble == "jacobi":
             a, b = self.parameters
             return Wells("power", self.n, lower, upper, (0.0, a, b))
         kind = "one" if np.ptp(self.centers) == 0 and np.ptp(self.widths) == 0 else "many"
-        return Wells(kind, self.n, lower, upper, centers=self.centers, widths=self.widths)
+        centers, widths = (self.centers - origin) / unit, self.widths / unit
+        return Wells(kind, self.n, lower, upper, centers=centers, widths=widths)
 
     def _why_not_exact(self) -> str:
         if self.potential is not None:
@@ -203,12 +244,17 @@ class CoulombGas(Process):
 
     @cached_property
     def mode(self) -> Mode:
-        return find_mode(self.wells, self.beta)
+        import scipy.linalg  # noqa: F401 (a BLAS that is loaded later would not be limited)
+
+        from ..backend.cpu import one_blas_thread
+
+        with one_blas_thread():
+            return find_mode(self.wells, self.beta)
 
     @cached_property
     def tuning(self) -> Tuning:
         """Step and length of the Markov chain, from a pilot run of 64 chains with a seed of its own."""
-        return run_pilot(self.sampler, self.n, self._chain, self._dispersed, self.spectra, self._check_word)
+        return run_pilot(self.sampler, self.n, self._chain, self._dispersed, self._ascending, self._check_word)
 
     def kernel(self) -> Kernel:
         """What the kernel layer runs."""
@@ -216,16 +262,17 @@ class CoulombGas(Process):
 
     def _exact(self) -> Kernel:
         n, beta = self.n, self.beta
+        origin, unit = self.units
         scale, center, name = 1.0, 0.0, self.ensemble
         if self.ensemble == "laguerre":
             m, width = self.parameters
-            degrees, scale = tridiagonal.laguerre_degrees(n, m, beta), width**2
+            degrees, scale = tridiagonal.laguerre_degrees(n, m, beta), (width / np.sqrt(unit)) ** 2
         elif self.ensemble == "jacobi":
             a, b = self.parameters
             degrees = tridiagonal.jacobi_degrees(n, a, b, beta)
         else:
             name, degrees = "hermite", tridiagonal.hermite_degrees(n, beta)
-            scale, center = float(self.widths[0]), float(self.centers[0])
+            scale, center = float(self.widths[0] / unit), float((self.centers[0] - origin) / unit)
         return Kernel(
             build=tridiagonal.build, sizes={"ensemble": name}, reals=np.concatenate([[scale, center], degrees]),
             integers=np.array([n]), weights=n, scratch=tridiagonal.scratch(n), vectors=self._vectors,
@@ -261,8 +308,9 @@ class CoulombGas(Process):
 
     def _proposals(self) -> np.ndarray:
         """Width of the proposals of every label: its well's or the distance to its neighbours."""
-        if self.wells.walls == "none" and self.widths is not None:
-            return np.minimum(self.widths, self.mode.scale) if self.n > 1 else self.widths
+        widths = self.wells.widths
+        if self.wells.walls == "none" and widths is not None:
+            return np.minimum(widths, self.mode.scale) if self.n > 1 else widths
         return np.full(self.n, self.mode.scale)
 
     def _dispersed(self, replicas: int, seed: int) -> np.ndarray:
@@ -277,7 +325,7 @@ class CoulombGas(Process):
         tags = [tag[order] for tag in wells.tags(mode.temperature)]
         middle, last = [], []
         if self.sampler == "hmc":
-            q = np.linalg.solve(mode.factor, (coordinates.of_levels(x) - mode.y0).T).T
+            q = mode.unscaled(coordinates.of_levels(x))
             middle, last = [q, np.zeros((replicas, n))], [np.zeros((replicas, 1))]
         else:
             back = np.argsort(order, axis=1)  # a sweep finds its labels in their places
@@ -313,6 +361,11 @@ class CoulombGas(Process):
         return self._dispersed(replicas, seed)
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
+        origin, unit = self.units
+        return origin + unit * self._ascending(state)
+
+    def _ascending(self, state: np.ndarray) -> np.ndarray:
+        """Levels of states in `units`."""
         return np.sort(state[:, : self.n].astype(np.float64), axis=1)
 
     def default_steps(self) -> int:
@@ -320,11 +373,12 @@ class CoulombGas(Process):
         if self.sampler == "exact":
             return 1
         if not self.tuning.mixed:
-            name = gas_trace.OBSERVABLES[int(np.argmax(self.tuning.r_hat))]
+            exact = "" if self._why_not_exact() else "; method = 'exact' needs no chains"
             raise MixingError(
-                f"the chains of {self} have not mixed: R-hat of {name} is {self.tuning.r_hat.max():.3g} over 64 pilot "
-                "chains of the greatest length tried. Levels that barriers keep apart are weighted by where chains "
-                "start, not by the law; give steps= to run regardless"
+                f"the chains of {self} have not mixed: {self.tuning.why_not_mixed()} over 64 pilot chains of "
+                f"{self.tuning.length} iterations, the most that are tried. Levels that barriers keep apart, or that a "
+                "wall draws, are weighted by where chains start, not by the law; give steps= to run "
+                f"regardless{exact}"
             )
         return self.tuning.steps
 
@@ -345,6 +399,10 @@ class CoulombGas(Process):
         if self.sampler == "exact":
             return independent_draws(run.replicas * len(run.steps))
         return diagnose_chains(self.sampler, self.tuning, run)
+
+
+def _power_of_two(length: float) -> float:
+    return float(2.0 ** np.round(np.log2(length)))
 
 
 def _walls(value: Any) -> tuple[float, float] | None:

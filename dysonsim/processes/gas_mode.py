@@ -45,6 +45,14 @@ class Mode:
         n = len(self.levels)
         return float(np.ptp(self.levels)) / (n - 1) if n > 1 else self._single
 
+    def unscaled(self, y: np.ndarray) -> np.ndarray:
+        """q of coordinates y (rows, n); every row by the same operations, whatever rows there are beside it."""
+        q = y - self.y0
+        for k in range(len(self.y0) - 1, -1, -1):
+            q[:, k] /= self.factor[k, k]
+            q[:, :k] -= q[:, k, None] * self.factor[:k, k]
+        return q
+
     @property
     def _single(self) -> float:
         return float(abs(self.factor[0, 0]))

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..backend import Kernel, driver
 from ..diagnostics import autocorrelation_time, r_hat
-from ..kernels import gas_wells
+from ..kernels import gas_trace, gas_wells
 
 CHAINS, SEED = 64, 20_241_220
 TRAJECTORY = 1.5  # length of a Hamiltonian trajectory, a quarter of a period being pi/2
@@ -23,10 +23,10 @@ GRAIN = 0.125  # steps are powers of 2^GRAIN: rounding cannot change them
 FIRST_STEP = {"hmc": 0.25, "metropolis": 1.0}
 WANTED = {"hmc": 0.85, "metropolis": 0.45}  # acceptance
 TRACED = 512  # records of a pilot, at most
-SHORTEST, LONGEST, WORK = 128, 2**15, 4 * 10**6  # iterations, and iterations times n^2, of a pilot
-MEMORIES = 40.0  # autocorrelation times that a pilot must see
+SHORTEST, LONGEST, WORK = 256, 2**16, 32 * 10**6  # iterations, and iterations times n^2, of a pilot
+MEMORIES = 40.0  # autocorrelation times that a pilot must see: 64 chains are worth 2500 draws then
 WARM_UP, WINDOWS = 10.0, 30.0  # autocorrelation times of a default run
-MIXED = 1.1  # R-hat
+MIXED = 1.01  # largest R-hat of chains that have mixed (Vehtari et al. 2021); they must be 50 memories long to show it
 UNKNOWN = 10.0  # what stands for an autocorrelation time that the pilot could not see
 
 
@@ -44,9 +44,11 @@ class Tuning:
     center, unit : (4,) arrays
         Mean and standard deviation of the observables of `dysonsim.kernels.gas_trace`.
     tau : (4,) array
-        Their autocorrelation times in iterations.
+        Their autocorrelation times in iterations, the longer one of those of the numbers and of their ranks.
     r_hat : (4,) array
-        Of the pilot.
+        Of the pilot, of ranks.
+    length : int
+        Iterations of the pilot behind `tau` and `r_hat`.
     """
 
     step: float
@@ -58,10 +60,19 @@ class Tuning:
     unit: np.ndarray
     tau: np.ndarray
     r_hat: np.ndarray
+    length: int = 0
 
     @property
     def mixed(self) -> bool:
-        return bool(self.r_hat.max() < MIXED)
+        return bool(self.r_hat.max() <= MIXED and self.tau.max() * MEMORIES <= self.length)
+
+    def why_not_mixed(self) -> str:
+        """What keeps the pilot from being trusted."""
+        names, worst = gas_trace.OBSERVABLES, int(np.argmax(self.r_hat))
+        if self.r_hat[worst] > MIXED:
+            return f"R-hat of {names[worst]} is {self.r_hat[worst]:.4g} (at most {MIXED} is allowed)"
+        worst = int(np.argmax(self.tau))
+        return f"{names[worst]} remembers {self.tau[worst]:.3g} iterations ({MEMORIES:g} times that must be followed)"
 
 
 def untuned(method: str) -> Tuning:
@@ -121,19 +132,20 @@ def run_pilot(
         every = max(1, count // TRACED)
         state, seen = advance(state, count, tuning, every)
         x = observables(seen)
-        tau = autocorrelation_time(x) * every
-        spread = r_hat(x, ranked=False)
-        if (tau.max() * MEMORIES < count and spread.max() < 1 + (MIXED - 1) / 2) or 2 * count > longest:
+        tau = np.maximum(autocorrelation_time(x), autocorrelation_time(x, ranked=True)) * every
+        tau = np.maximum(tau, 1.0)
+        spread = r_hat(x)
+        tuning = replace(tuning, tau=tau, r_hat=spread, length=count)
+        if tuning.mixed or 2 * count > longest:
             break
         count *= 2
-    tau = np.maximum(tau, 1.0)
-    memory = float(tau.max()) if spread.max() < MIXED else UNKNOWN
+    memory = float(tau.max()) if tuning.mixed else UNKNOWN
     warm_up = int(np.ceil(WARM_UP * memory)) + 10
     window = int(np.ceil(0.5 * WINDOWS * memory))
     unit = x.std(axis=(0, 1))
     return replace(
         tuning, warm_up=warm_up, second=warm_up + window, steps=warm_up + 2 * window,
-        center=x.mean(axis=(0, 1)), unit=np.where(unit > 0, unit, 1.0), tau=tau, r_hat=spread,
+        center=x.mean(axis=(0, 1)), unit=np.where(unit > 0, unit, 1.0),
     )  # fmt: skip
 
 
