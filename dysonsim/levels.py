@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
-from subprocess import DEVNULL
-
 import numpy as np
 
 from .kernels import singular
@@ -64,40 +56,6 @@ def singular_values(weights: np.ndarray) -> np.ndarray:
 def takes_lanes(p: int, n: int) -> bool:
     """Whether `singular_values` of p x n matrices come from `in_lanes`."""
     return (p, n) != TWO_BY_TWO and p * n <= MOST_ENTRIES
-
-
-@cache
-def compiling_process() -> subprocess.Popen[bytes] | None:
-    """A process that compiles the kernel of `in_lanes`, where there is need of one; looked for and started once."""
-    from .backend import levels, usable_cores
-
-    if usable_cores() < 2 or not sys.executable or not levels.to_be_compiled(singular.build):
-        return None
-    command = f"import numpy as np; from {__name__} import in_lanes; in_lanes(np.eye(3)[None])"
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
-    with suppress(OSError):
-        return subprocess.Popen(
-            [sys.executable, "-c", command], env=environment, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
-        )
-    return None
-
-
-@contextmanager
-def compiled_beside(p: int, n: int) -> Iterator[None]:
-    """Where p x n matrices take a kernel that has never been compiled, another process does so during the block.
-
-    For a block that compiles something itself: Numba compiles one function at a time in a process, and a machine that
-    is new to dysonsim would wait for both. If there is but one core, or the other process fails, nothing is lost.
-    """
-    helper = compiling_process() if takes_lanes(p, n) else None
-    try:
-        yield
-        if helper is not None:
-            helper.wait()
-    finally:
-        if helper is not None and helper.poll() is None:
-            helper.kill()
-            helper.wait()
 
 
 def in_lanes(w: np.ndarray, sweeps: int = singular.SWEEPS) -> np.ndarray:

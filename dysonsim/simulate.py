@@ -159,9 +159,8 @@ def simulate(
     def check() -> None:
         _check_left(process, ensembles)
 
-    marks = list(enumerate(plan.steps.tolist()))
     with program.while_running():
-        advance_in_rounds(len(ensembles), plan.begin, plan.end, marks, move, snapshot, check, workers, progress)
+        advance_in_rounds(len(ensembles), plan.begin, plan.end, plan.steps, move, snapshot, check, workers, progress)
         state = np.concatenate([ensemble.state() for ensemble in ensembles])
         if not process.marks_after_step:
             for ensemble in ensembles:  # looked at where a step begins: one more shows whether the last went well

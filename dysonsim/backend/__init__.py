@@ -38,8 +38,10 @@ Numbers that meet integers must be typed (``np.uint32(...)``) and constants that
 
 from __future__ import annotations
 
+from . import imported  # first: it notes the time
 from .drivers import DEVICES, STILL_WELL, Driver, Ensemble, Kernel, Program, driver, from_cache_line, usable_cores
 
 __all__ = [
-    "DEVICES", "STILL_WELL", "Driver", "Ensemble", "Kernel", "Program", "driver", "from_cache_line", "usable_cores",
+    "DEVICES", "STILL_WELL", "Driver", "Ensemble", "Kernel", "Program", "driver", "from_cache_line", "imported",
+    "usable_cores",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from .. import _validate
 from ..backend import Kernel, Program, driver, plain
 from ..backend.drivers import split_seed
 from ..kernels import rng
-from ..levels import compiled_beside, singular_values
+from ..levels import singular_values
 
 if TYPE_CHECKING:
     from ..models import Model
@@ -116,8 +116,7 @@ class NetworkProcess(Process):
         return self.model.weight_shape
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
-        with compiled_beside(*self.weight_shape):
-            program = super().prepare(device, dtype, threads)
+        program = super().prepare(device, dtype, threads)
         singular_values(np.zeros((1, *self.weight_shape)))  # compiled or loaded here, not by each of the threads
         return program
 
