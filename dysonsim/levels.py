@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .backend import jit_disabled, one_blas_thread
 from .kernels import singular
 
 __all__ = ["singular_values"]
@@ -42,10 +43,11 @@ def singular_values(weights: np.ndarray) -> np.ndarray:
         a, b, c, d = w[..., 0, 0], w[..., 0, 1], w[..., 1, 0], w[..., 1, 1]
         sum_, difference = np.hypot(a + d, b - c), np.hypot(a - d, b + c)
         return np.stack([np.abs(sum_ - difference) / 2, (sum_ + difference) / 2], axis=-1)
-    if w.size > 0 and takes_lanes(p, n):
+    if w.size > 0 and takes_lanes(p, n) and not jit_disabled():
         found = in_lanes(w.reshape(-1, p, n)).reshape(*w.shape[:-2], min(p, n))
     else:
-        found = np.linalg.svd(w, compute_uv=False)[..., ::-1]
+        with one_blas_thread():
+            found = np.linalg.svd(w, compute_uv=False)[..., ::-1]
     if n <= p:
         return found
     values = np.zeros((*w.shape[:-2], n))
@@ -71,8 +73,10 @@ def in_lanes(w: np.ndarray, sweeps: int = singular.SWEEPS) -> np.ndarray:
     down, across = (columns, 1) if rows >= columns else (1, columns)
     out, good = np.empty((count, n)), np.empty(count)
     work = from_cache_line(singular.working_numbers(p, n))
-    run(np.ascontiguousarray(w).reshape(-1), out.reshape(-1), good, count, p, n, down, across, sweeps, work)
+    entries = np.require(w, requirements=["C", "A"]).reshape(-1)
+    run(entries, out.reshape(-1), good, count, p, n, down, across, sweeps, work)
     if not good.all():
         left = np.flatnonzero(good == 0)
-        out[left] = np.linalg.svd(w[left], compute_uv=False)[:, ::-1]
+        with one_blas_thread():
+            out[left] = np.linalg.svd(w[left], compute_uv=False)[:, ::-1]
     return out

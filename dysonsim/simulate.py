@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from . import _validate
-from .backend import DEVICES, STILL_WELL, Ensemble, Kernel, usable_cores
+from .backend import DEVICES, STILL_WELL, Ensemble, available_memory, layout, one_blas_thread, usable_cores
 from .processes import Process
 from .rounds import advance_in_rounds
 from .schedule import MAX_STEPS, Schedule, recorded_steps, timed
@@ -18,7 +17,14 @@ from .spectra import Run, fingerprint
 
 __all__ = ["DivergenceError", "memory_needed", "simulate"]
 
-USABLE = 1e100  # numbers beyond have no spectrum in floating point
+MOST_WORK = 1e11  # multiply-adds of one step of one block of networks: some ten seconds
+LENGTHS = {"float64": (1e-140, 1e140), "float32": (1e-15, 1e15)}  # whose squares, and a million of them, are numbers
+# What `memory_needed` counts, beside arrays whose size is known.
+FIXED = 32 * 2**20  # bytes: a batch of initial weights, and what a run takes whatever its size
+ENSEMBLE = 4096  # bytes of the objects of an ensemble
+MARKS = 2  # numbers of a replica: when it left, and whether
+SNAPSHOTS = 6  # copies of the state of an ensemble that is being recorded
+SCHEDULE = 6  # numbers of a record: its step and time, as they are made
 
 
 class DivergenceError(RuntimeError):
@@ -121,78 +127,115 @@ def simulate(
     threads = usable_cores() if threads is None else _validate.integer("threads", threads, 1)
     if resume is not None:
         _check_resume(resume, process, replicas, seed, dtype, keep_weights)
-    plan = _plan(process, steps, times, record_every, record_steps, resume)
-    records = len(plan.steps)
-    _check_memory(process, replicas, records, keep_weights)
+    with np.errstate(all="ignore"), one_blas_thread():  # what is no number is looked for
 
-    process.warn(stacklevel=3)
-    program = process.prepare(device, dtype, threads)
-    start = process.start(replicas, seed) if resume is None else resume.state
-    workers = threads if program.parallel else 1
-    ranges = _split(replicas, program.width, program.unit, workers)
-    ensembles = [program.open(start[a:b], a, seed) for a, b in ranges]
+        def room(count: int) -> None:
+            """MemoryError if so many records do not fit, before they are listed."""
+            _check_memory(process, replicas, count, keep_weights, dtype, threads, resume)
 
-    spectra = np.empty((replicas, records, process.n))
-    weights = np.empty((replicas, records, *(process.weight_shape or ()))) if keep_weights else None
-    outside: list[tuple[int, int]] = []  # (record, replica) of recorded levels out of the process's domain
+        room(1)
+        _check_work(process, dtype)
+        plan = _plan(process, steps, times, record_every, record_steps, resume, room)
+        records = len(plan.steps)
+        _check_lengths(process, plan, dtype)
 
-    def move(index: int, first: int, count: int) -> None:
-        if plan.lengths is None:
-            ensembles[index].advance(first, count)
-        else:
-            for at, some, length in plan.pieces(first, count):
-                ensembles[index].set_reals(process.constants(length))
-                ensembles[index].advance(at, some)
+        process.warn(stacklevel=3)
+        program = process.prepare(device, dtype, threads)
+        start = process.start(replicas, seed) if resume is None else resume.state
+        workers = threads if program.parallel else 1
+        ranges = _split(replicas, program.width, program.unit, workers)
+        ensembles = [program.open(start[a:b], a, seed) for a, b in ranges]
+        del start
 
-    def snapshot(index: int, record: int) -> None:
-        a, b = ranges[index]
-        state = ensembles[index].state().astype(np.float64, copy=False)
-        if not (state.max() < USABLE and state.min() > -USABLE):  # some have run away: the next check will find them
-            state = np.where((np.abs(state).max(axis=1) < USABLE)[:, None], state, 0.0)
-        spectra[a:b, record] = process.spectra(state)
-        defined = process.is_defined(spectra[a:b, record])
-        if not defined.all():
-            outside.extend((record, a + int(r)) for r in np.flatnonzero(~defined))
-        if weights is not None:
-            weights[a:b, record] = process.weights(state)
+        spectra = np.empty((replicas, records, process.n))
+        weights = np.empty((replicas, records, *(process.weight_shape or ()))) if keep_weights else None
+        outside: list[tuple[int, int]] = []  # (record, replica) of recorded levels out of the process's domain
+        lost: list[tuple[int, int]] = []  # of those that are no numbers, which the check after the round should find
 
-    def check() -> None:
-        _check_left(process, ensembles)
+        def move(index: int, first: int, count: int) -> None:
+            if plan.lengths is None:
+                ensembles[index].advance(first, count)
+            else:
+                for at, some, length in plan.pieces(first, count):
+                    ensembles[index].set_reals(process.constants(length))
+                    ensembles[index].advance(at, some)
 
-    with program.while_running():
-        advance_in_rounds(len(ensembles), plan.begin, plan.end, plan.steps, move, snapshot, check, workers, progress)
-        state = np.concatenate([ensemble.state() for ensemble in ensembles])
-        if not process.marks_after_step:
-            for ensemble in ensembles:  # looked at where a step begins: one more shows whether the last went well
-                ensemble.advance(plan.end, 1)
-    check()
-    if outside:
-        _warn_outside(process, plan, sorted(outside), replicas)
-    run = Run(
-        process=process, seed=seed, times=plan.times, steps=plan.steps, spectra=spectra,
-        coordinate=process.coordinate, weights=weights, device=device, dtype=dtype, version=_version(), state=state,
-        last_time=plan.last_time, last_step=plan.end,
-    )  # fmt: skip
-    if resume is not None:
-        run = _joined(resume, run)
-    return replace(run, diagnostics=process.diagnose(run))
+        def snapshot(index: int, record: int) -> None:
+            a, b = ranges[index]
+            state = ensembles[index].state().astype(np.float64, copy=False)
+            finite = np.asarray(np.isfinite(state).all(axis=1))
+            if not finite.all():  # LAPACK wants numbers
+                lost.extend((record, a + int(r)) for r in np.flatnonzero(~finite))
+                state = np.where(finite[:, None], state, 0.0)
+            spectra[a:b, record] = process.spectra(state)
+            defined = process.is_defined(spectra[a:b, record])
+            if not defined.all():
+                outside.extend((record, a + int(r)) for r in np.flatnonzero(~defined))
+            if weights is not None:
+                weights[a:b, record] = process.weights(state)
+
+        def check() -> None:
+            _check_left(process, ensembles)
+
+        with program.while_running():
+            advance_in_rounds(
+                len(ensembles), plan.begin, plan.end, plan.steps, move, snapshot, check, workers, progress
+            )
+            state = _state(ensembles, ranges)
+            if not process.marks_after_step:
+                for ensemble in ensembles:  # looked at where a step begins: one more shows whether the last went well
+                    ensemble.advance(plan.end, 1)
+        check()
+        if lost:
+            record, replica = min(lost)
+            at = int(plan.steps[record])
+            raise DivergenceError(
+                f"replica {replica} diverged by step {at}: its levels are no longer finite numbers", replica, at
+            )
+        if outside:
+            _warn_outside(process, plan, sorted(outside), replicas)
+        run = Run(
+            process=process, seed=seed, times=plan.times, steps=plan.steps, spectra=spectra,
+            coordinate=process.coordinate, weights=weights, device=device, dtype=dtype, version=_version(), state=state,
+            last_time=plan.last_time, last_step=plan.end,
+        )  # fmt: skip
+        if resume is not None:
+            run = _joined(resume, run)
+        return replace(run, diagnostics=process.diagnose(run))
 
 
 def memory_needed(process: Process, replicas: int, records: int = 1, keep_weights: bool = False) -> int:
-    """Bytes that `simulate` takes for its results and the state of the networks or gases."""
+    """Bytes that `simulate` takes at most, beyond what Python and its libraries take, on all cores in float64.
+
+    That is what it returns (`Run.eigenvalues` included), the state of the networks or gases while they run, and what
+    threads need to work with. Compiling takes some 200 MB more, once; `resume=` the records of the earlier run again.
+    """
     replicas, records = _validate.integer("replicas", replicas, 1), _validate.integer("records", records, 1)
-    return _bytes(process, process.kernel(), replicas, records, _validate.flag("keep_weights", keep_weights))
+    keep_weights = _validate.flag("keep_weights", keep_weights)
+    return _bytes(process, replicas, records, keep_weights, "float64", usable_cores())
 
 
-def _bytes(process: Process, kernel: Kernel, replicas: int, records: int, keep_weights: bool) -> int:
+def _bytes(process: Process, replicas: int, records: int, keep_weights: bool, dtype: str, threads: int) -> int:
+    kernel = process.kernel_on("cpu")
     weights = int(np.prod(process.weight_shape)) if keep_weights and process.weight_shape else 0
     results = records * (2 * process.n + weights)  # singular values, and their squares when asked for
-    return 8 * replicas * (results + 3 * kernel.state)  # start values, working state, and the state that a Run keeps
+    width, unit = layout(kernel, dtype)
+    padded = -(-replicas // width) * width
+    # Start values and what is made of them at a time; or working state, and the state that a Run keeps.
+    state = (3 * kernel.state + MARKS) * padded
+    block = (SNAPSHOTS * kernel.state * unit + kernel.scratch) * width
+    working = threads * (block + process.working_numbers())
+    ensembles = ENSEMBLE * -(-padded // (width * unit))
+    return FIXED + 8 * (replicas * results + state + working + SCHEDULE * records) + ensembles
 
 
-def _check_memory(process: Process, replicas: int, records: int, keep_weights: bool) -> None:
-    needed = _bytes(process, process.kernel(), replicas, records, keep_weights)
-    free = _available_memory()
+def _check_memory(
+    process: Process, replicas: int, records: int, keep_weights: bool, dtype: str, threads: int, resume: Run | None
+) -> None:
+    earlier = 0 if resume is None else len(resume.steps)
+    needed = _bytes(process, replicas, records + earlier, keep_weights, dtype, threads)
+    needed += _bytes(process, replicas, records, keep_weights, dtype, threads) if earlier else 0  # before they are one
+    free = available_memory()
     if needed > free:
         raise MemoryError(
             f"replicas = {replicas} with {records} records need {needed / 2**30:.2f} GiB, {free / 2**30:.2f} GiB are "
@@ -200,15 +243,48 @@ def _check_memory(process: Process, replicas: int, records: int, keep_weights: b
         )
 
 
-def _available_memory() -> int:
-    try:
-        with open("/proc/meminfo") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) if hasattr(os, "sysconf") else 2**63
+def _check_work(process: Process, dtype: str) -> None:
+    """ValueError if one step of one block of networks takes so long that Ctrl-C would seem to be ignored."""
+    kernel = process.kernel_on("cpu")
+    width, _ = layout(kernel, dtype)
+    if kernel.work * width > MOST_WORK:
+        raise ValueError(
+            f"{process}: one step takes some {kernel.work:.1g} multiply-adds for each network, and nothing can interrupt "
+            f"it; up to {MOST_WORK / width:.1g} are let through: take a smaller batch_size, fewer gibbs_steps (math.inf "
+            "draws fresh samples), or sampling='at_once'"
+        )
+
+
+def _check_lengths(process: Process, plan: Schedule, dtype: str) -> None:
+    """ValueError for a unit of length in which squares of the levels would overflow, or those of the noise vanish."""
+    smallest, largest = LENGTHS[dtype]
+    lengths = {name: (value, name in process.spreads) for name, value in process.lengths().items()}
+    beta = np.asarray(getattr(process, "beta", 1.0))
+    if process.continuous and "noise" in lengths:  # what it amounts to until the first record, and until the last
+        rate = np.asarray(0.0 if getattr(process, "rate", None) is None else process.rate)  # type: ignore[attr-defined]
+        passed = np.diff(plan.times, prepend=0.0)
+        for when, time in ("between records", passed[passed > 0].min(initial=np.inf)), ("in all", plan.times[-1]):
+            spread = np.asarray(lengths["noise"][0]) * np.sqrt(np.minimum(time, 1 / rate))
+            lengths[f"spread by beta, noise, rate and times, {when},"] = (spread * np.sqrt(np.maximum(beta, 1)), True)
+    for name, (value, spreads) in lengths.items():
+        sizes = np.abs(np.asarray(value, dtype=np.float64))
+        sizes = sizes[(sizes > 0) & np.isfinite(sizes) | ~spreads]
+        wrong = sizes[~(sizes <= largest) | (spreads & (sizes < smallest))]
+        if len(wrong):
+            raise ValueError(
+                f"{name} = {wrong.flat[0]:g}: dtype = {dtype!r} holds squares of lengths from {smallest:g} to {largest:g}; "
+                f"take {'' if dtype == 'float64' else 'float64, or '}another unit of length or time"
+            )
+
+
+def _state(ensembles: Sequence[Ensemble], ranges: Sequence[tuple[int, int]]) -> np.ndarray:
+    """That of all ensembles, one after the other."""
+    first = ensembles[0].state()
+    state = np.empty((ranges[-1][1], first.shape[1]), first.dtype)
+    state[: len(first)] = first
+    for ensemble, (a, b) in zip(ensembles[1:], ranges[1:], strict=True):
+        state[a:b] = ensemble.state()
+    return state
 
 
 def _version() -> str:
@@ -224,6 +300,7 @@ def _plan(
     every: int | None,
     chosen: Iterable[int] | None,
     resume: Run | None,
+    room: Callable[[int], None],
 ) -> Schedule:
     """What to do and when to record, from the arguments that suit the process."""
     name = type(process).__name__
@@ -233,7 +310,7 @@ def _plan(
             raise ValueError(
                 f"{name} runs in continuous time: give times=[...] to record at, no steps, record_every or record_steps"
             )
-        return timed(times, process.step_count, begin, since, resume is not None)
+        return timed(times, process.step_count, begin, since, resume is not None, room)
     if times is not None:
         raise ValueError(f"{name} counts steps: give steps= and record_every= or record_steps=, not times")
     steps = process.default_steps() if steps is None else steps
@@ -241,8 +318,7 @@ def _plan(
         raise ValueError(f"steps is missing: {name} must be told how many steps to do")
     if resume is not None and steps <= begin:
         raise ValueError(f"steps = {steps}: must be more than the {begin} steps that resume has done")
-    recorded = recorded_steps(steps, every, chosen)
-    recorded = recorded[recorded > begin] if resume is not None else recorded
+    recorded = recorded_steps(steps, every, chosen, 0 if resume is None else begin + 1, room)
     return Schedule(begin, steps, recorded, recorded.astype(np.float64))
 
 

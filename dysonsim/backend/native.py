@@ -28,8 +28,9 @@ import numpy as np
 from llvmlite import binding
 
 from .cache import Unsuitable, processor, read, written
+from .drivers import jit_disabled
 
-__all__ = ["Code", "Native"]
+__all__ = ["Code", "Native", "in_some_directory"]
 
 SUFFIX = ".code"
 Kind = tuple[str, int]  # an argument's type: a NumPy dtype's code, and the dimensions of the array; 0: a number
@@ -169,11 +170,13 @@ class Native:
 
     def _compiled(self, of: tuple[Kind, ...], path: Path | None) -> Code:
         """Machine code that is new, if no other thread has just made it."""
+        if jit_disabled():
+            raise RuntimeError("NUMBA_DISABLE_JIT is set: this runs as compiled code only")
         from numba.core.compiler_lock import global_compiler_lock
 
         with global_compiler_lock:
             if of not in self.codes:
-                with no_garbage_collection():
+                with no_garbage_collection(), in_some_directory():
                     self.codes[of] = compiled(self.make(), of)
                 if path is not None:
                     self.codes[of].save(path)
@@ -213,6 +216,23 @@ def no_garbage_collection() -> Iterator[None]:
     finally:
         if before:
             gc.enable()
+
+
+@contextmanager
+def in_some_directory() -> Iterator[None]:
+    """Numba asks for the working directory, to shorten the names of files: in another one, if it has been removed."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        removed = os.open(".", os.O_RDONLY)
+        try:
+            os.chdir(os.path.dirname(__file__))
+            yield
+        finally:
+            os.fchdir(removed)
+            os.close(removed)
+    else:
+        yield
 
 
 def kinds(arguments: tuple[Any, ...]) -> tuple[Kind, ...]:

@@ -1,16 +1,19 @@
-"""Work shared among threads, of which the calling one is one."""
+"""Work shared among threads, of which the calling one is one; BLAS on one thread a call."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
+from functools import cache
 from queue import SimpleQueue
-from threading import Thread
+from threading import RLock, Thread
 from typing import Any, TypeVar
 
-__all__ = ["share"]
+__all__ = ["one_blas_thread", "share"]
 
 T = TypeVar("T")
 
@@ -87,3 +90,52 @@ def share(task: Callable[[T], object], items: Iterable[T], threads: int) -> None
         for ticket in tickets:
             if not ticket.cancel():
                 ticket.result()
+
+
+class BlasThreads:
+    """How many threads BLAS may use is one number for the whole process: one, as long as anybody here needs it so."""
+
+    def __init__(self) -> None:
+        self.lock = RLock()
+        self.users = 0
+        self.limits: list[tuple[tuple[bool, ...], Any]] = []
+
+    def enter(self) -> None:
+        with self.lock:
+            self.users += 1
+            loaded = tuple(name in sys.modules for name in BRING_BLAS)
+            if not self.limits or self.limits[-1][0] != loaded:
+                self.limits.append((loaded, _libraries(loaded).limit(limits=1, user_api="blas")))
+
+    def leave(self) -> None:
+        with self.lock:
+            self.users -= 1
+            while self.limits and not self.users:
+                self.limits.pop()[1].restore_original_limits()
+
+
+BRING_BLAS = ("numpy.linalg", "scipy.linalg", "torch")  # each of them a library of its own
+BLAS = BlasThreads()
+if hasattr(os, "register_at_fork"):  # another thread may hold the lock
+    os.register_at_fork(after_in_child=BLAS.__init__)  # type: ignore[misc]
+
+
+@cache
+def _libraries(loaded: tuple[bool, ...]) -> Any:
+    """What is loaded by then; to look takes a millisecond."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """BLAS and LAPACK on one thread a call; as a decorator, too.
+
+    The threads are dysonsim's; and how a product is divided among BLAS's own changes its last bits.
+    """
+    BLAS.enter()
+    try:
+        yield
+    finally:
+        BLAS.leave()

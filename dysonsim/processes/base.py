@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["NetworkProcess", "Process", "initial_weights"]
 
 INITIAL_CHUNK = 2**16  # blocks of four initial weights that are drawn at once
+START_CHUNK = 2**18  # initial weights that are turned into start values at once
 
 
 class Process(ABC):
@@ -33,6 +34,7 @@ class Process(ABC):
     continuous: ClassVar[bool] = False
     marks_after_step: ClassVar[bool] = True  # whether its kernel looks at a replica after its step or before
     coordinate: str = "eigenvalues"  # what `spectra` returns: these or "singular_values", whose squares are the levels
+    spreads: ClassVar[tuple[str, ...]] = ("noise", "widths")  # which of `lengths` must not vanish
     weight_shape: tuple[int, int] | None = None  # of the matrices behind the levels, None if there are none
 
     @property
@@ -76,6 +78,18 @@ class Process(ABC):
         """Steps that `simulate` does if it is told none; None if it must be told."""
         return None
 
+    def lengths(self) -> dict[str, Any]:
+        """Arguments in the unit of the levels, as `coordinate` has them: how large levels are, and how they spread."""
+        found = {name: getattr(self, name, None) for name in ("noise", "center", "initial", "centers", "widths")}
+        lengths = {name: value for name, value in found.items() if value is not None}
+        if self.coordinate == "singular_values" and "initial" in lengths:
+            lengths["initial"] = np.sqrt(np.abs(lengths["initial"]))
+        return lengths
+
+    def working_numbers(self) -> int:
+        """Numbers of eight bytes that a thread needs to work with, beside the kernel's state and scratch."""
+        return 0
+
     def warn(self, stacklevel: int) -> None:  # noqa: B027 (most have nothing to say)
         """Warn of what can be foreseen before a run."""
 
@@ -101,6 +115,7 @@ class NetworkProcess(Process):
     """A process whose state is the weights of a network: subclasses have the attributes below."""
 
     coordinate = "singular_values"
+    spreads: ClassVar[tuple[str, ...]] = ("mu", "sigma")
     marks_after_step = False
     model: Model
     learning_rate: float
@@ -115,6 +130,11 @@ class NetworkProcess(Process):
     def weight_shape(self) -> tuple[int, int]:  # type: ignore[override]
         return self.model.weight_shape
 
+    def lengths(self) -> dict[str, Any]:
+        names = ("teacher", "gradient_noise", "label_noise", "mu", "sigma")
+        found = {name: getattr(self.model, name, None) for name in names} | {"init_scale": self.init_scale}
+        return {name: value for name, value in found.items() if value is not None}
+
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
         program = super().prepare(device, dtype, threads)
         singular_values(np.zeros((1, *self.weight_shape)))  # compiled or loaded here, not by each of the threads
@@ -123,11 +143,14 @@ class NetworkProcess(Process):
     def start(self, replicas: int, seed: int) -> np.ndarray:
         kernel = self.kernel()
         start = np.empty((replicas, kernel.state))
-        weights = initial_weights(replicas, kernel.weights, seed) * self.init_scale
-        if kernel.basis is not None:
-            weights = (weights.reshape(-1, *self.weight_shape) @ kernel.basis).reshape(replicas, -1)
-        start[:, : kernel.weights] = weights
-        start[:, kernel.weights :] = kernel.extra
+        rows = max(1, START_CHUNK // kernel.weights)
+        for at in range(0, replicas, rows):
+            some = start[at : at + rows]
+            weights = initial_weights(len(some), kernel.weights, seed, at) * self.init_scale
+            if kernel.basis is not None:
+                weights = (weights.reshape(-1, *self.weight_shape) @ kernel.basis).reshape(weights.shape)
+            some[:, : kernel.weights] = weights
+            some[:, kernel.weights :] = kernel.extra.reshape(-1)
         return start
 
     def weights(self, state: np.ndarray) -> np.ndarray:
@@ -185,15 +208,15 @@ def network_process(sgd: Any) -> NetworkProcess:
     return sgd
 
 
-def initial_weights(replicas: int, count: int, seed: int) -> np.ndarray:
-    """Standard normals (replicas, count), the same on every device."""
+def initial_weights(replicas: int, count: int, seed: int, first: int = 0) -> np.ndarray:
+    """Standard normals (replicas, count) of the replicas from number `first` on, the same on every device."""
     generator = rng.build(plain.lanes("float64", 1))
     key0, key1 = split_seed(seed)
     blocks = np.arange(-(-count // 4), dtype=np.uint32)
     out = np.empty((replicas, count))
     rows = max(1, INITIAL_CHUNK // len(blocks))
     for at in range(0, replicas, rows):
-        replica = np.arange(at, min(at + rows, replicas), dtype=np.uint32)
+        replica = np.arange(first + at, first + min(at + rows, replicas), dtype=np.uint32)
         with np.errstate(over="ignore"):  # 32-bit integers wrap on purpose
             block, lane = np.tile(blocks, len(replica)), np.repeat(replica, len(blocks))
             a, b, c, d = generator.words_of_blocks(block, np.uint32(rng.INITIAL), np.uint32(0), lane, key0, key1)

@@ -23,7 +23,7 @@ LARGE = 400  # levels from which "auto" takes the fast sum
 FAST_STEP = 0.05  # default step there, in units of (mean gap)^2/noise^2 at the start
 VECTORS = 2  # of a lane value, measured best
 STEP = 0.1  # default step of the integrator, in units of the fastest relaxation time
-LIMIT = 1e30  # sum of squares of the levels from which a gas has run away
+LIMIT = 1e300  # sum of squares of the levels from which a gas has run away; in float32 what it can hold
 FAILED = 2  # numbers of the state behind the levels, where a user's function leaves word
 
 

@@ -289,6 +289,12 @@ class CoulombGas(Process):
     def spectra(self, state: np.ndarray) -> np.ndarray:
         return np.sort(state[:, : self.n].astype(np.float64), axis=1)
 
+    def lengths(self) -> dict[str, Any]:
+        """Those of the wells; of `laguerre` the square of the width, which is the unit of the levels."""
+        if self.ensemble == "laguerre":
+            return {"widths": np.float64(self.parameters[1]) ** 2}
+        return super().lengths()
+
     def default_steps(self) -> int:
         """One draw, or 40 autocorrelation times; MixingError if the pilot's chains disagree."""
         if self.sampler == "exact":
