@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -133,11 +134,12 @@ def simulate(
             """MemoryError if so many records do not fit, before they are listed."""
             _check_memory(process, replicas, count, keep_weights, dtype, threads, resume)
 
+        _check_lengths(process, dtype)
         room(1)
         _check_work(process, dtype)
         plan = _plan(process, steps, times, record_every, record_steps, resume, room)
         records = len(plan.steps)
-        _check_lengths(process, plan, dtype)
+        _check_spread(process, plan, dtype)
 
         process.warn(stacklevel=3)
         program = process.prepare(device, dtype, threads)
@@ -249,32 +251,39 @@ def _check_work(process: Process, dtype: str) -> None:
     width, _ = layout(kernel, dtype)
     if kernel.work * width > MOST_WORK:
         raise ValueError(
-            f"{process}: one step takes some {kernel.work:.1g} multiply-adds for each network, and nothing can interrupt "
-            f"it; up to {MOST_WORK / width:.1g} are let through: take a smaller batch_size, fewer gibbs_steps (math.inf "
-            "draws fresh samples), or sampling='at_once'"
+            f"{process}: one step takes some {kernel.work:.1g} multiply-adds for each network, and nothing can "
+            f"interrupt it; up to {MOST_WORK / width:.1g} are let through: take a smaller batch_size, fewer "
+            "gibbs_steps (math.inf draws fresh samples), or sampling='at_once'"
         )
 
 
-def _check_lengths(process: Process, plan: Schedule, dtype: str) -> None:
-    """ValueError for a unit of length in which squares of the levels would overflow, or those of the noise vanish."""
+def _check_lengths(process: Process, dtype: str) -> None:
+    """ValueError for a unit of length in which squares of levels would overflow, or those of what spreads them vanish."""
+    for name, value in process.lengths().items():
+        _check_length(name, value, name in process.spreads, dtype)
+
+
+def _check_spread(process: Process, plan: Schedule, dtype: str) -> None:
+    """The same for what noise amounts to until the first record, and until the last."""
+    noise, rate = getattr(process, "noise", None), getattr(process, "rate", None)
+    if not process.continuous or noise is None or plan.times[-1] == 0:
+        return
+    passed = np.diff(plan.times, prepend=0.0)
+    for time in passed[passed > 0].min(), plan.times[-1]:
+        spread = noise * np.sqrt(np.minimum(time, 1 / np.asarray(0.0 if rate is None else rate)))
+        spread = spread * np.sqrt(max(getattr(process, "beta", 1.0), 1.0))
+        _check_length("spread of levels, by beta, noise, rate and times,", spread, True, dtype)
+
+
+def _check_length(name: str, value: Any, spreads: bool, dtype: str) -> None:
     smallest, largest = LENGTHS[dtype]
-    lengths = {name: (value, name in process.spreads) for name, value in process.lengths().items()}
-    beta = np.asarray(getattr(process, "beta", 1.0))
-    if process.continuous and "noise" in lengths:  # what it amounts to until the first record, and until the last
-        rate = np.asarray(0.0 if getattr(process, "rate", None) is None else process.rate)  # type: ignore[attr-defined]
-        passed = np.diff(plan.times, prepend=0.0)
-        for when, time in ("between records", passed[passed > 0].min(initial=np.inf)), ("in all", plan.times[-1]):
-            spread = np.asarray(lengths["noise"][0]) * np.sqrt(np.minimum(time, 1 / rate))
-            lengths[f"spread by beta, noise, rate and times, {when},"] = (spread * np.sqrt(np.maximum(beta, 1)), True)
-    for name, (value, spreads) in lengths.items():
-        sizes = np.abs(np.asarray(value, dtype=np.float64))
-        sizes = sizes[(sizes > 0) & np.isfinite(sizes) | ~spreads]
-        wrong = sizes[~(sizes <= largest) | (spreads & (sizes < smallest))]
-        if len(wrong):
-            raise ValueError(
-                f"{name} = {wrong.flat[0]:g}: dtype = {dtype!r} holds squares of lengths from {smallest:g} to {largest:g}; "
-                f"take {'' if dtype == 'float64' else 'float64, or '}another unit of length or time"
-            )
+    sizes = np.abs(np.ravel(np.asarray(value, dtype=np.float64)))
+    wrong = sizes[~(sizes <= largest) | (spreads & (sizes < smallest))]
+    if len(wrong):
+        raise ValueError(
+            f"{name} = {wrong[0]:g}: dtype = {dtype!r} holds squares of lengths from {smallest:g} to {largest:g}; take "
+            f"{'' if dtype == 'float64' else 'float64, or '}another unit of length or time"
+        )
 
 
 def _state(ensembles: Sequence[Ensemble], ranges: Sequence[tuple[int, int]]) -> np.ndarray:

@@ -115,7 +115,7 @@ class NetworkProcess(Process):
     """A process whose state is the weights of a network: subclasses have the attributes below."""
 
     coordinate = "singular_values"
-    spreads: ClassVar[tuple[str, ...]] = ("mu", "sigma")
+    spreads: ClassVar[tuple[str, ...]] = ("mu", "sigma", "size of the weights")
     marks_after_step = False
     model: Model
     learning_rate: float
@@ -133,7 +133,9 @@ class NetworkProcess(Process):
     def lengths(self) -> dict[str, Any]:
         names = ("teacher", "gradient_noise", "label_noise", "mu", "sigma")
         found = {name: getattr(self.model, name, None) for name in names} | {"init_scale": self.init_scale}
-        return {name: value for name, value in found.items() if value is not None}
+        found = {name: value for name, value in found.items() if value is not None}
+        largest = max(float(np.max(np.abs(value))) for value in found.values())
+        return found | ({"size of the weights": largest} if largest > 0 else {})
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
         program = super().prepare(device, dtype, threads)
