@@ -18,7 +18,8 @@ from .spectra import Run, fingerprint
 
 __all__ = ["DivergenceError", "memory_needed", "simulate"]
 
-MOST_WORK = 1e11  # multiply-adds of one step of one block of networks: some ten seconds
+MOST_WORK = 2e10  # multiply-adds of one step of one block of networks: some ten seconds
+MOST_DEGREES = 1e30  # of freedom of chi-squared numbers, which are drawn in float32
 LENGTHS = {"float64": (1e-140, 1e140), "float32": (1e-15, 1e15)}  # whose squares, and a million of them, are numbers
 # What `memory_needed` counts, beside arrays whose size is known.
 FIXED = 32 * 2**20  # bytes: a batch of initial weights, and what a run takes whatever its size
@@ -226,7 +227,7 @@ def _bytes(process: Process, replicas: int, records: int, keep_weights: bool, dt
     # Start values and what is made of them at a time; or working state, and the state that a Run keeps.
     state = (3 * kernel.state + MARKS) * padded
     block = (SNAPSHOTS * kernel.state * unit + kernel.scratch) * width
-    working = threads * (block + process.working_numbers())
+    working = threads * (block + process.working_numbers(replicas))
     ensembles = ENSEMBLE * -(-padded // (width * unit))
     return FIXED + 8 * (replicas * results + state + working + SCHEDULE * records) + ensembles
 
@@ -258,7 +259,11 @@ def _check_work(process: Process, dtype: str) -> None:
 
 
 def _check_lengths(process: Process, dtype: str) -> None:
-    """ValueError for a unit of length in which squares of levels would overflow, or those of what spreads them vanish."""
+    """ValueError for a unit in which squares of levels would overflow, or those of what spreads them vanish."""
+    for name in ("beta", "m", "a", "b"):
+        degrees = getattr(process, name, None)
+        if isinstance(degrees, (float, int)) and degrees > MOST_DEGREES:
+            raise ValueError(f"{name} = {degrees:g}: numbers of so many degrees of freedom cannot be drawn, at most 1e30")
     for name, value in process.lengths().items():
         _check_length(name, value, name in process.spreads, dtype)
 

@@ -83,10 +83,10 @@ class Process(ABC):
         found = {name: getattr(self, name, None) for name in ("noise", "center", "initial", "centers", "widths")}
         lengths = {name: value for name, value in found.items() if value is not None}
         if self.coordinate == "singular_values" and "initial" in lengths:
-            lengths["initial"] = np.sqrt(np.abs(lengths["initial"]))
+            lengths["initial"] = np.abs(np.asarray(lengths["initial"], float)) ** 0.5
         return lengths
 
-    def working_numbers(self) -> int:
+    def working_numbers(self, replicas: int) -> int:
         """Numbers of eight bytes that a thread needs to work with, beside the kernel's state and scratch."""
         return 0
 
@@ -134,7 +134,7 @@ class NetworkProcess(Process):
         names = ("teacher", "gradient_noise", "label_noise", "mu", "sigma")
         found = {name: getattr(self.model, name, None) for name in names} | {"init_scale": self.init_scale}
         found = {name: value for name, value in found.items() if value is not None}
-        largest = max(float(np.max(np.abs(value))) for value in found.values())
+        largest = max(float(np.max(np.abs(np.asarray(value)))) for value in found.values())
         return found | ({"size of the weights": largest} if largest > 0 else {})
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:

@@ -14,7 +14,7 @@ from .. import _validate
 from ..backend import Ensemble, Kernel, Program
 from ..kernels import dyson, dyson_terms, semi_implicit
 from .base import NetworkProcess, Process, initial_weights, network_process
-from .matrix_motion import hermitian, in_lanes
+from .matrix_motion import hermitian, in_lanes, working_numbers
 
 __all__ = ["Dyson"]
 
@@ -305,6 +305,11 @@ class Dyson(Process):
     def step_count(self, duration: float) -> int:
         """One exact transition, or steps not longer than `step`."""
         return 1 if self.exact else max(1, math.ceil(duration / self.step * (1 - 1e-12)))
+
+    def working_numbers(self, replicas: int) -> int:
+        """Of the exact transitions."""
+        count = self.n + int(self.beta) * (self.n * (self.n - 1) // 2) if self.exact else 0
+        return working_numbers(count, replicas) if count else 0
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
         """The exact transition, one large gas, or the splitting."""
