@@ -260,10 +260,9 @@ def _check_work(process: Process, dtype: str) -> None:
 
 def _check_lengths(process: Process, dtype: str) -> None:
     """ValueError for a unit in which squares of levels would overflow, or those of what spreads them vanish."""
-    for name in ("beta", "m", "a", "b"):
-        degrees = getattr(process, name, None)
-        if isinstance(degrees, (float, int)) and degrees > MOST_DEGREES:
-            raise ValueError(f"{name} = {degrees:g}: numbers of so many degrees of freedom cannot be drawn, at most 1e30")
+    for name, degrees in process.degrees().items():
+        if degrees > MOST_DEGREES:
+            raise ValueError(f"{name} = {degrees:g}: so many degrees of freedom cannot be drawn, at most 1e30")
     for name, value in process.lengths().items():
         _check_length(name, value, name in process.spreads, dtype)
 

@@ -78,6 +78,10 @@ class Process(ABC):
         """Steps that `simulate` does if it is told none; None if it must be told."""
         return None
 
+    def degrees(self) -> dict[str, float]:
+        """Arguments that say how many degrees of freedom its chi-squared numbers have."""
+        return {name: getattr(self, name) for name in ("beta", "m", "a", "b") if hasattr(self, name)}
+
     def lengths(self) -> dict[str, Any]:
         """Arguments in the unit of the levels, as `coordinate` has them: how large levels are, and how they spread."""
         found = {name: getattr(self, name, None) for name in ("noise", "center", "initial", "centers", "widths")}

@@ -22,6 +22,7 @@ __all__ = ["CoulombGas", "GasDiagnostics", "MixingError"]
 
 DISPERSION = 1.5  # of many levels' start: sum x is then as wide as in the law
 WIDEST = 300  # levels up to which 32 gases together fit into the cache
+RESOLVED = 1e12  # beta up to which a chain's energies are good to 1e-3 (measured at 1e14: still good, at 1e16: not)
 METHODS = ("auto", "exact", "hmc", "metropolis")
 
 
@@ -124,6 +125,11 @@ class CoulombGas(Process):
             centers = _validate.vector("centers", 0.0 if self.centers is None else self.centers, self.n)
             widths = _validate.vector("widths", 1.0 if self.widths is None else self.widths, self.n, above=0)
             self._set(centers=centers, widths=widths)
+        if self.sampler != "exact" and self.beta > RESOLVED:
+            raise ValueError(
+                f"beta = {self.beta:g}: a Markov chain weighs differences of energies, which rounding hides beyond "
+                f"beta = {RESOLVED:g}"
+            )
         if self.method == "exact" and self._why_not_exact():
             raise ValueError(f"method = 'exact': no independent draws are known for {self._why_not_exact()}")
 
@@ -288,6 +294,11 @@ class CoulombGas(Process):
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
         return np.sort(state[:, : self.n].astype(np.float64), axis=1)
+
+    def degrees(self) -> dict[str, float]:
+        """Of the exact draws."""
+        own = {"laguerre": ("m",), "jacobi": ("a", "b")}.get(self.ensemble, ())
+        return {"beta": self.beta} | dict(zip(own, self.parameters, strict=False))
 
     def lengths(self) -> dict[str, Any]:
         """Those of the wells; of `laguerre` the square of the width, which is the unit of the levels."""
