@@ -122,6 +122,7 @@ class GaussianRBM(RBMTraining):
         assert self.n_hidden is not None
         return self.n_hidden, self.target.shape[0]
 
+    @np.errstate(under="ignore")
     def gaussian_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Leading order in alpha/|B|: third cumulants of C, with their memory (`models._gaussian_error`), shape (n,).
 
@@ -220,6 +221,7 @@ class GaussianRBM(RBMTraining):
         rates[: max(0, self.n - self.weight_shape[0])] = math.inf
         return rates
 
+    @np.errstate(under="ignore")
     def mean_shift(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """E x_i - fixed_point in the stationary state, shape (n,), to first order in alpha/|B|; of a group, its mean.
 
@@ -313,15 +315,18 @@ class GaussianRBM(RBMTraining):
             )
         return y, k
 
+    @np.errstate(under="ignore")
     def _memory(self, y: np.ndarray) -> np.ndarray:
         """Correlation (a_i a_j)^gibbs_steps of phi_i phi_j from one update to the next, shape (n, n)."""
         a = y / self.mu**2
         return np.zeros((y.size, y.size)) if self.gibbs_steps == math.inf else np.outer(a, a) ** self.gibbs_steps
 
+    @np.errstate(under="ignore")
     def _correlation_factor(self, y: np.ndarray) -> np.ndarray:
         memory = self._memory(y)
         return np.asarray((1 + memory) / (1 - memory))
 
+    @np.errstate(under="ignore")
     def _power_slope(self, a: np.ndarray) -> np.ndarray:
         """Entries of d(A^k) per entry of dX at A = diag(a): sum_l a_i^l a_m^(k-1-l) / mu^2, shape (n, n)."""
         if self.gibbs_steps == math.inf:
