@@ -83,9 +83,10 @@ def simulate(
     device : {"cpu", "cuda"}
         Where to run. Asking for a device that is not there is an error.
     threads : int, optional
-        CPU threads; default: all cores that this process may use.
+        CPU threads; default: all cores that this process may use. BLAS has one thread a call meanwhile.
     progress : bool, optional
-        Show a progress bar; default: in a terminal, once the run has taken 3 seconds.
+        Show a progress bar; default: in a terminal, once the run has taken 3 seconds. Without stderr or tqdm there is
+        none.
     resume : Run, optional
         An earlier run of the same process, seed and replicas: go on from its end. Its records come first.
 
@@ -96,9 +97,12 @@ def simulate(
     Raises
     ------
     TypeError, ValueError
-        For an argument that is not allowed.
+        For an argument that is not allowed; for levels so large or a spread so small that `dtype` cannot hold their
+        squares (float64: beyond 1e140, below 1e-140; float32: 1e15, 1e-15); for a step of so much work that Ctrl-C
+        would seem to be ignored; for more than a million `times` or `record_steps` that are no array or range.
     MemoryError
-        Before anything is allocated, if results and state would not fit into memory.
+        Before anything is allocated, if results and state (`memory_needed`) would not fit into what the machine, the
+        control groups (containers, batch systems) and `ulimit` leave.
     RuntimeError
         If device is "cuda" and no CUDA device can be used.
     DivergenceError
@@ -109,7 +113,8 @@ def simulate(
     -----
     RuntimeWarning
         If the learning rate is beyond the model's stability limit, recorded weights are outside the model's domain
-        (an RBM whose K is not positive) though training recovers, or a Markov chain has not mixed.
+        (an RBM whose K is not positive) though training recovers, or a Markov chain has not mixed; once in a process,
+        if compiled kernels cannot be kept on disk, or if NUMBA_DISABLE_JIT has them run as NumPy code.
     """
     if not isinstance(process, Process):
         raise TypeError(
