@@ -113,7 +113,7 @@ def steps_alone(ensembles: list, begin: int, end: int, workers: int) -> None:
     def nothing(*_: object) -> None:
         pass
 
-    advance_in_rounds(len(ensembles), begin, end, [], move, nothing, nothing, workers, False)
+    advance_in_rounds(len(ensembles), begin, end, np.empty(0, int), move, nothing, nothing, workers, False)
 
 
 def library_steps(sgd: ds.SGD, networks: int, dtype: str, seed: int, threads: int, device: str = "cpu") -> Peer:

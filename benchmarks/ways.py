@@ -66,7 +66,8 @@ def compare(n: int, batch: int, k: int, rounds: int) -> dict[str, object]:
             ensemble.advance(7 + r * steps, steps)
             times[way][r] = (time.process_time() - began) / (steps * networks) * 1e9
     ratios = {name(way): quartiles(ns / times[usual]) for way, ns in times.items()}
-    taken = name((rbm.fastest_sampling(n, n, batch, k), rbm.thin_learning(n, n, batch)))
+    cost = rbm.costs(n, n, batch, k)
+    taken = name((min(cost, key=lambda way: cost[way]), rbm.thin_learning(n, n, batch)))
     best = min(ratios, key=lambda way: ratios[way]["ratio"])
     star = "*" if ratios[taken]["ratio"] > 1.1 * ratios[best]["ratio"] else " "
     shown = "  ".join(f"{way} {found['ratio']:.2f}" for way, found in ratios.items())

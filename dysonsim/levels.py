@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
-from subprocess import DEVNULL
-
 import numpy as np
 
 from . import _validate
+from .backend import jit_disabled, one_blas_thread
 from .kernels import singular
 
 __all__ = ["singular_values"]
@@ -63,48 +56,15 @@ def _singular_values(w: np.ndarray, p: int, n: int) -> np.ndarray:
         # halved first, so that nothing overflows on the way
         sum_, difference = np.hypot(a / 2 + d / 2, b / 2 - c / 2), np.hypot(a / 2 - d / 2, b / 2 + c / 2)
         return np.stack([np.abs(sum_ - difference), sum_ + difference], axis=-1)
-    if w.size > 0 and takes_lanes(p, n):
+    if w.size > 0 and takes_lanes(p, n) and not jit_disabled():
         return in_lanes(w.reshape(-1, p, n)).reshape(*w.shape[:-2], min(p, n))
-    return np.linalg.svd(w, compute_uv=False)[..., ::-1]
+    with one_blas_thread():
+        return np.linalg.svd(w, compute_uv=False)[..., ::-1]
 
 
 def takes_lanes(p: int, n: int) -> bool:
     """Whether `singular_values` of p x n matrices come from `in_lanes`."""
     return (p, n) != TWO_BY_TWO and p * n <= MOST_ENTRIES
-
-
-@cache
-def compiling_process() -> subprocess.Popen[bytes] | None:
-    """A process that compiles the kernel of `in_lanes`, where there is need of one; looked for and started once."""
-    from .backend import levels, usable_cores
-
-    if usable_cores() < 2 or not sys.executable or not levels.to_be_compiled(singular.build):
-        return None
-    command = f"import numpy as np; from {__name__} import in_lanes; in_lanes(np.eye(3)[None])"
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
-    with suppress(OSError):
-        return subprocess.Popen(
-            [sys.executable, "-c", command], env=environment, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
-        )
-    return None
-
-
-@contextmanager
-def compiled_beside(p: int, n: int) -> Iterator[None]:
-    """Where p x n matrices take a kernel that has never been compiled, another process does so during the block.
-
-    For a block that compiles something itself: Numba compiles one function at a time in a process, and a machine that
-    is new to dysonsim would wait for both. If there is but one core, or the other process fails, nothing is lost.
-    """
-    helper = compiling_process() if takes_lanes(p, n) else None
-    try:
-        yield
-        if helper is not None:
-            helper.wait()
-    finally:
-        if helper is not None and helper.poll() is None:
-            helper.kill()
-            helper.wait()
 
 
 def in_lanes(w: np.ndarray, sweeps: int = singular.SWEEPS) -> np.ndarray:
@@ -120,8 +80,10 @@ def in_lanes(w: np.ndarray, sweeps: int = singular.SWEEPS) -> np.ndarray:
     down, across = (columns, 1) if rows >= columns else (1, columns)
     out, good = np.empty((count, n)), np.empty(count)
     work = from_cache_line(singular.working_numbers(p, n))
-    run(np.ascontiguousarray(w).reshape(-1), out.reshape(-1), good, count, p, n, down, across, sweeps, work)
+    entries = np.require(w, requirements=["C", "A"]).reshape(-1)
+    run(entries, out.reshape(-1), good, count, p, n, down, across, sweeps, work)
     if not good.all():
         left = np.flatnonzero(good == 0)
-        out[left] = np.linalg.svd(w[left], compute_uv=False)[:, ::-1]
+        with one_blas_thread():
+            out[left] = np.linalg.svd(w[left], compute_uv=False)[:, ::-1]
     return out

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable
 from functools import partial
+from typing import Any
+
+import numpy as np
 
 from .backend.threads import share
 
 __all__ = ["advance_in_rounds"]
 
 TASK_SECONDS = 0.1  # one ensemble, one round: short enough for Ctrl-C, long enough to be cheap
-FIRST_ROUND = 16  # steps of the first round, from which the length of the next is taken
+FIRST_ROUND = 1  # steps of the first round, from which the length of the next is taken
 GROWTH = 4.0  # by which the length of a round may change from one to the next
+PATIENCE = 3.0  # seconds until a bar is shown that was not asked for
 
 
 def advance_in_rounds(
     ensembles: int,
     begin: int,
     end: int,
-    records: Sequence[tuple[int, int]],
+    records: np.ndarray,
     move: Callable[[int, int, int], None],
     snapshot: Callable[[int, int], None],
     check: Callable[[], None],
@@ -37,8 +43,8 @@ def advance_in_rounds(
         How many there are.
     begin, end : int
         Steps done before and after.
-    records : sequence of (record, step)
-        Where to call ``snapshot(index of the ensemble, record)``, by ascending step.
+    records : (records,) int array, ascending
+        Steps after which to call ``snapshot(index of the ensemble, record)``.
     move, snapshot : callable
         ``move(index of the ensemble, first step, count)`` advances one of them.
     check : callable
@@ -48,30 +54,68 @@ def advance_in_rounds(
     progress : bool or None
         Show a bar; None: in a terminal, once 3 seconds have passed.
     """
-    from tqdm import tqdm
 
-    def task(index: int, start: int, marks: Sequence[tuple[int, int]], stop: int) -> None:
-        for record, step in marks:
-            move(index, start, step - start)
-            snapshot(index, record)
-            start = step
-        move(index, start, stop - start)
+    def task(index: int, start: int, first: int, last: int, stop: int) -> None:
+        with np.errstate(all="ignore"):  # a thread has its own; what is no number is looked for
+            for record in range(first, last):
+                step = int(records[record])
+                move(index, start, step - start)
+                snapshot(index, record)
+                start = step
+            move(index, start, stop - start)
 
-    waiting = list(records)
-    done, size = begin, FIRST_ROUND
-    hidden = None if progress is None else not progress
-    bar = tqdm(total=end - begin, unit="step", disable=hidden, delay=3.0 if progress is None else 0.0)
+    done, recorded, size = begin, 0, FIRST_ROUND
+    bar = Bar(end - begin, progress)
     try:
-        while done < end or waiting:
+        while done < end or recorded < len(records):
             stop = min(done + size, end)
-            marks = [mark for mark in waiting if mark[1] <= stop]
-            waiting = waiting[len(marks) :]
+            upto = int(np.searchsorted(records, stop, side="right"))
             began = time.perf_counter()
-            share(partial(task, start=done, marks=marks, stop=stop), range(ensembles), workers)
+            share(partial(task, start=done, first=recorded, last=upto, stop=stop), range(ensembles), workers)
             check()
             seconds = (time.perf_counter() - began) * min(workers, ensembles) / ensembles
             size = max(1, int(size * min(GROWTH, max(1 / GROWTH, TASK_SECONDS / max(seconds, 1e-9)))))
             bar.update(stop - done)
-            done = stop
+            done, recorded = stop, upto
     finally:
         bar.close()
+
+
+class Bar:
+    """A progress bar of tqdm, where there is a place to show it. What befalls the bar does not end the run."""
+
+    def __init__(self, total: int, progress: bool | None) -> None:
+        self.inner: Any = None
+        shown = progress
+        if shown is None:
+            shown = _quietly(lambda: sys.stderr.isatty()) is True
+        if not shown or sys.stderr is None:
+            return
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            if progress:
+                warnings.warn("progress = True: no bar is shown, tqdm is not installed", RuntimeWarning, stacklevel=4)
+            return
+        delay = PATIENCE if progress is None else 0.0
+        bar = _quietly(lambda: tqdm(total=total, unit="step", delay=delay))
+        self.inner = None if bar is FAILED else bar
+
+    def update(self, steps: int) -> None:
+        if self.inner is not None and _quietly(lambda: self.inner.update(steps)) is FAILED:
+            self.inner = None
+
+    def close(self) -> None:
+        if self.inner is not None:
+            _quietly(lambda: self.inner.close())
+
+
+FAILED = object()
+
+
+def _quietly(call: Callable[[], Any]) -> Any:
+    """What a call for the bar returns; FAILED where stderr is missing, closed or of an odd kind."""
+    try:
+        return call()
+    except (OSError, ValueError, AttributeError, TypeError):
+        return FAILED

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from . import _validate
 from ._fingerprint import fingerprint
 from ._validate import shown
-from .backend import DEVICES, STILL_WELL, Ensemble, Kernel, usable_cores
+from .backend import DEVICES, STILL_WELL, Ensemble, available_memory, layout, one_blas_thread, usable_cores
 from .processes import Process
 from .rounds import advance_in_rounds
 from .schedule import MAX_STEPS, Schedule, recorded_steps, timed
@@ -20,7 +20,15 @@ from .spectra import Run
 
 __all__ = ["DivergenceError", "memory_needed", "simulate"]
 
-USABLE = 1e100  # numbers beyond have no spectrum in floating point
+MOST_WORK = 2e10  # multiply-adds of one step of one block of networks: some ten seconds
+MOST_DEGREES = 1e30  # of freedom of chi-squared numbers, which are drawn in float32
+LENGTHS = {"float64": (1e-140, 1e140), "float32": (1e-15, 1e15)}  # whose squares, and a million of them, are numbers
+# What `memory_needed` counts, beside arrays whose size is known.
+FIXED = 32 * 2**20  # bytes: a batch of initial weights, and what a run takes whatever its size
+ENSEMBLE = 4096  # bytes of the objects of an ensemble
+MARKS = 2  # numbers of a replica: when it left, and whether
+SNAPSHOTS = 6  # copies of the state of an ensemble that is being recorded
+SCHEDULE = 6  # numbers of a record: its step and time, as they are made
 
 
 class DivergenceError(RuntimeError):
@@ -80,9 +88,10 @@ def simulate(
     device : {"cpu", "cuda"}
         Where to run. Asking for a device that is not there is an error.
     threads : int, optional
-        CPU threads; default: all cores that this process may use.
+        CPU threads; default: all cores that this process may use. BLAS has one thread a call meanwhile.
     progress : bool, optional
-        Show a progress bar; default: in a terminal, once the run has taken 3 seconds.
+        Show a progress bar; default: in a terminal, once the run has taken 3 seconds. Without stderr or tqdm there is
+        none.
     resume : Run, optional
         An earlier run of the same process, seed and replicas: go on from its end. Its records come first. Its numbers
         are checked (`Run.fault`): ValueError if they are not those of a run.
@@ -95,8 +104,12 @@ def simulate(
     ------
     TypeError, ValueError
         For an argument that is not allowed; ValueError as well for an error that a user's drift or potential raises.
+        For an argument that is not allowed; for levels so large or a spread so small that `dtype` cannot hold their
+        squares (float64: beyond 1e140, below 1e-140; float32: 1e15, 1e-15); for a step of so much work that Ctrl-C
+        would seem to be ignored; for more than a million `times` or `record_steps` that are no array or range.
     MemoryError
-        Before anything is allocated, if results and state would not fit into memory.
+        Before anything is allocated, if results and state (`memory_needed`) would not fit into what the machine, the
+        control groups (containers, batch systems) and `ulimit` leave.
     RuntimeError
         If device is "cuda" and no CUDA device can be used.
     DivergenceError
@@ -107,7 +120,8 @@ def simulate(
     -----
     RuntimeWarning
         If the learning rate is beyond the model's stability limit, recorded weights are outside the model's domain
-        (an RBM whose K is not positive) though training recovers, or a Markov chain has not mixed.
+        (an RBM whose K is not positive) though training recovers, or a Markov chain has not mixed; once in a process,
+        if compiled kernels cannot be kept on disk, or if NUMBA_DISABLE_JIT has them run as NumPy code.
     """
     _check_process(process)
     replicas = _validate.integer("replicas", replicas, 1, 2**32 - 1)
@@ -123,62 +137,82 @@ def simulate(
     threads = usable_cores() if threads is None else _validate.integer("threads", threads, 1)
     if resume is not None:
         _check_resume(resume, process, replicas, seed, dtype, keep_weights)
-    plan = _plan(process, steps, times, record_every, record_steps, resume)
-    records = len(plan.steps)
-    _check_memory(process, replicas, records, keep_weights)
+    with np.errstate(all="ignore"), one_blas_thread():  # what is no number is looked for
 
-    process.warn(stacklevel=3)
-    program = process.prepare(device, dtype, threads)
-    start = _start(process, replicas, seed) if resume is None else resume.state
-    workers = threads if program.parallel else 1
-    ranges = _split(replicas, program.width, program.unit, workers)
-    ensembles = [program.open(start[a:b], a, seed) for a, b in ranges]
+        def room(count: int) -> None:
+            """MemoryError if so many records do not fit, before they are listed."""
+            _check_memory(process, replicas, count, keep_weights, dtype, threads, resume)
 
-    spectra = np.empty((replicas, records, process.n))
-    weights = np.empty((replicas, records, *(process.weight_shape or ()))) if keep_weights else None
-    outside: list[tuple[int, int]] = []  # (record, replica) of recorded levels out of the process's domain
+        _check_lengths(process, dtype)
+        room(1)
+        _check_work(process, dtype)
+        plan = _plan(process, steps, times, record_every, record_steps, resume, room)
+        records = len(plan.steps)
+        _check_spread(process, plan, dtype)
 
-    def move(index: int, first: int, count: int) -> None:
-        if plan.lengths is None:
-            ensembles[index].advance(first, count)
-        else:
-            for at, some, length in plan.pieces(first, count):
-                ensembles[index].set_reals(process.constants(length))
-                ensembles[index].advance(at, some)
+        process.warn(stacklevel=3)
+        program = process.prepare(device, dtype, threads)
+        start = _start(process, replicas, seed) if resume is None else resume.state
+        workers = threads if program.parallel else 1
+        ranges = _split(replicas, program.width, program.unit, workers)
+        ensembles = [program.open(start[a:b], a, seed) for a, b in ranges]
+        del start
 
-    def snapshot(index: int, record: int) -> None:
-        a, b = ranges[index]
-        state = ensembles[index].state().astype(np.float64, copy=False)
-        if not (state.max() < USABLE and state.min() > -USABLE):  # some have run away: the next check will find them
-            state = np.where((np.abs(state).max(axis=1) < USABLE)[:, None], state, 0.0)
-        spectra[a:b, record] = process.spectra(state)
-        defined = process.is_defined(spectra[a:b, record])
-        if not defined.all():
-            outside.extend((record, a + int(r)) for r in np.flatnonzero(~defined))
-        if weights is not None:
-            weights[a:b, record] = process.weights(state)
+        spectra = np.empty((replicas, records, process.n))
+        weights = np.empty((replicas, records, *(process.weight_shape or ()))) if keep_weights else None
+        outside: list[tuple[int, int]] = []  # (record, replica) of recorded levels out of the process's domain
+        lost: list[tuple[int, int]] = []  # of those that are no numbers, which the check after the round should find
 
-    def check() -> None:
-        _check_left(process, ensembles)
+        def move(index: int, first: int, count: int) -> None:
+            if plan.lengths is None:
+                ensembles[index].advance(first, count)
+            else:
+                for at, some, length in plan.pieces(first, count):
+                    ensembles[index].set_reals(process.constants(length))
+                    ensembles[index].advance(at, some)
 
-    marks = list(enumerate(plan.steps.tolist()))
-    with program.while_running():
-        advance_in_rounds(len(ensembles), plan.begin, plan.end, marks, move, snapshot, check, workers, progress)
-        state = np.concatenate([ensemble.state() for ensemble in ensembles])
-        if not process.marks_after_step:
-            for ensemble in ensembles:  # looked at where a step begins: one more shows whether the last went well
-                ensemble.advance(plan.end, 1)
-    check()
-    if outside:
-        _warn_outside(process, plan, sorted(outside), replicas)
-    run = Run(
-        process=process, seed=seed, times=plan.times, steps=plan.steps, spectra=spectra,
-        coordinate=process.coordinate, weights=weights, device=device, dtype=dtype, version=_version(), state=state,
-        last_time=plan.last_time, last_step=plan.end,
-    )  # fmt: skip
-    if resume is not None:
-        run = _joined(resume, run)
-    return replace(run, diagnostics=process.diagnose(run))
+        def snapshot(index: int, record: int) -> None:
+            a, b = ranges[index]
+            state = ensembles[index].state().astype(np.float64, copy=False)
+            finite = np.asarray(np.isfinite(state).all(axis=1))
+            if not finite.all():  # LAPACK wants numbers
+                lost.extend((record, a + int(r)) for r in np.flatnonzero(~finite))
+                state = np.where(finite[:, None], state, 0.0)
+            spectra[a:b, record] = process.spectra(state)
+            defined = process.is_defined(spectra[a:b, record])
+            if not defined.all():
+                outside.extend((record, a + int(r)) for r in np.flatnonzero(~defined))
+            if weights is not None:
+                weights[a:b, record] = process.weights(state)
+
+        def check() -> None:
+            _check_left(process, ensembles)
+
+        with program.while_running():
+            advance_in_rounds(
+                len(ensembles), plan.begin, plan.end, plan.steps, move, snapshot, check, workers, progress
+            )
+            state = _state(ensembles, ranges)
+            if not process.marks_after_step:
+                for ensemble in ensembles:  # looked at where a step begins: one more shows whether the last went well
+                    ensemble.advance(plan.end, 1)
+        check()
+        if lost:
+            record, replica = min(lost)
+            at = int(plan.steps[record])
+            raise DivergenceError(
+                f"replica {replica} diverged by step {at}: its levels are no longer finite numbers", replica, at
+            )
+        if outside:
+            _warn_outside(process, plan, sorted(outside), replicas)
+        run = Run(
+            process=process, seed=seed, times=plan.times, steps=plan.steps, spectra=spectra,
+            coordinate=process.coordinate, weights=weights, device=device, dtype=dtype, version=_version(), state=state,
+            last_time=plan.last_time, last_step=plan.end,
+        )  # fmt: skip
+        if resume is not None:
+            run = _joined(resume, run)
+        return replace(run, diagnostics=process.diagnose(run))
 
 
 def _start(process: Process, replicas: int, seed: int) -> np.ndarray:
@@ -201,21 +235,38 @@ def _check_process(process: Process) -> None:
 
 
 def memory_needed(process: Process, replicas: int, records: int = 1, keep_weights: bool = False) -> int:
-    """Bytes that `simulate` takes for its results and the state of the networks or gases."""
+    """Bytes that `simulate` takes at most, beyond what Python and its libraries take, on all cores in float64.
+
+    That is what it returns (`Run.eigenvalues` included), the state of the networks or gases while they run, and what
+    threads need to work with. Compiling takes some 200 MB more, once; `resume=` the records of the earlier run again.
+    """
     _check_process(process)
     replicas, records = _validate.integer("replicas", replicas, 1), _validate.integer("records", records, 1)
-    return _bytes(process, process.kernel(), replicas, records, _validate.flag("keep_weights", keep_weights))
+    keep_weights = _validate.flag("keep_weights", keep_weights)
+    return _bytes(process, replicas, records, keep_weights, "float64", usable_cores())
 
 
-def _bytes(process: Process, kernel: Kernel, replicas: int, records: int, keep_weights: bool) -> int:
+def _bytes(process: Process, replicas: int, records: int, keep_weights: bool, dtype: str, threads: int) -> int:
+    kernel = process.kernel_on("cpu")
     weights = int(np.prod(process.weight_shape)) if keep_weights and process.weight_shape else 0
     results = records * (2 * process.n + weights)  # singular values, and their squares when asked for
-    return 8 * replicas * (results + 3 * kernel.state)  # start values, working state, and the state that a Run keeps
+    width, unit = layout(kernel, dtype)
+    padded = -(-replicas // width) * width
+    # Start values and what is made of them at a time; or working state, and the state that a Run keeps.
+    state = (3 * kernel.state + MARKS) * padded
+    block = (SNAPSHOTS * kernel.state * unit + kernel.scratch) * width
+    working = threads * (block + process.working_numbers(replicas))
+    ensembles = ENSEMBLE * -(-padded // (width * unit))
+    return FIXED + 8 * (replicas * results + state + working + SCHEDULE * records) + ensembles
 
 
-def _check_memory(process: Process, replicas: int, records: int, keep_weights: bool) -> None:
-    needed = _bytes(process, process.kernel(), replicas, records, keep_weights)
-    free = _available_memory()
+def _check_memory(
+    process: Process, replicas: int, records: int, keep_weights: bool, dtype: str, threads: int, resume: Run | None
+) -> None:
+    earlier = 0 if resume is None else len(resume.steps)
+    needed = _bytes(process, replicas, records + earlier, keep_weights, dtype, threads)
+    needed += _bytes(process, replicas, records, keep_weights, dtype, threads) if earlier else 0  # before they are one
+    free = available_memory()
     if needed > free:
         raise MemoryError(
             f"replicas = {replicas} with {records} records need {needed / 2**30:.2f} GiB, {free / 2**30:.2f} GiB are "
@@ -223,15 +274,58 @@ def _check_memory(process: Process, replicas: int, records: int, keep_weights: b
         )
 
 
-def _available_memory() -> int:
-    try:
-        with open("/proc/meminfo") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) if hasattr(os, "sysconf") else 2**63
+def _check_work(process: Process, dtype: str) -> None:
+    """ValueError if one step of one block of networks takes so long that Ctrl-C would seem to be ignored."""
+    kernel = process.kernel_on("cpu")
+    width, _ = layout(kernel, dtype)
+    if kernel.work * width > MOST_WORK:
+        raise ValueError(
+            f"{process}: one step takes some {kernel.work:.1g} multiply-adds for each network, and nothing can "
+            f"interrupt it; up to {MOST_WORK / width:.1g} are let through: take a smaller batch_size, fewer "
+            "gibbs_steps (math.inf draws fresh samples), or sampling='at_once'"
+        )
+
+
+def _check_lengths(process: Process, dtype: str) -> None:
+    """ValueError for a unit in which squares of levels would overflow, or those of what spreads them vanish."""
+    for name, degrees in process.degrees().items():
+        if degrees > MOST_DEGREES:
+            raise ValueError(f"{name} = {degrees:g}: so many degrees of freedom cannot be drawn, at most 1e30")
+    for name, value in process.lengths().items():
+        _check_length(name, value, name in process.spreads, dtype)
+
+
+def _check_spread(process: Process, plan: Schedule, dtype: str) -> None:
+    """The same for what noise amounts to until the first record, and until the last."""
+    noise, rate = getattr(process, "noise", None), getattr(process, "rate", None)
+    if not process.continuous or noise is None or plan.times[-1] == 0:
+        return
+    passed = np.diff(plan.times, prepend=0.0)
+    for time in passed[passed > 0].min(), plan.times[-1]:
+        spread = noise * np.sqrt(np.minimum(time, 1 / np.asarray(0.0 if rate is None else rate)))
+        spread = spread * np.sqrt(max(getattr(process, "beta", 1.0), 1.0))
+        _check_length("spread of levels, by beta, noise, rate and times,", spread, True, dtype)
+
+
+def _check_length(name: str, value: Any, spreads: bool, dtype: str) -> None:
+    smallest, largest = LENGTHS[dtype]
+    sizes = np.abs(np.ravel(np.asarray(value, dtype=np.float64)))
+    wrong = sizes[~(sizes <= largest) | (spreads & (sizes < smallest))]
+    if len(wrong):
+        raise ValueError(
+            f"{name} = {wrong[0]:g}: dtype = {dtype!r} holds squares of lengths from {smallest:g} to {largest:g}; take "
+            f"{'' if dtype == 'float64' else 'float64, or '}another unit of length or time"
+        )
+
+
+def _state(ensembles: Sequence[Ensemble], ranges: Sequence[tuple[int, int]]) -> np.ndarray:
+    """That of all ensembles, one after the other."""
+    first = ensembles[0].state()
+    state = np.empty((ranges[-1][1], first.shape[1]), first.dtype)
+    state[: len(first)] = first
+    for ensemble, (a, b) in zip(ensembles[1:], ranges[1:], strict=True):
+        state[a:b] = ensemble.state()
+    return state
 
 
 def _version() -> str:
@@ -247,6 +341,7 @@ def _plan(
     every: int | None,
     chosen: Iterable[int] | None,
     resume: Run | None,
+    room: Callable[[int], None],
 ) -> Schedule:
     """What to do and when to record, from the arguments that suit the process."""
     name = type(process).__name__
@@ -256,7 +351,8 @@ def _plan(
             raise ValueError(
                 f"{name} runs in continuous time: give times=[...] to record at, no steps, record_every or record_steps"
             )
-        return timed(times, process.steps_between, begin, since, resume is not None)
+        jump = process.jumps and begin == 0
+        return timed(times, process.step_count, begin, since, resume is not None, room, jump)
     if times is not None:
         raise ValueError(f"{name} counts steps: give steps= and record_every= or record_steps=, not times")
     steps = process.default_steps() if steps is None else steps
@@ -264,8 +360,7 @@ def _plan(
         raise ValueError(f"steps is missing: {name} must be told how many steps to do")
     if resume is not None and steps <= begin:
         raise ValueError(f"steps = {steps}: must be more than the {begin} steps that resume has done")
-    recorded = recorded_steps(steps, every, chosen)
-    recorded = recorded[recorded > begin] if resume is not None else recorded
+    recorded = recorded_steps(steps, every, chosen, 0 if resume is None else begin + 1, room)
     return Schedule(begin, steps, recorded, recorded.astype(np.float64))
 
 

@@ -192,6 +192,7 @@ def ks_exact_pvalue(statistic: float, size: int) -> float:
     return float(stats.kstwo.sf(statistic, size))
 
 
+@np.errstate(under="ignore")
 def ad_asymptotic_pvalue(statistic: float) -> float:
     """P(A^2 >= statistic) for independent values and a fully known law, or for two independent samples.
 

@@ -14,7 +14,6 @@ import pytest
 
 import dysonsim as ds
 from dysonsim import rounds
-from dysonsim.backend import usable_cores
 
 RBM = ds.SGD(ds.GaussianRBM.scalar_field(4, mass=1.5, mu=2.8), learning_rate=0.05, batch_size=6)
 NETWORK = ds.SGD(ds.LinearNetwork(2 * np.eye(2), np.diag([1, 1.5]), 0.1), learning_rate=0.1, batch_size=16)
@@ -254,25 +253,3 @@ def test_kernels_compiled_by_different_processes_do_not_mix_in_a_third(tmp_path)
     alone = run(2) + run(3) + run(4)
     assert run(2, 3, 4) == alone
     assert run(4, 3, 2) == alone[::-1]
-
-
-def test_the_kernel_of_levels_is_compiled_by_a_process_beside(tmp_path):
-    """Once, with what simulates the networks; where no process can be started, after it, with the same result."""
-    program = textwrap.dedent("""
-        import sys, numba.core.event as event
-        import dysonsim as ds
-        sys.executable = sys.argv[1]
-        with event.install_recorder("numba:compile") as compiled:
-            run = ds.simulate(ds.SGD(ds.TeacherStudent([[1.0]], 0.1), 0.1, 4), 2, 2)
-        names = {of.data["dispatcher"].py_func.__name__ for _, of in compiled.buffer}
-        print("dqds" in names, repr(float(run.eigenvalues.sum())))
-    """)
-
-    def run(folder, executable):
-        env = {"DYSONSIM_CACHE_DIR": str(tmp_path / folder), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-        command = [sys.executable, "-c", program, executable]
-        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.split()
-
-    beside, value = run("new", sys.executable)
-    assert run("other", str(tmp_path / "no Python")) == ["True", value]
-    assert beside == ("False" if usable_cores() > 1 else "True")

@@ -38,8 +38,24 @@ Numbers that meet integers must be typed (``np.uint32(...)``) and constants that
 
 from __future__ import annotations
 
-from .drivers import DEVICES, STILL_WELL, Driver, Ensemble, Kernel, Program, driver, from_cache_line, usable_cores
+from . import imported  # first: it notes the time
+from .drivers import (
+    DEVICES,
+    STILL_WELL,
+    Driver,
+    Ensemble,
+    Kernel,
+    Program,
+    driver,
+    from_cache_line,
+    jit_disabled,
+    layout,
+    usable_cores,
+)
+from .memory import available_memory
+from .threads import one_blas_thread
 
 __all__ = [
-    "DEVICES", "STILL_WELL", "Driver", "Ensemble", "Kernel", "Program", "driver", "from_cache_line", "usable_cores",
+    "DEVICES", "STILL_WELL", "Driver", "Ensemble", "Kernel", "Program", "available_memory", "driver", "from_cache_line",
+    "imported", "jit_disabled", "layout", "one_blas_thread", "usable_cores",
 ]  # fmt: skip

@@ -2,16 +2,25 @@
 
 Numba's own cache looks at one file; a kernel is made of many. Here the machine code lies in a directory named by a
 hash of everything it depends on: every source file of `dysonsim.kernels` and `dysonsim.backend`, the compile-time
-sizes, the versions of Numba, LLVM and NumPy, Numba's settings, the processor. An edit or an upgrade gives another
-directory, so that stale code cannot be loaded. Kernels that hold a function from outside dysonsim (a user's drift, a
-user's own model) are compiled anew by each process.
+sizes, the versions of dysonsim, Python, Numba, LLVM and NumPy, Numba's settings, the processor. An edit or an upgrade
+gives another directory, so that stale code cannot be loaded. Kernels that hold a function from outside dysonsim (a
+user's drift, a user's own model) are compiled anew by each process.
+
+Whoever can write there can run code as the user who reads it. So directories are made for their owner alone, and
+nothing is read or written in what belongs to another user or what others may write to, links excepted that lead to what
+is the user's own. Against damage, not malice, there are checksums (`native.py`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import stat
+import sys
 import tempfile
+import time
+import warnings
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -24,9 +33,16 @@ from llvmlite import binding
 from .._fingerprint import fingerprint
 from .._functions import LevelFunction
 from .drivers import Kernel
+from .imported import IMPORTED
 
 PACKAGE = Path(__file__).parent.parent
 NO_MATTER = {"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS"}  # settings of Numba that change no machine code
+OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+FORGOTTEN = 3600  # seconds after which a temporary file is what a killed process left
+
+
+class Unsuitable(Exception):
+    """Why nothing is kept in a place."""
 
 
 class ByContent:
@@ -76,16 +92,60 @@ def foreign(kernel: Kernel) -> bool:
 
 
 def cache_directory(build, parts: list[str]) -> Path | None:
-    """Where machine code is kept of what `build` makes, as `variant` describes it; None if it cannot or must not be."""
+    """Where machine code is kept of what `build` makes, as `variant` describes it; None if it cannot or must not be.
+
+    Warns once in a process where it cannot.
+    """
     if outside(build):
         return None
-    key = [source_hash(), build.__module__, build.__qualname__, *parts, *settings()]
     try:
-        directory = cache_root() / hashlib.sha256("\0".join(key).encode()).hexdigest()[:24]
-        directory.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # nowhere to write, or no home directory
+        key = [source_hash(), build.__module__, build.__qualname__, *parts, *settings()]
+        return private(cache_root(), hashlib.sha256("\0".join(key).encode()).hexdigest()[:24])
+    except (OSError, RuntimeError, Unsuitable) as error:  # RuntimeError: no home directory
+        say_once(str(error))
         return None
+
+
+def private(root: Path, name: str) -> Path:
+    """The directory root/name, made if it is not there; Unsuitable or OSError if it is not this user's alone."""
+    if not root.exists():
+        above = next(path for path in root.absolute().parents if path.exists())
+        if is_root() and above.stat().st_uid != 0:  # as with sudo: the owner could not use it afterwards
+            raise Unsuitable(f"{above} belongs to another user")
+        root.parent.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, exist_ok=True)
+    directory = root / name
+    directory.mkdir(mode=0o700, exist_ok=True)
+    for path, status in ((root, root.stat()), (directory, directory.lstat())):
+        check_ownership(str(path), status)
+        if not stat.S_ISDIR(status.st_mode):
+            raise Unsuitable(f"{path} is no directory")
     return directory
+
+
+def check_ownership(name: str, status: os.stat_result) -> None:
+    """Unsuitable if something belongs to another user, or others may write to it."""
+    if not hasattr(os, "geteuid"):  # Windows has access lists, which a user's own directories inherit
+        return
+    if status.st_uid != os.geteuid():
+        raise Unsuitable(f"{name} belongs to another user")
+    if status.st_mode & OTHERS_MAY_WRITE:
+        raise Unsuitable(f"others than its owner may write to {name}")
+
+
+def is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+@cache
+def say_once(why: str) -> None:
+    """That kernels are not kept, and why."""
+    warnings.warn(
+        f"compiled kernels are not kept on disk: {why}. Every process compiles them anew, which takes seconds each; "
+        "set DYSONSIM_CACHE_DIR to a directory that is yours and that nobody else may write to",
+        RuntimeWarning,
+        stacklevel=2,
+    )
 
 
 def execute(text: str, names: dict[str, Any], directory: Path | None) -> bool:
@@ -102,13 +162,35 @@ def execute(text: str, names: dict[str, Any], directory: Path | None) -> bool:
 
 def written(path: Path, data: bytes) -> bool:
     """Write a file, whole or not at all, as two processes may at once; False if it cannot be: a full disk, say."""
+    name = ""
     try:
+        for old in path.parent.glob("*.tmp"):
+            if time.time() - old.lstat().st_mtime > FORGOTTEN:
+                old.unlink()
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+            name = file.name
             file.write(data)
-        os.replace(file.name, path)
-    except OSError:
-        return False
-    return True
+        os.replace(name, path)
+    except OSError as error:
+        say_once(f"{path.parent}: {error.strerror or error}")
+    else:
+        return True
+    finally:  # Ctrl-C, too
+        with suppress(OSError):
+            os.unlink(name)
+    return False
+
+
+def read(path: Path) -> bytes:
+    """What a file holds that is this user's alone; Unsuitable or OSError otherwise."""
+    # Neither waits for the other end of a pipe nor follows a link.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
+    with open(handle, "rb") as file:
+        status = os.fstat(handle)
+        check_ownership(str(path), status)
+        if not stat.S_ISREG(status.st_mode):
+            raise Unsuitable(f"{path} is no file")
+        return file.read()
 
 
 def cache_root() -> Path:
@@ -122,8 +204,11 @@ def cache_root() -> Path:
 @cache
 def settings() -> tuple[str, ...]:
     """What machine code depends on beside its source."""
+    from .. import __version__
+
     chosen = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("NUMBA_")]
     return (
+        __version__, f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}",
         metadata.version("numba"), llvmlite.__version__, np.__version__, binding.get_process_triple(), *processor(),
         *(setting for setting in chosen if setting.partition("=")[0] not in NO_MATTER),
     )  # fmt: skip
@@ -139,9 +224,19 @@ def processor() -> tuple[str, str]:
 
 @cache
 def source_hash() -> str:
-    """Hash of every source file that compiled code can come from."""
+    """Hash of every source file that compiled code can come from.
+
+    Unsuitable if they are not there as files (in an archive, or a frozen application), or if one of them has changed
+    since dysonsim was imported: then it is not what was imported.
+    """
     digest = hashlib.sha256()
-    for folder in ("kernels", "backend"):
-        for path in sorted((PACKAGE / folder).glob("*.py")):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    files = [path for folder in ("kernels", "backend") for path in sorted((PACKAGE / folder).glob("*.py"))]
+    if not files:
+        raise Unsuitable(f"{PACKAGE} holds no source files to tell them apart by")
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in files:  # after they were read
+        status = path.stat()
+        if max(status.st_ctime, status.st_mtime) > IMPORTED:
+            raise Unsuitable(f"{path} has changed since it was imported")
     return digest.hexdigest()

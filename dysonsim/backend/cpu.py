@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
@@ -15,20 +15,19 @@ from .drivers import (
     LOOP_OVER_BLOCKS,
     LOOP_OVER_NETWORKS,
     LOOP_OVER_STEPS,
+    WIDTH,
     HostEnsemble,
     Kernel,
     Program,
+    Scratch,
+    layout,
     loop_names,
 )
-from .native import Native
+from .native import Native, in_some_directory
 from .plain import check_kernel
+from .threads import one_blas_thread
 
 __all__ = ["WIDTH", "CpuDriver", "source_hash"]
-
-WIDTH = {"float64": 8, "float32": 16}  # two AVX2 registers or one AVX-512 register a lane value: measured best
-
-CACHED = 2**17  # bytes of state that one call works on: they stay in a core's second-level cache
-MOST_BLOCKS = 256
 
 
 class CpuDriver:
@@ -37,28 +36,19 @@ class CpuDriver:
     name = "cpu"
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
-        width = 1 if kernel.whole else int(WIDTH[dtype] * kernel.vectors)
+        width, unit = layout(kernel, dtype)
+        scratch = Scratch(kernel.scratch * width, dtype)
         if foreign(kernel):
             check_kernel(kernel, dtype)
         run = compiled(ByContent(kernel.build, tuple(sorted(kernel.sizes.items()))), dtype, width)
         # Compile or load now: a call that does no step.
-        HostEnsemble.open(run, kernel, dtype, width, np.zeros((1, kernel.state)), 0, 0).advance(0, 0)
+        with in_some_directory():
+            HostEnsemble.open(run, kernel, dtype, width, scratch, np.zeros((1, kernel.state)), 0, 0).advance(0, 0)
 
         def open_ensemble(start, first_replica, seed):
-            return HostEnsemble.open(run, kernel, dtype, width, start, first_replica, seed)
+            return HostEnsemble.open(run, kernel, dtype, width, scratch, start, first_replica, seed)
 
-        if kernel.whole:
-            return Program(open_ensemble, width, unit=1, while_running=one_blas_thread)
-        block = width * kernel.state * np.dtype(dtype).itemsize
-        fewest = max(1, int(8 / kernel.vectors))
-        return Program(open_ensemble, width, unit=min(MOST_BLOCKS, max(fewest, CACHED // block)))
-
-
-def one_blas_thread() -> AbstractContextManager[Any]:
-    """BLAS on one thread a call: the threads are dysonsim's, and results do not depend on how many there are."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(limits=1, user_api="blas")
+        return Program(open_ensemble, width, unit, while_running=one_blas_thread if kernel.whole else nullcontext)
 
 
 @cache

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -69,8 +71,8 @@ class Kernel:
         Constants that may change without compiling again, the same for all networks.
     weights : int
         How many numbers of a network's state are its weights; they come first.
-    extra : 1-D array
-        Start values of the rest of the state (persistent chains, say).
+    extra : array
+        Start values of the rest of the state (persistent chains, say), in C order.
     scratch : int
         How many further numbers a step needs to work with, per network.
     vectors : float
@@ -85,6 +87,9 @@ class Kernel:
     matrix : (int, int), optional
         Rows and columns of the matrices that a step multiplies, if a team of a GPU's threads may share a network: its
         text then gives each `member` a share of every loop and brings them `together` after it.
+    work : float
+        Roughly how many multiply-adds a step of one network takes, where they may be more than a million: what runs
+        between two looks at Ctrl-C is made short by it.
     basis : (columns, columns) array, optional
         Orthogonal; the weights are kept as W basis.
 
@@ -107,6 +112,7 @@ class Kernel:
     whole: bool = False
     registers: bool = False
     matrix: tuple[int, int] | None = None
+    work: float = 0.0
     basis: np.ndarray | None = None
 
     def __post_init__(self) -> None:
@@ -128,7 +134,7 @@ class Kernel:
     @property
     def state(self) -> int:
         """Numbers of one network that a step carries to the next."""
-        return self.weights + len(self.extra)
+        return self.weights + self.extra.size
 
 
 class Ensemble(Protocol):
@@ -175,6 +181,14 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def jit_disabled() -> bool:
+    """Whether Numba is told to compile nothing."""
+    config = getattr(sys.modules.get("numba"), "config", None)
+    if config is not None:
+        return bool(config.DISABLE_JIT)
+    return os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
+
+
 def driver(device: str) -> Driver:
     """The driver of "cpu" or "cuda".
 
@@ -185,6 +199,13 @@ def driver(device: str) -> Driver:
     RuntimeError
         If no such device can be used here; there is no silent fall-back.
     """
+    if device == "cpu" and jit_disabled():
+        from .plain import PlainDriver
+
+        warnings.warn(
+            "NUMBA_DISABLE_JIT is set: kernels run as NumPy code, a thousand times slower", RuntimeWarning, stacklevel=2
+        )
+        return PlainDriver()
     if device == "cpu":
         from .cpu import CpuDriver
 
@@ -222,6 +243,40 @@ def checked_reals(reals: np.ndarray, kernel: Kernel, dtype: Any) -> np.ndarray:
     return given
 
 
+WIDTH = {"float64": 8, "float32": 16}  # two AVX2 registers or one AVX-512 register a lane value: measured best
+CACHED = 2**17  # bytes of state that one call works on: they stay in a core's second-level cache
+MOST_BLOCKS = 256
+SHORT = 1e9  # multiply-adds of a step of one call: a second or less
+
+
+def layout(kernel: Kernel, dtype: str) -> tuple[int, int]:
+    """On the CPU: how many networks share a block, and how many blocks an ensemble should hold."""
+    if kernel.whole:
+        return 1, 1
+    width = int(WIDTH[dtype] * kernel.vectors)
+    block = width * kernel.state * np.dtype(dtype).itemsize
+    fewest = max(1, int(8 / kernel.vectors))
+    fitting = min(MOST_BLOCKS, max(fewest, CACHED // max(block, 1)))
+    return width, max(1, min(fitting, int(SHORT / max(kernel.work * width, 1.0))))
+
+
+class Scratch:
+    """Working space for the calls of one program: one for each that runs at a time, whatever the ensembles."""
+
+    def __init__(self, count: int, dtype: str) -> None:
+        self.count, self.dtype = count, dtype
+        self.free: list[np.ndarray] = []
+
+    @contextmanager
+    def one(self) -> Iterator[np.ndarray]:
+        try:
+            mine = self.free.pop()
+        except IndexError:
+            mine = from_cache_line(self.count, self.dtype)
+        yield mine
+        self.free.append(mine)
+
+
 def to_blocks(start: np.ndarray, width: int, dtype: str) -> np.ndarray:
     """(networks, state) as (blocks, state * width), the lane fastest; lanes left over repeat the last network."""
     blocks = -(-len(start) // width)
@@ -249,15 +304,17 @@ class HostEnsemble:
     first_replica: int
     seed: int
     blocks: np.ndarray
-    scratch: np.ndarray
+    scratch: Scratch
     reals: np.ndarray
     marks: np.ndarray
 
     @classmethod
-    def open(cls, run, kernel: Kernel, dtype: str, width: int, start: np.ndarray, first_replica: int, seed: int):
+    def open(
+        cls, run, kernel: Kernel, dtype: str, width: int, scratch: Scratch, start: np.ndarray, first_replica: int,
+        seed: int,
+    ):  # fmt: skip
         blocks = to_blocks(checked_start(start, kernel), width, dtype)
         marks = np.full((len(blocks), width), STILL_WELL, np.uint32)
-        scratch = from_cache_line(kernel.scratch * width, dtype)
         reals = np.asarray(kernel.reals, dtype)
         return cls(run, kernel, len(start), width, first_replica, seed, blocks, scratch, reals, marks)
 
@@ -268,7 +325,8 @@ class HostEnsemble:
         key0, key1 = split_seed(self.seed)
         constants = self.reals, np.asarray(self.kernel.integers, np.int64)
         counters = first, count, self.first_replica, key0, key1
-        self.run(self.blocks, self.scratch, *constants, *counters, self.marks)
+        with self.scratch.one() as scratch:
+            self.run(self.blocks, scratch, *constants, *counters, self.marks)
 
     def state(self) -> np.ndarray:
         return from_blocks(self.blocks, self.width, self.networks)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .cache import cache_directory, variant
-from .native import Native, holds_code
+from .native import Native
 from .threads import share
 
 
@@ -24,12 +24,6 @@ def compiled(build: Callable, **sizes: int) -> Native:
         return build(lanes(), **sizes).py_func
 
     return Native(function, directory(build, sizes))
-
-
-def to_be_compiled(build: Callable, **sizes: int) -> bool:
-    """Whether `compiled` would have to compile what another process could leave in the cache on disk."""
-    kept = directory(build, sizes)
-    return kept is not None and not holds_code(kept)
 
 
 def directory(build: Callable, sizes: dict[str, int]) -> Path | None:

@@ -14,20 +14,23 @@ import ctypes
 import gc
 import hashlib
 import json
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 import numpy as np
 from llvmlite import binding
 
-from .cache import processor, written
+from .cache import Unsuitable, processor, read, written
+from .drivers import jit_disabled
 
-__all__ = ["Code", "Native", "holds_code"]
+__all__ = ["Code", "Native", "in_some_directory"]
 
 SUFFIX = ".code"
 Kind = tuple[str, int]  # an argument's type: a NumPy dtype's code, and the dimensions of the array; 0: a number
@@ -39,7 +42,7 @@ GOOD = 0x101  # flags: C-contiguous, aligned
 # How Numba's functions are called: where to put the result and the exception, then the arguments; 0 if all went well.
 FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 4)
 RESULT, EXCEPTION = (ctypes.cast(ctypes.pointer(ctypes.c_void_p()), ctypes.c_void_p) for _ in range(2))
-ONE = Lock()  # Numba compiles one function at a time
+LINKING = RLock()  # held for milliseconds; compiling is under Numba's own lock, which others may hold as well
 ENGINES: list[Any] = []  # what holds the machine code in memory
 # Numba's code for the end of an array that owns its memory; those here do not.
 NEVER_CALLED = """
@@ -58,22 +61,29 @@ class Code:
 
     def save(self, path: Path) -> None:
         """If it can be: else the next process compiles again."""
-        head = {"triple": self.triple, "outside": self.outside, "sha256": sha256(self.data)}
-        written(path, json.dumps(head).encode() + b"\n" + self.data)
+        head = json.dumps({"triple": self.triple, "outside": self.outside}).encode()
+        body = head + b"\n" + self.data
+        written(path, sha256(path, body) + b"\n" + body)
 
     @classmethod
     def read(cls, path: Path) -> Code | None:
-        """None if it is not there, or damaged."""
+        """None if it is not there, damaged, or not this user's alone."""
         try:
-            head, data = path.read_bytes().split(b"\n", 1)
+            digest, body = read(path).split(b"\n", 1)
+            if digest != sha256(path, body):
+                return None
+            head, data = body.split(b"\n", 1)
             of = json.loads(head)
-            code = cls(of["triple"], tuple(of["outside"]), data)
-            return code if of["sha256"] == sha256(data) else None
-        except (OSError, ValueError, KeyError, TypeError):
+            return cls(of["triple"], tuple(of["outside"]), data)
+        except (OSError, ValueError, KeyError, TypeError, Unsuitable):
             return None
 
     def load(self) -> int:
         """The address of the function, linked into this process; RuntimeError if what it calls is not here."""
+        with LINKING:
+            return self._link()
+
+    def _link(self) -> int:
         binding.initialize_native_target()
         binding.initialize_native_asmprinter()
         for name in self.missing():
@@ -121,6 +131,7 @@ class Native:
     def __init__(self, make: Callable[[], Callable[..., None]], directory: Path | None) -> None:
         self.make, self.directory = make, directory
         self.kinds: tuple[Kind, ...] = ()
+        self.codes: dict[tuple[Kind, ...], Code] = {}
 
     def __call__(self, *arguments: Any) -> None:
         """Run it; other threads of Python run on meanwhile. TypeError for arguments of other types than at first."""
@@ -133,24 +144,66 @@ class Native:
                 raise TypeError(f"arguments are not {in_words(self.kinds)}, or an array is not C-contiguous")
 
     def load(self, of: tuple[Kind, ...]) -> None:
-        """Make ready for arguments of these kinds: machine code from the disk or compiled, and how they are passed."""
-        with ONE:
-            if self.kinds:
-                return
-            path = None if self.directory is None else self.directory / (in_words(of) + SUFFIX)
-            code = None if path is None else Code.read(path)
-            if code is None:
-                with no_garbage_collection():
-                    code = compiled(self.make(), of)
+        """Make ready for arguments of these kinds: machine code from the disk or compiled, and how they are passed.
+
+        Several threads may do so at once, and a signal handler in the middle of it.
+        """
+        path = None if self.directory is None else self.directory / (in_words(of) + SUFFIX)
+        code = None if path is None else Code.read(path)
+        try:
+            address = None if code is None else code.load()
+        except Exception:  # whatever ails it: compiled anew
+            address = None
+        function = FUNCTION(self._compiled(of, path).load() if address is None else address)
+        with LINKING:
+            if not self.kinds:
+                self._bind(function, of)
+
+    def _bind(self, function: Any, of: tuple[Kind, ...]) -> None:
+        self.function = function
+        self.dtypes = Struct(f"{len(of)}q").pack(*[id(np.dtype(letter)) for letter, _ in of])
+        names = ", ".join(f"x{i}" for i in range(len(of)))
+        passed = ", ".join(f"id(x{i})" if dimensions else f"x{i}" for i, (_, dimensions) in enumerate(of))
+        layout = Struct("".join("d" if kind == FLOAT else "q" for kind in of))
+        self.pack = eval(f"lambda {names}: pack({passed})", {"pack": layout.pack})
+        self.kinds = of
+
+    def _compiled(self, of: tuple[Kind, ...], path: Path | None) -> Code:
+        """Machine code that is new, if no other thread has just made it."""
+        if jit_disabled():
+            raise RuntimeError("NUMBA_DISABLE_JIT is set: this runs as compiled code only")
+        from numba.core.compiler_lock import global_compiler_lock
+
+        with global_compiler_lock:
+            if of not in self.codes:
+                with no_garbage_collection(), in_some_directory():
+                    self.codes[of] = compiled(self.make(), of)
                 if path is not None:
-                    code.save(path)
-            self.function = FUNCTION(code.load())
-            self.dtypes = Struct(f"{len(of)}q").pack(*[id(np.dtype(letter)) for letter, _ in of])
-            names = ", ".join(f"x{i}" for i in range(len(of)))
-            passed = ", ".join(f"id(x{i})" if dimensions else f"x{i}" for i, (_, dimensions) in enumerate(of))
-            layout = Struct("".join("d" if kind == FLOAT else "q" for kind in of))
-            self.pack = eval(f"lambda {names}: pack({passed})", {"pack": layout.pack})
-            self.kinds = of
+                    self.codes[of].save(path)
+            return self.codes[of]
+
+
+HELD: list[Any] = []  # locks that are held during a fork
+
+
+def before_fork() -> None:
+    """Wait until nobody links or compiles: a child would wait for ever for a thread that it does not have."""
+    LINKING.acquire()
+    HELD.append(LINKING)
+    compiling = getattr(sys.modules.get("numba.core.compiler_lock"), "global_compiler_lock", None)
+    if compiling is not None:
+        compiling.acquire()
+        HELD.append(compiling)
+
+
+def after_fork() -> None:
+    """In the parent and in the child."""
+    while HELD:
+        HELD.pop().release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=before_fork, after_in_parent=after_fork, after_in_child=after_fork)
 
 
 @contextmanager
@@ -163,6 +216,23 @@ def no_garbage_collection() -> Iterator[None]:
     finally:
         if before:
             gc.enable()
+
+
+@contextmanager
+def in_some_directory() -> Iterator[None]:
+    """Numba asks for the working directory, to shorten the names of files: in another one, if it has been removed."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        removed = os.open(".", os.O_RDONLY)
+        try:
+            os.chdir(os.path.dirname(__file__))
+            yield
+        finally:
+            os.fchdir(removed)
+            os.close(removed)
+    else:
+        yield
 
 
 def kinds(arguments: tuple[Any, ...]) -> tuple[Kind, ...]:
@@ -243,10 +313,6 @@ def target_machine(triple: str) -> binding.TargetMachine:
     )
 
 
-def holds_code(directory: Path) -> bool:
-    """Whether machine code lies there."""
-    return any(directory.glob(f"*{SUFFIX}"))
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def sha256(path: Path, body: bytes) -> bytes:
+    """Checksum of what a file holds and of its place."""
+    return hashlib.sha256(f"{path.parent.name}/{path.name}\n".encode() + body).hexdigest().encode()

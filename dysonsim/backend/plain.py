@@ -17,6 +17,7 @@ from .drivers import (
     HostEnsemble,
     Kernel,
     Program,
+    Scratch,
     loop_names,
 )
 
@@ -170,6 +171,8 @@ class PlainDriver:
         self.width = width
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
+        if kernel.whole:
+            raise RuntimeError("networks of so many units run as compiled code only: unset NUMBA_DISABLE_JIT")
         functions = lanes(dtype, self.width)
         names = loop_names(functions, kernel.build(functions, **kernel.sizes), self.width)
         exec(LOOP_OVER_STEPS + LOOP_OVER_BLOCKS, names)
@@ -178,7 +181,9 @@ class PlainDriver:
             with np.errstate(over="ignore"):  # the generator's 32-bit integers wrap on purpose
                 names["advance"](*args)
 
+        scratch = Scratch(kernel.scratch * self.width, dtype)
+
         def open_ensemble(start, first_replica, seed):
-            return HostEnsemble.open(run, kernel, dtype, self.width, start, first_replica, seed)
+            return HostEnsemble.open(run, kernel, dtype, self.width, scratch, start, first_replica, seed)
 
         return Program(open_ensemble, self.width, unit=1, parallel=False)

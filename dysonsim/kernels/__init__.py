@@ -5,3 +5,5 @@ key0, key1) -> mask`. It advances the networks of all lanes by one step and retu
 network is still well. `lanes` holds the target's functions (see `dysonsim.backend`). The rules that keep one text
 running on every target: flat arrays, no allocation, no numpy-array arithmetic, no np.random, no laws.
 """
+
+from ..backend import imported as imported  # before any kernel: it notes when

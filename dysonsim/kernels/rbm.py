@@ -48,18 +48,17 @@ def scratch(n_visible: int, n_hidden: int, batch: int, sampling: str, diagonal: 
     return max(needs)
 
 
-def fastest_sampling(n: int, p: int, batch: int, k: int) -> str:
-    """The way to draw the chains that takes least, by its multiply-adds and its normals."""
+def costs(n: int, p: int, batch: int, k: int) -> dict[str, float]:
+    """What the ways to draw the chains take, in multiply-adds, by these and by normals."""
     samples = -(-batch // CHUNK) * CHUNK
     to_factor = n * n * p / 2 + n**3 / 6
     products = 2 * k.bit_length() + k.bit_count() - 3  # of matrices, half of each is computed: `algebra.powers`
     noise = n * n / 2 + NORMAL * n
-    cost = {
+    return {
         "at_once": to_factor + products * n**3 / 2 + samples * (n * n + noise),
         "two_noises": to_factor + samples * (k * n * n + (noise if k == 1 else 2 * noise)),
         "step_by_step": n * p + samples * k * (2 * n * p + NORMAL * (n + p)),
     }
-    return min(cost, key=lambda name: cost[name])
 
 
 def thin_learning(n: int, p: int, batch: int) -> bool:

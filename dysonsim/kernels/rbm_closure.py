@@ -41,6 +41,7 @@ def build(lanes, n: int, null: int, gibbs_steps: int, corrected: bool) -> Simple
     memory = gibbs_steps > 0
     zero, one, two = number(0), number(1), number(2)
     steps, tiny = number(gibbs_steps), number(1e-12)
+    below = gibbs_steps.bit_length() - 2  # the second highest bit
     target, fixed, tau = ARRAYS, ARRAYS + n, ARRAYS + 2 * n
     pairs, size, slope = ARRAYS + 3 * n, ARRAYS + 3 * n + n * n, ARRAYS + 3 * n + 2 * n * n
 
@@ -62,11 +63,14 @@ def build(lanes, n: int, null: int, gibbs_steps: int, corrected: bool) -> Simple
 
     @jit
     def divided_difference(a, b):
-        """(a^k - b^k)/(a - b) = sum_l a^l b^(k-1-l)."""
-        total, weight = full(zero), full(one)
-        for _ in range(gibbs_steps):
-            total = total * a + weight
-            weight = weight * b
+        """S_k = (a^k - b^k)/(a - b) = sum_l a^l b^(k-1-l), by S_2k = S_k (a^k + b^k) and S_(k+1) = a S_k + b^k."""
+        total, of_a, of_b = full(one), a, b
+        for bit in range(below, -1, -1):
+            total = total * (of_a + of_b)
+            of_a, of_b = of_a * of_a, of_b * of_b
+            if (gibbs_steps >> bit) & 1:
+                total = total * a + of_b
+                of_a, of_b = of_a * a, of_b * b
         return total
 
     @jit

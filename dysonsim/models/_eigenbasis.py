@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..backend import one_blas_thread
+
 TOLERANCE = 1e-9  # of the largest eigenvalue: closer ones share an eigenspace
 
 
+@one_blas_thread()
 def eigenbasis(matrix: np.ndarray) -> np.ndarray:
     """Orthogonal V (n, n), read-only: VT matrix V is diagonal, with ascending entries, for a symmetric matrix.
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _validate
+from ..backend import one_blas_thread
 from ._gaussian_error import asymmetry_error, width_error
 from ._goe import mean_goe_spacing
 from .closures import DysonTerms, check_closure
 from .rbm_closure import rbm_terms
-from .rbm_training import RBMTraining
+from .rbm_training import MOST_NOISES, RBMTraining
 
 MOST_UNITS = 10**4  # of a ring: a matrix of so many rows and columns takes 0.8 GB
 SAMPLINGS = ("auto", "at_once", "two_noises", "step_by_step")
@@ -79,6 +80,10 @@ class GaussianRBM(RBMTraining):
         for name, value in fields.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "allow_unreachable", _validate.flag("allow_unreachable", self.allow_unreachable))
+        if self.sampling == "two_noises" and self.gibbs_steps > MOST_NOISES:
+            raise ValueError(
+                f"sampling = 'two_noises': for gibbs_steps <= {MOST_NOISES}, not {self.gibbs_steps}; take 'at_once'"
+            )
         if self.sampling == "step_by_step" and self.gibbs_steps == math.inf:
             raise ValueError("sampling = 'step_by_step': must be 'at_once' where gibbs_steps = inf (no steps to make)")
         hardest = float(np.sort(self.kappa)[: self.weight_shape[0]][-1])
@@ -121,6 +126,7 @@ class GaussianRBM(RBMTraining):
         assert self.n_hidden is not None
         return self.n_hidden, self.target.shape[0]
 
+    @np.errstate(under="ignore")
     def gaussian_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Leading order in alpha/|B|: third cumulants of C, with their memory (`models._gaussian_error`), shape (n,).
 
@@ -156,7 +162,8 @@ class GaussianRBM(RBMTraining):
     @property
     def kappa(self) -> np.ndarray:
         """Eigenvalues of the target, shape (n,), *descending*: kappa[i] belongs to the level x_i."""
-        return np.linalg.eigvalsh(self.target)[::-1].copy()
+        with one_blas_thread():
+            return np.linalg.eigvalsh(self.target)[::-1].copy()
 
     def to_lambda(self, x: np.ndarray) -> np.ndarray:
         """Eigenvalues lambda = mu^2 - sigma^2 x of the learnt K, any shape; descending where x ascends."""
@@ -194,6 +201,7 @@ class GaussianRBM(RBMTraining):
         g2 = alpha**2 * (y[:, None] + y) ** 2 * self._correlation_factor(y) / (batch * np.outer(k, k))
         return np.asarray(np.sqrt(g2))
 
+    @one_blas_thread()
     def dyson_terms(self, learning_rate: float, batch_size: int, closure: str = "corrected") -> DysonTerms:
         """Drift, noise and repulsion of the eigenvalues of X, `dysonsim.models.rbm_closure`."""
         alpha, batch = self._rates(learning_rate, batch_size)
@@ -229,6 +237,7 @@ class GaussianRBM(RBMTraining):
         rates[: max(0, self.n - self.weight_shape[0])] = math.inf
         return rates
 
+    @np.errstate(under="ignore")
     def mean_shift(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """E x_i - fixed_point in the stationary state, shape (n,), to first order in alpha/|B|; of a group, its mean.
 
@@ -321,26 +330,36 @@ class GaussianRBM(RBMTraining):
             raise ValueError(f"x = {largest}: must be < mu^2/sigma^2 = {bound}, else K is not positive")
         return y, k
 
+    @np.errstate(under="ignore")
     def _unit_memory(self, y: np.ndarray) -> np.ndarray:
         """Correlation a_i^gibbs_steps of phi_i from one update to the next, shape (n,)."""
         return np.zeros(y.size) if self.gibbs_steps == math.inf else (y / self.mu**2) ** self.gibbs_steps
 
+    @np.errstate(under="ignore")
     def _memory(self, y: np.ndarray) -> np.ndarray:
         """Correlation (a_i a_j)^gibbs_steps of phi_i phi_j from one update to the next, shape (n, n)."""
         memory = self._unit_memory(y)
         return np.outer(memory, memory)
 
+    @np.errstate(under="ignore")
     def _correlation_factor(self, y: np.ndarray) -> np.ndarray:
         memory = self._memory(y)
         return np.asarray((1 + memory) / (1 - memory))
 
+    @np.errstate(under="ignore")
     def _power_slope(self, a: np.ndarray) -> np.ndarray:
         """Entries of d(A^k) per entry of dX at A = diag(a): sum_l a_i^l a_m^(k-1-l) / mu^2, shape (n, n)."""
-        slope = np.zeros((a.size, a.size))
-        if self.gibbs_steps != math.inf:
-            for power in range(int(self.gibbs_steps)):
-                slope += a[:, None] ** power * a ** (int(self.gibbs_steps) - 1 - power)
-        return slope / self.mu**2
+        if self.gibbs_steps == math.inf:
+            return np.zeros((a.size, a.size))
+        # S_2k = S_k (a^k + b^k) and S_(k+1) = a S_k + b^k, for the bits of k from the top
+        total, power = np.ones((a.size, a.size)), a
+        for bit in f"{int(self.gibbs_steps):b}"[1:]:
+            total = total * (power[:, None] + power)
+            power = power * power
+            if bit == "1":
+                total = total * a[:, None] + power
+                power = power * a
+        return total / self.mu**2
 
 
 def _gibbs_steps(value: float) -> float:

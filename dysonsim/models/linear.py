@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _validate
+from ..backend import one_blas_thread
 from ._goe import mean_goe_spacing
 from .base import level_groups
 from .closures import DysonTerms, check_closure
@@ -101,6 +102,7 @@ class LinearModel(LinearTraining):
         g2[np.diag_indices(n)] = 2 * np.diag(own)
         return np.asarray(alpha * np.sqrt(g2 / batch))
 
+    @one_blas_thread()
     def dyson_terms(self, learning_rate: float, batch_size: int, closure: str = "corrected") -> DysonTerms:
         """Drift, noise and repulsion of the singular values of W, `dysonsim.models.linear_closure`."""
         alpha, batch = self._rates(learning_rate, batch_size)
@@ -272,6 +274,7 @@ class LinearModel(LinearTraining):
         )
 
     @cached_property
+    @one_blas_thread()
     def _frame(self) -> _Frame:
         p, n = self.weight_shape
         o, singular, vt = np.linalg.svd(self.teacher)
@@ -308,6 +311,7 @@ class LinearModel(LinearTraining):
         return xi, xi - self._frame.xi
 
     @cached_property
+    @one_blas_thread()
     def _hessian_modes(self) -> tuple[np.ndarray, np.ndarray]:
         z2, basis = np.linalg.eigh(self.hessian)
         return z2, basis

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from .. import _validate
+from ..backend import one_blas_thread
 from .linear import LinearModel
 
 
@@ -56,4 +57,5 @@ class LinearNetwork(LinearModel):
     @cached_property
     def hessian(self) -> np.ndarray:
         """P = Z^T Z, shape (p, p)."""
-        return self.output_layer.T @ self.output_layer
+        with one_blas_thread():
+            return self.output_layer.T @ self.output_layer

@@ -71,6 +71,7 @@ class LinearTraining(Model):
             integers=np.array([batch_size, 0 if self.dataset_size is None else self.dataset_size // batch_size]),
             weights=p * n,
             scratch=linear.scratch(n, p, q),
+            work=batch_size * (3.0 * n * p + 2.0 * p * q + 50.0 * (n + q)) if sampling == "sample_by_sample" else 0.0,
             vectors=linear.vectors(n, p, q),
         )
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .gaussian_rbm import GaussianRBM
 
 
+@np.errstate(under="ignore")
 def rbm_terms(model: GaussianRBM, alpha: float, batch: int, corrected: bool) -> DysonTerms:
     """Terms of the eigenvalues of X for a Gaussian RBM: reals laid out as in `kernels.rbm_closure`."""
     n, mu2, fresh = model.n, model.mu**2, model.gibbs_steps == math.inf

@@ -9,12 +9,13 @@ from functools import cached_property
 import numpy as np
 
 from .. import _validate
-from ..backend import Kernel
+from ..backend import Kernel, one_blas_thread
 from ..kernels import rbm, rbm_langevin, rbm_large
 from ._eigenbasis import eigenbasis
 from .base import Model
 
 TALL = 24  # visible units from which matrices do not stay in the cache: fewer networks at a time, larger tiles
+MOST_NOISES = 1000  # Gibbs steps whose polynomials are made
 LARGE = 96  # units from which step by step, one network at a time, with BLAS is faster than side by side
 
 
@@ -27,6 +28,7 @@ class RBMTraining(Model):
     gibbs_steps: float
     sampling: str
 
+    @one_blas_thread()
     def kernel(self, learning_rate: float, batch_size: int) -> Kernel:
         """The update by persistent contrastive divergence, `dysonsim.kernels.rbm`."""
         learning_rate, batch_size = self._rates(learning_rate, batch_size)
@@ -40,7 +42,9 @@ class RBMTraining(Model):
             basis, target = self._eigenbasis, 1 / np.diag(self._eigenbasis.T @ self.target @ self._eigenbasis)
         else:
             basis, target = None, np.linalg.inv(self.target).ravel()
-        chains = np.broadcast_to(1.0, batch_size * n) if basis is None else np.tile(basis.sum(axis=0), batch_size)
+        if batch_size * n >= 2**58:
+            raise MemoryError(f"batch_size = {batch_size}: so many chains fit into no memory")
+        chains = np.broadcast_to(1.0 if basis is None else basis.sum(axis=0), (batch_size, n))  # takes no memory
         sizes = {"n_visible": n, "n_hidden": p, "sampling": sampling, "tall": n >= TALL, "diagonal": basis is not None}
         return Kernel(
             build=rbm.build,
@@ -52,6 +56,7 @@ class RBMTraining(Model):
             scratch=rbm.scratch(n, p, batch_size, sampling, basis is not None),
             vectors=1 if n < TALL else 0.5,
             matrix=(p, n),
+            work=self._work(sampling, batch_size),
             basis=basis,
         )
 
@@ -71,6 +76,7 @@ class RBMTraining(Model):
             matrix=None,
         )
 
+    @one_blas_thread()
     def langevin_kernel(self, learning_rate: float, batch_size: int, correlated: bool | None = None) -> Kernel:
         """The update with a Gaussian C, `dysonsim.kernels.rbm_langevin`; C starts as the chains' does, phi = 1."""
         learning_rate, batch_size = self._rates(learning_rate, batch_size)
@@ -100,7 +106,16 @@ class RBMTraining(Model):
             return self.sampling
         if n * p >= LARGE**2:
             return "step_by_step"
-        return rbm.fastest_sampling(n, p, batch_size, int(self.gibbs_steps))
+        cost = rbm.costs(n, p, batch_size, int(self.gibbs_steps))
+        if self.gibbs_steps > MOST_NOISES:
+            del cost["two_noises"]
+        return min(cost, key=lambda name: cost[name])
+
+    def _work(self, sampling: str, batch_size: int) -> float:
+        """Multiply-adds of a step, roughly."""
+        p, n = self.weight_shape
+        k = 1 if sampling == "fresh" else int(self.gibbs_steps)
+        return rbm.costs(n, p, batch_size, k)["at_once" if sampling == "fresh" else sampling] + 2.0 * n * n * p
 
     @cached_property
     def _eigenbasis(self) -> np.ndarray:

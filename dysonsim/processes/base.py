@@ -18,7 +18,7 @@ from .._fingerprint import without_caches
 from ..backend import Kernel, Program, driver, plain
 from ..backend.drivers import split_seed
 from ..kernels import rng
-from ..levels import compiled_beside, singular_values
+from ..levels import singular_values
 
 if TYPE_CHECKING:
     from ..models import Model
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["NetworkProcess", "Process", "initial_weights"]
 
 INITIAL_CHUNK = 2**16  # blocks of four initial weights that are drawn at once
+START_CHUNK = 2**18  # initial weights that are turned into start values at once
 
 
 class Process(ABC):
@@ -34,6 +35,7 @@ class Process(ABC):
     continuous: ClassVar[bool] = False
     marks_after_step: ClassVar[bool] = True  # whether its kernel looks at a replica after its step or before
     coordinate: str = "eigenvalues"  # what `spectra` returns: these or "singular_values", whose squares are the levels
+    spreads: ClassVar[tuple[str, ...]] = ("noise", "widths")  # which of `lengths` must not vanish
     weight_shape: tuple[int, int] | None = None  # of the matrices behind the levels, None if there are none
 
     @property
@@ -82,13 +84,30 @@ class Process(ABC):
         """Of a continuous process: how many equal steps a stretch of time is divided into."""
         raise NotImplementedError
 
-    def steps_between(self, since: float, until: float) -> int:
-        """The same for the stretch between two records; 0 is where a run starts."""
-        return self.step_count(until - since)
+    @property
+    def jumps(self) -> bool:
+        """Of a continuous process: whether step 0 leads to the first record, however far off it is."""
+        return False
 
     def default_steps(self) -> int | None:
         """Steps that `simulate` does if it is told none; None if it must be told."""
         return None
+
+    def degrees(self) -> dict[str, float]:
+        """Arguments that say how many degrees of freedom its chi-squared numbers have."""
+        return {name: getattr(self, name) for name in ("beta", "m", "a", "b") if hasattr(self, name)}
+
+    def lengths(self) -> dict[str, Any]:
+        """Arguments in the unit of the levels, as `coordinate` has them: how large levels are, and how they spread."""
+        found = {name: getattr(self, name, None) for name in ("noise", "center", "initial", "centers", "widths")}
+        lengths = {name: value for name, value in found.items() if value is not None}
+        if self.coordinate == "singular_values" and "initial" in lengths:
+            lengths["initial"] = np.abs(np.asarray(lengths["initial"], float)) ** 0.5
+        return lengths
+
+    def working_numbers(self, replicas: int) -> int:
+        """Numbers of eight bytes that a thread needs to work with, beside the kernel's state and scratch."""
+        return 0
 
     def warn(self, stacklevel: int) -> None:  # noqa: B027 (most have nothing to say)
         """Warn of what can be foreseen before a run."""
@@ -118,6 +137,7 @@ class NetworkProcess(Process):
     """A process whose state is the weights of a network: subclasses have the attributes below."""
 
     coordinate = "singular_values"
+    spreads: ClassVar[tuple[str, ...]] = ("mu", "sigma", "size of the weights")
     marks_after_step = False
     model: Model
     learning_rate: float
@@ -132,20 +152,29 @@ class NetworkProcess(Process):
     def weight_shape(self) -> tuple[int, int]:  # type: ignore[override]
         return self.model.weight_shape
 
+    def lengths(self) -> dict[str, Any]:
+        names = ("teacher", "gradient_noise", "label_noise", "mu", "sigma")
+        found = {name: getattr(self.model, name, None) for name in names} | {"init_scale": self.init_scale}
+        found = {name: value for name, value in found.items() if value is not None}
+        largest = max(float(np.max(np.abs(np.asarray(value)))) for value in found.values())
+        return found | ({"size of the weights": largest} if largest > 0 else {})
+
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
-        with compiled_beside(*self.weight_shape):
-            program = super().prepare(device, dtype, threads)
+        program = super().prepare(device, dtype, threads)
         singular_values(np.zeros((1, *self.weight_shape)))  # compiled or loaded here, not by each of the threads
         return program
 
     def start(self, replicas: int, seed: int) -> np.ndarray:
         kernel = self.kernel()
         start = np.empty((replicas, kernel.state))
-        weights = initial_weights(replicas, kernel.weights, seed) * self.init_scale
-        if kernel.basis is not None:
-            weights = (weights.reshape(-1, *self.weight_shape) @ kernel.basis).reshape(replicas, -1)
-        start[:, : kernel.weights] = weights
-        start[:, kernel.weights :] = kernel.extra
+        rows = max(1, START_CHUNK // kernel.weights)
+        for at in range(0, replicas, rows):
+            some = start[at : at + rows]
+            weights = initial_weights(len(some), kernel.weights, seed, at) * self.init_scale
+            if kernel.basis is not None:
+                weights = (weights.reshape(-1, *self.weight_shape) @ kernel.basis).reshape(weights.shape)
+            some[:, : kernel.weights] = weights
+            some[:, kernel.weights :] = kernel.extra.reshape(-1)
         return start
 
     def weights(self, state: np.ndarray) -> np.ndarray:
@@ -205,15 +234,15 @@ def network_process(sgd: Any) -> NetworkProcess:
     return sgd
 
 
-def initial_weights(replicas: int, count: int, seed: int) -> np.ndarray:
-    """Standard normals (replicas, count), the same on every device."""
+def initial_weights(replicas: int, count: int, seed: int, first: int = 0) -> np.ndarray:
+    """Standard normals (replicas, count) of the replicas from number `first` on, the same on every device."""
     generator = rng.build(plain.lanes("float64", 1))
     key0, key1 = split_seed(seed)
     blocks = np.arange(-(-count // 4), dtype=np.uint32)
     out = np.empty((replicas, count))
     rows = max(1, INITIAL_CHUNK // len(blocks))
     for at in range(0, replicas, rows):
-        replica = np.arange(at, min(at + rows, replicas), dtype=np.uint32)
+        replica = np.arange(first + at, first + min(at + rows, replicas), dtype=np.uint32)
         with np.errstate(over="ignore"):  # 32-bit integers wrap on purpose
             block, lane = np.tile(blocks, len(replica)), np.repeat(replica, len(blocks))
             a, b, c, d = generator.words_of_blocks(block, np.uint32(rng.INITIAL), np.uint32(0), lane, key0, key1)

@@ -15,7 +15,7 @@ from .dyson import STEP
 
 __all__ = ["Confined"]
 
-LIMIT = 1e30  # sum of squares from which levels have run away
+LIMIT = 1e300  # sum of squares from which levels have run away; in float32 what it can hold
 
 
 class Confined(Process):

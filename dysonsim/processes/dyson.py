@@ -19,7 +19,7 @@ from .base import NetworkProcess, Process, initial_weights, network_process
 from .common_point import from_common_point
 from .dyson_kernel import constants, kernel
 from .gaps import gap_step, slopes
-from .matrix_motion import hermitian, in_lanes
+from .matrix_motion import hermitian, in_lanes, working_numbers
 
 __all__ = ["Dyson"]
 
@@ -323,8 +323,10 @@ class Dyson(Process):
         """One exact transition, or steps not longer than `step`."""
         return 1 if self.exact else max(1, math.ceil(duration / self.step * (1 - 1e-12)))
 
-    def steps_between(self, since: float, until: float) -> int:
-        return 1 if self.jumps and since == 0 else self.step_count(until - since)
+    def working_numbers(self, replicas: int) -> int:
+        """Of the exact transitions."""
+        count = self.n + int(self.beta) * (self.n * (self.n - 1) // 2) if self.exact else 0
+        return working_numbers(count, replicas) if count else 0
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
         """The exact transition, one large gas, or the splitting."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["constants", "kernel"]
 
 VECTORS = 2  # of a lane value, measured best
-LIMIT = 1e30  # sum of squares of the levels from which a gas has run away
+LIMIT = 1e300  # sum of squares of the levels from which a gas has run away; in float32 what it can hold
 FAILED = 2  # numbers of the state behind the levels, where a user's function leaves word
 NESTED_STEP = 0.075  # of "nested", in units of gap^2/(noise^2 (1 + beta)), gap half the rms distance of next neighbors
 

@@ -24,6 +24,7 @@ __all__ = ["CoulombGas", "GasDiagnostics", "MixingError"]
 DISPERSION = 1.5  # of many levels' start: sum x is then as wide as in the law
 WIDEST = 300  # levels up to which 32 gases together fit into the cache
 MATCH = {"float64": 1e-9, "float32": 1e-3}  # of levels and of where their chain is, relative
+RESOLVED = 1e12  # beta up to which a chain's energies are good to 1e-3 (measured at 1e14: still good, at 1e16: not)
 METHODS = ("auto", "exact", "hmc", "metropolis")
 
 
@@ -134,6 +135,11 @@ class CoulombGas(Process):
             if widths.max() > 1e60 * widths.min():
                 raise ValueError(f"widths from {widths.min():g} to {widths.max():g}: no more than a factor 1e60 apart")
             self._set(centers=centers, widths=widths)
+        if self.sampler != "exact" and self.beta > RESOLVED:
+            raise ValueError(
+                f"beta = {self.beta:g}: a Markov chain weighs differences of energies, which rounding hides beyond "
+                f"beta = {RESOLVED:g}"
+            )
         if self.method == "exact" and self._why_not_exact():
             raise ValueError(f"method = 'exact': no independent draws are known for {self._why_not_exact()}")
 
@@ -367,6 +373,17 @@ class CoulombGas(Process):
     def _ascending(self, state: np.ndarray) -> np.ndarray:
         """Levels of states in `units`."""
         return np.sort(state[:, : self.n].astype(np.float64), axis=1)
+
+    def degrees(self) -> dict[str, float]:
+        """Of the exact draws."""
+        own = {"laguerre": ("m",), "jacobi": ("a", "b")}.get(self.ensemble, ())
+        return {"beta": self.beta} | dict(zip(own, self.parameters, strict=False))
+
+    def lengths(self) -> dict[str, Any]:
+        """Those of the wells; of `laguerre` the square of the width, which is the unit of the levels."""
+        if self.ensemble == "laguerre":
+            return {"widths": np.float64(self.parameters[1]) ** 2}
+        return super().lengths()
 
     def default_steps(self) -> int:
         """One draw, or 40 autocorrelation times; MixingError if the pilot's chains disagree."""

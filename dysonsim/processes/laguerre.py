@@ -11,7 +11,7 @@ import numpy as np
 from .. import _validate
 from ..backend import Program
 from .confined import LIMIT, Confined
-from .matrix_motion import in_lanes, rectangular
+from .matrix_motion import in_lanes, rectangular, working_numbers
 
 __all__ = ["LaguerreProcess"]
 
@@ -117,6 +117,10 @@ class LaguerreProcess(Confined):
     def step_count(self, duration: float) -> int:
         """One exact transition, or steps not longer than `step`."""
         return 1 if self.exact else super().step_count(duration)
+
+    def working_numbers(self, replicas: int) -> int:
+        """Of the exact transitions."""
+        return working_numbers(int(self.beta) * int(self.m) * self.n, replicas) if self.exact else 0
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
         """The exact transition, or the splitting."""

@@ -25,10 +25,11 @@ import numpy as np
 from ..backend import STILL_WELL, Ensemble, Kernel, Program, driver
 from ..kernels import matrix_step, normals
 
-__all__ = ["exact_program", "hermitian", "in_lanes", "lanes_kernel", "rectangular"]
+__all__ = ["exact_program", "hermitian", "in_lanes", "lanes_kernel", "rectangular", "working_numbers"]
 
 CHUNK = 2**19  # numbers of the matrices that are worked on at once, on each thread
 WIDTH = 8
+COPIES = 20  # of the normals of a transition: matrices, those of twice the size for quaternions, and LAPACK's own
 
 Transition = Callable[[np.ndarray, np.ndarray, float], np.ndarray]
 
@@ -72,6 +73,11 @@ def exact_program(transition: Transition, count: int) -> Program:
         return MatrixEnsemble(transition, kernel.weights, draws, np.array(start), first_replica, seed, 0.0)
 
     return Program(open_ensemble, WIDTH, unit=max(1, CHUNK // (WIDTH * count)))
+
+
+def working_numbers(count: int, replicas: int) -> int:
+    """What a thread needs for its transitions, of `count` normals each, in numbers of eight bytes."""
+    return COPIES * count * min(replicas, max(WIDTH, CHUNK // count))
 
 
 def decay_and_spread(rate: float, time: float) -> tuple[float, float]:
