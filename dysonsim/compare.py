@@ -12,7 +12,6 @@ from ._validate import choice, integer, shape_of, shown
 from .comparison import METHODS, MOST_RESAMPLES, Comparison, Distance
 from .distributions import as_law, read
 from .estimation import Fit, FittedLaw, fit_law
-from .laws.numerics import LARGEST
 from .laws.rectangular import zeros_of_rounding
 from .samples import Levels, Observable, is_run, moments, replicated, warn_of_one_spectrum
 
@@ -90,7 +89,6 @@ def compare(
     seed = integer("seed", seed, 0)
     choose: dict[str, Any] = {"observable": observable, "levels": levels, "record": record}
     values = replicated("data", data, **({} if is_run(reference) and not is_run(data) else choose))
-    _check_units("data", values)
     if hasattr(reference, "cdf"):
         reference = as_law("reference", reference)
         values, note = read(values, reference)
@@ -113,7 +111,6 @@ def compare(
             stacklevel=2,
         )
     other = replicated("reference", reference, **(choose if is_run(reference) else {}))
-    _check_units("reference", other)
     if 1 not in (values.shape[1], other.shape[1]) and values.shape[1] != other.shape[1]:
         raise ValueError(
             f"reference has {other.shape[1]} levels: must have as many as data ({values.shape[1]}), or one"
@@ -124,16 +121,6 @@ def compare(
         warn_of_one_spectrum(name, given, sample)
     ks, ad = _against_sample(values, other, resamples, seed)
     return Comparison(values, moments(values), method, ks, ad, None, other, moments(other), resamples, seed, notes)
-
-
-def _check_units(name: str, values: np.ndarray) -> None:
-    """ValueError where squares of the data, or of their spread, are no floats."""
-    largest, spread = float(np.abs(values).max()), float(values.max() - values.min())
-    if largest > LARGEST or spread < 1.0 / LARGEST:
-        raise ValueError(
-            f"{name} reaches {largest:g} and spreads over {spread:g}: must be at most {LARGEST:g} and at least "
-            f"{1.0 / LARGEST:g}, squares are no floats otherwise; change the units"
-        )
 
 
 def _without_rounding(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:

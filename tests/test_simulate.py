@@ -133,11 +133,13 @@ def test_divergence_names_limit_and_first_replica_and_step(sgd, words):
 
 
 @pytest.mark.filterwarnings("ignore:training may not be stable")
-@pytest.mark.parametrize(("rate", "steps"), [(1e3, 2), (1e200, 1), (1e200, 2), (1e308, 1), (1e308, 5)])
+@pytest.mark.parametrize(("rate", "steps"), [(1e3, 2), (1e59, 6)])
 def test_no_run_holds_numbers_that_are_none(rate, steps, capfd):
     with pytest.raises(ds.DivergenceError):
         ds.simulate(ds.SGD(ds.TeacherStudent(2 * np.eye(3), 0.1), rate, 16), replicas=8, steps=steps)
     assert capfd.readouterr().err == ""
+    with pytest.raises(ValueError, match=r"learning_rate = 1e\+200: must be from 1e-60 to 1e\+60"):
+        ds.simulate(ds.SGD(ds.TeacherStudent(2 * np.eye(3), 0.1), 1e200, 16), replicas=8, steps=steps)
 
 
 def test_a_learning_rate_beyond_the_limit_is_told_at_once():

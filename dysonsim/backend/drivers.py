@@ -120,12 +120,13 @@ class Kernel:
         for name, least in (("weights", 1), ("scratch", 0)):
             if not whole(getattr(self, name)) or getattr(self, name) < least:
                 raise ValueError(f"Kernel: {name} = {getattr(self, name)!r}: must be an integer >= {least}")
-        for name, kinds in (("reals", "iuf"), ("integers", "iuf"), ("extra", "iuf")):
+        for name in ("reals", "integers", "extra"):
             array = np.asarray(getattr(self, name))
-            if array.ndim != 1 or array.dtype.kind not in kinds:
+            flat = name == "extra" or array.ndim == 1
+            if not flat or array.dtype.kind not in "iuf":
+                wanted = "an array" if name == "extra" else "a one-dimensional array"
                 raise TypeError(
-                    f"Kernel: {name} has shape {array.shape} of {array.dtype}: must be a one-dimensional array of real "
-                    "numbers"
+                    f"Kernel: {name} has shape {array.shape} of {array.dtype}: must be {wanted} of real numbers"
                 )
         integers = np.asarray(self.integers)
         if not (np.abs(integers) < 2.0**63).all() or (integers % 1 != 0).any():

@@ -139,7 +139,7 @@ def check_kernel(kernel: Kernel, dtype: str) -> None:
     width = 1 if kernel.whole else 2
     functions = watching(dtype, width)
     step = kernel.build(functions, **kernel.sizes)
-    start = np.concatenate([np.linspace(0.1, 0.2, kernel.weights), kernel.extra])
+    start = np.concatenate([np.linspace(0.1, 0.2, kernel.weights), np.ravel(kernel.extra)])
     state = watched(np.repeat(start.astype(dtype), width), "state")
     scratch = watched(np.zeros(kernel.scratch * width, dtype), "scratch")
     reals = watched(np.asarray(kernel.reals, dtype), "reals")
