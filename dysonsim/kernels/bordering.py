@@ -33,7 +33,7 @@ from . import functions, gamma, rng
 DECAY, VARIANCE, BETA, CENTER, LIMIT = range(5)
 DEGREES = CENTER
 ITERATIONS = 60  # of one root; four are usual
-TOLERANCE = {"float64": 1e-8, "float32": 1e-4}  # relative change of a root's distance that is the last; converges twice
+TOLERANCE = {"float64": 1e-6, "float32": 1e-3}  # relative change of a root's distance that is the last; converges twice
 # Weights of poles count from here on, next to usual ones of 1; the smallest variance that is told from none.
 TINY = {"float64": 1e-100, "float32": 1e-12}
 LEAST_VARIANCE = {"float64": 1e-200, "float32": 1e-25}
@@ -58,7 +58,7 @@ def secular(lanes):
     helpers = functions.build(lanes)
     least, largest = helpers.least, helpers.largest
     zero, half, one, two = number(0), number(0.5), number(1), number(2)
-    tolerance, tiny = number(TOLERANCE[number.__name__]), number(TINY[number.__name__] ** 2)
+    tolerance, tiny = number(TOLERANCE[number.__name__]), number(TINY[number.__name__])
     rounding = number(np.finfo(number).eps)
 
     @jit
@@ -86,20 +86,23 @@ def secular(lanes):
                 total = select(zero < pending, below + above, total)
                 floor = select(zero < value, a, floor)
                 ceiling = select(zero < value, ceiling, a)
-                # constant + p/a - q/b with this value and both slopes: its root lies between the poles as well.
+                # constant + p/a - q/b with this value and both slopes: its root lies between the poles as well. Both
+                # distances are found without a difference of like numbers.
                 p, q = below * a * a, above * b * b
                 constant = (value - below * a + above * b) * width
                 root = constant + p - q
                 root = sqrt(root * root + p * q * (two + two))
-                upwards = zero < constant
-                size = select(upwards, constant, full(zero) - constant)
-                near = select(upwards, q, p) * width * two / (p + q + size + root)
-                far = width - near
-                new_a, new_b = select(upwards, far, near), select(upwards, near, far)
+                down, up = p + q - constant, p + q + constant
+                gentle = zero < down
+                new_a = select(gentle, p * two, root - down) / select(gentle, root + down, constant * two) * width
+                gentle = zero < up
+                new_b = select(gentle, q * two, up - root) / select(gentle, root + up, constant * two) * width
+                new_a, new_b = largest(new_a, tiny), largest(new_b, tiny)
                 # The model's slope is right, so that it errs beyond the other bound only.
                 over = select(zero < value, new_a - ceiling, floor - new_a)
                 middle = (floor + ceiling) * half
-                new_a, new_b = select(zero < over, middle, new_a), select(zero < over, width - middle, new_b)
+                new_a = select(zero < over, middle, new_a)
+                new_b = select(zero < over, largest(width - middle, tiny), new_b)
                 change = select(new_a < a, a - new_a, new_a - a)
                 moving = least(new_a, new_b) * tolerance < change
                 now = zero < pending
