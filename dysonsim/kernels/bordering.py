@@ -25,6 +25,8 @@ terms. One transition takes about n^3 (Hermite) or 2 n^3 (Laguerre) divisions, i
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from . import functions, gamma, rng
@@ -44,6 +46,11 @@ u32 = np.uint32
 def scratch(n: int) -> int:
     """Numbers of working space that one replica needs."""
     return 6 * (n + 2)
+
+
+def draws(n: int) -> int:
+    """Numbers of draws of its random streams that one transition takes."""
+    return n * (n + 1)
 
 
 def secular(lanes):
@@ -115,15 +122,19 @@ def secular(lanes):
     return roots
 
 
-def build(lanes, ensemble: str):
-    """One transition on one target; ensemble is "hermite" or "laguerre", the number of levels is in `integers`."""
+def transitions(lanes) -> SimpleNamespace:
+    """`hermite` and `laguerre` of so many levels on one target, in place.
+
+    ``(levels, scratch, n, variance, beta, degrees, first, s, replica, key0, key1)``: variance is tau, a lane value;
+    degrees those of the wall; random numbers are draws number first ... first + draws(n) - 1 of the step's streams.
+    """
     jit, number = lanes.jit, lanes.number
     load, store, full, part, sqrt, select = (
         lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt, lanes.select
     )  # fmt: skip
     any_lane, real = lanes.any, lanes.real
     helpers = functions.build(lanes)
-    least, largest, exp, sum_of_squares = helpers.least, helpers.largest, helpers.exp, helpers.sum_of_squares
+    least, largest, exp = helpers.least, helpers.largest, helpers.exp
     generator = rng.build(lanes)
     words, single_normals, uniform, log = generator.words, generator.single_normals, generator.uniform, generator.log
     chi_squared, roots = gamma.build(lanes).chi_squared, secular(lanes)
@@ -178,16 +189,16 @@ def build(lanes, ensemble: str):
             store(out, i, v)
 
     @jit
-    def hermite(x, scratch, reals, n, s, replica, key0, key1):
-        """x becomes the levels that begin there, after tau; d, z have a place below and one above for the bounds."""
+    def hermite(x, scratch, n, variance, beta, degrees, first, s, replica, key0, key1):
+        """d, z have a place below and one above for the bounds."""
         d, z = part(scratch, 0, n + 2), part(scratch, n + 2, n + 2)
         out, share = part(scratch, 2 * n + 4, n + 2), part(scratch, 3 * n + 6, n + 2)
-        variance = largest(full(reals[VARIANCE]), full(least_variance))
+        variance = largest(variance, full(least_variance))
         kick = sqrt(variance * two)
-        store(d, 1, load(x, 0) + normal(0, s, replica, key0, key1) * kick)
+        store(d, 1, load(x, 0) + normal(first, s, replica, key0, key1) * kick)
         for k in range(1, n):
-            total = row(part(z, 1, n), k, k * n, reals[BETA], variance, s, replica, key0, key1)
-            corner = load(x, k) + normal(k, s, replica, key0, key1) * kick
+            total = row(part(z, 1, n), k, first + k * n, beta, variance, s, replica, key0, key1)
+            corner = load(x, k) + normal(first + k, s, replica, key0, key1) * kick
             reach = sqrt(total) * two
             store(d, 0, least(corner, load(d, 1)) - reach)
             store(d, k + 1, largest(corner, load(d, k)) + reach)
@@ -198,17 +209,16 @@ def build(lanes, ensemble: str):
             store(x, i, load(d, i + 1))
 
     @jit
-    def laguerre(y, scratch, reals, n, s, replica, key0, key1):
-        """Singular values, from the largest down: the means of the columns' shares are then small."""
+    def laguerre(y, scratch, n, variance, beta, degrees, first, s, replica, key0, key1):
+        """From the largest down: the means of the columns' shares are then small."""
         squares, z = part(scratch, 0, n + 2), part(scratch, n + 2, n + 2)  # of the levels that are there
         joined, c = part(scratch, 2 * n + 4, n + 2), part(scratch, 3 * n + 6, n + 2)  # with the row; of the column
         out, share = part(scratch, 4 * n + 8, n + 2), part(scratch, 5 * n + 10, n + 2)
-        variance = largest(full(reals[VARIANCE]), full(least_variance))
-        beta, degrees = reals[BETA], reals[DEGREES]
-        store(squares, 0, off_center(load(y, n - 1), degrees, variance, 0, s, replica, key0, key1))
+        variance = largest(variance, full(least_variance))
+        store(squares, 0, off_center(load(y, n - 1), degrees, variance, first, s, replica, key0, key1))
         for k in range(1, n):
             level = load(y, n - 1 - k)
-            total = row(z, k, k * (n + 1), beta, variance, s, replica, key0, key1)
+            total = row(z, k, first + k * (n + 1), beta, variance, s, replica, key0, key1)
             store(squares, k, load(squares, k - 1) + total * two)
             roots(squares, z, k, 0, k, zero, full(zero) - one, out, share)
             ascending(out, part(joined, 1, n), k)
@@ -217,11 +227,11 @@ def build(lanes, ensemble: str):
                 square = load(share, j) / load(joined, j + 1)
                 left = left - square
                 mean = level * sqrt(square)
-                v = off_center(mean, beta, variance, k * (n + 1) + j + 1, s, replica, key0, key1)
+                v = off_center(mean, beta, variance, first + k * (n + 1) + j + 1, s, replica, key0, key1)
                 store(c, j + 1, v)
                 total = total + v
             mean = level * sqrt(largest(left, full(zero)))
-            v = off_center(mean, degrees, variance, k * (n + 1), s, replica, key0, key1)
+            v = off_center(mean, degrees, variance, first + k * (n + 1), s, replica, key0, key1)
             store(c, 0, v)
             store(joined, 0, full(zero))
             store(joined, k + 1, load(joined, k) + (total + v) * two)
@@ -230,7 +240,14 @@ def build(lanes, ensemble: str):
         for i in range(n):
             store(y, i, sqrt(load(squares, i)))
 
-    transition = hermite if ensemble == "hermite" else laguerre
+    return SimpleNamespace(hermite=hermite, laguerre=laguerre)
+
+
+def build(lanes, ensemble: str):
+    """One transition on one target; ensemble is "hermite" or "laguerre", the number of levels is in `integers`."""
+    jit, load, store, full = lanes.jit, lanes.load, lanes.store, lanes.full
+    sum_of_squares = functions.build(lanes).sum_of_squares
+    transition = getattr(transitions(lanes), ensemble)
     centered = ensemble == "hermite"
 
     @jit
@@ -242,7 +259,8 @@ def build(lanes, ensemble: str):
                 store(state, i, (v - reals[CENTER]) * reals[DECAY] + reals[CENTER])
             else:
                 store(state, i, v * reals[DECAY])
-        transition(state, scratch, reals, n, s, replica, key0, key1)
+        variance = full(reals[VARIANCE])
+        transition(state, scratch, n, variance, reals[BETA], reals[DEGREES], 0, s, replica, key0, key1)
         return sum_of_squares(state, n) < reals[LIMIT]
 
     return step

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import _validate
-from .confined import LIMIT, Confined
+from ..backend import Kernel
+from ..kernels import walls
+from .confined import Confined
 
 __all__ = ["JacobiProcess"]
+
+STEP = 0.1  # default step, in units of the time in which the sum of the levels relaxes
+UNDIVIDED = 1e30  # a reach beyond every step
+COARSE = 2.0  # steps so much longer than those that would do are warned of
+LARGEST = 1e150  # noise that can be squared, and smallest the inverse
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,16 +78,53 @@ class JacobiProcess(Confined):
 
     def __post_init__(self) -> None:
         self._check()
+        if not 1 / LARGEST < self.noise < LARGEST:
+            raise ValueError(f"noise = {self.noise:g}: must be between {1 / LARGEST:g} and {LARGEST:g}")
         self._set(a=_validate.real("a", self.a, at_least=-0.5), b=_validate.real("b", self.b, at_least=-0.5))
 
     @property
     def fastest(self) -> float:
+        """Rate at which E sum x relaxes."""
         return 2 * self.noise**2 * (self.a + self.b + 2 + self.beta * (self.n - 1))
+
+    @property
+    def step(self) -> float:
+        """Longest step: `dt`, or a tenth of the time in which the sum of the levels relaxes; gaps divide it further."""
+        default = STEP / self.fastest
+        return default if self.dt is None else min(self.dt, 10 * default)
+
+    def step_count(self, duration: float) -> int:
+        """Steps not longer than `step`."""
+        return max(1, math.ceil(duration / self.step * (1 - 1e-12)))
+
+    @property
+    def _reach(self) -> float:
+        """Of noise^2 dt, next to the square of the width of a window of gaps."""
+        return walls.RESOLUTION / (1 + self.beta / 2) / min(walls.WINDOW, self.n + 1) ** 2
 
     def constants(self, dt: float) -> np.ndarray:
         """The kernel's `reals` for steps of length dt."""
-        strength = self.noise**2
-        return np.array([1.0, strength * dt, self.beta, 2 * self.a + 1, 2 * self.b + 1, dt / 2, strength, LIMIT])
+        reach = self._reach if self.dt is None else UNDIVIDED
+        return np.array([self.noise**2 * dt, self.beta, 2 * self.a + 1, 2 * self.b + 1, reach])
+
+    def kernel(self) -> Kernel:
+        """The splitting, `dysonsim.kernels.walls`."""
+        n = self.n
+        return Kernel(
+            walls.build, {"n": n}, self.constants(self.step), np.zeros(1), weights=n, scratch=walls.scratch(n)
+        )
+
+    def warn(self, stacklevel: int) -> None:
+        """Say that `dt` is too long for the gaps, which are pi/2n on average."""
+        gap = math.pi / (2 * self.n)
+        fine = walls.RESOLUTION * (gap / self.noise) ** 2 / (1 + self.beta / 2)
+        if self.dt is not None and self.dt > COARSE * fine:
+            warnings.warn(
+                f"dt = {self.dt:g} is too long for the gaps between {self.n} levels: their statistics will be wrong. "
+                f"Leave dt out, so that steps follow the gaps, or take {fine:.2g}",
+                RuntimeWarning,
+                stacklevel=stacklevel + 1,
+            )
 
     def _to_state(self, levels: np.ndarray) -> np.ndarray:
         return np.arcsin(np.sqrt(levels))
