@@ -36,6 +36,8 @@ DEGREE = 8
 BLOCK = 16  # levels of a block, at most
 WINDOW = 4  # gaps in a local mean
 RESOLUTION = 0.1
+SOFT = 4.0
+SOFT2 = 2.0
 SHORTEST = 1e-7  # of a step: no part is shorter, so that levels may start together
 u32 = np.uint32
 
@@ -47,7 +49,7 @@ def size(n: int) -> int:
 
 def scratch(n: int) -> int:
     """Numbers of working space that one gas needs."""
-    return 3 * n + size(n) + bordering.scratch(size(n))
+    return 6 * n + 2 + size(n) + bordering.scratch(size(n))
 
 
 def remainder(shift: float) -> list[float]:
@@ -126,7 +128,7 @@ def build(lanes, n: int):
     flow = curved(lanes, n).flow
     block, window = size(n), min(WINDOW, n + 1)
     own_size = bordering.scratch(block)
-    work_size, block_draws = scratch(n) - n, bordering.draws(block)
+    work_size, block_draws = scratch(n) - 3 * n, bordering.draws(block)
     step_draws = (-(-n // block) + 1) * block_draws
     half, one, two, zero = number(0.5), number(1), number(2), number(0)
     length, twice = number(LENGTH), number(2 * LENGTH)
@@ -191,10 +193,21 @@ def build(lanes, n: int):
         store(y, 0, select(lower, near, length - near))
 
     @jit
-    def blocks(y, shift, variance, sub, reals, work, s, replica, key0, key1):
+    def blocks(y, base, shift, variance, sub, reals, work, s, replica, key0, key1):
         """Exact transitions of the blocks, then the gaps between them."""
         turned, own = part(work, 0, block), part(work, block, own_size)
+        shares = part(work, block + own_size, n + 2)
         last = (n - 1 + shift) // block
+        for q in range(1, last + 1):
+            i = q * block - shift
+            a, b = load(y, i - 1), load(y, i)
+            gap = b - a
+            wide = gap * gap
+            early = wide * half / (wide + variance * (reals[BETA] + one) * number(SOFT))
+            store(shares, q, early)
+            push = (sqrt(wide + variance * (reals[BETA] * two) * early) - gap) * half
+            store(y, i - 1, a - push)
+            store(y, i, b + push)
         for q in range(last + 1):
             begin, end = max(0, q * block - shift), min(n, (q + 1) * block - shift)
             count, first = end - begin, sub * step_draws + q * block_draws
@@ -211,9 +224,14 @@ def build(lanes, n: int):
                 hermite(part(y, begin, count), own, count, variance * half, reals[BETA], one, first, s, replica, key0,
                         key1)
         arrange(y)
+        for i in range(n):
+            store(base, i, load(y, i))
         for q in range(1, last + 1):
             i = q * block - shift
-            c = chi_squared(reals[BETA], sub * n + i, rng.MOMENTA, s, replica, key0, key1) * variance * two
+            early = load(shares, q)
+            c = chi_squared(reals[BETA], sub * n + i, rng.MOMENTA, s, replica, key0, key1) - reals[BETA]
+            c = ((one - early) * reals[BETA] + sqrt(one - early * two) * c) * variance * two
+            c = largest(c, full(zero))
             a, b = load(y, i - 1), load(y, i)
             gap = b - a
             push = (sqrt(gap * gap + c) - gap) * half
@@ -221,7 +239,18 @@ def build(lanes, n: int):
             store(y, i, b + push)
 
     @jit
-    def move(y, variance, shift, sub, reals, work, s, replica, key0, key1):
+    def together(y, before, i, variance):
+        """Levels i - 1 and i, since `before`, moved together as far as they were close."""
+        a, b = load(before, i - 1), load(before, i)
+        square = (b - a) * (b - a)
+        kept = square / (square + variance * number(SOFT2))
+        u, v = load(y, i - 1) - a, load(y, i) - b
+        mean, rest = (u + v) * half, (v - u) * kept * half
+        store(y, i - 1, a + (mean - rest))
+        store(y, i, b + (mean + rest))
+
+    @jit
+    def move(y, base, opened, variance, shift, sub, reals, work, s, replica, key0, key1):
         """All levels for the time variance/g^2; `sub` counts the parts of a step, which have their own numbers."""
         opening = variance * reals[BETA]
         low, high = variance * (reals[WALL_0] * half), variance * (reals[WALL_1] * half)
@@ -234,13 +263,21 @@ def build(lanes, n: int):
         if n == 1:
             one_level(y, variance, sub, reals, work, s, replica, key0, key1)
         else:
-            blocks(y, shift, variance, sub, reals, work, s, replica, key0, key1)
-        arrange(y)
+            blocks(y, base, shift, variance, sub, reals, work, s, replica, key0, key1)
+            for i in range(n):
+                store(opened, i, load(y, i))
         walls(y, shift, low, high)
         for i in range(n - 1, -1, -1):
             for j in range(n - 1, i, -1):
                 repel(y, i, j, shift, opening)
         flow(y, variance * half, reals, work)
+        if n > 1:
+            for i in range(1, n):
+                if (i + shift) % block == 0:
+                    together(y, opened, i, variance)
+            for i in range(1, n):
+                if (i + shift) % block != 0:
+                    together(y, base, i, variance)
         arrange(y)
 
     @jit
@@ -263,6 +300,7 @@ def build(lanes, n: int):
     @jit
     def step(state, scratch, reals, integers, s, replica, key0, key1):
         y, work, kept = state, part(scratch, 0, work_size), part(scratch, work_size, n)
+        base, opened = part(scratch, work_size + n, n), part(scratch, work_size + 2 * n, n)
         total = full(reals[VARIANCE])
         left, sub = full(one), 0
         while any_lane(zero < left):
@@ -271,7 +309,7 @@ def build(lanes, n: int):
             share = select(share < left, least(share, left * half), share)
             for i in range(n):
                 store(kept, i, load(y, i))
-            move(y, share * total, (s + sub) % block, sub, reals, work, s, replica, key0, key1)
+            move(y, base, opened, share * total, (s + sub) % block, sub, reals, work, s, replica, key0, key1)
             for i in range(n):  # replicas that are through wait as they are
                 store(y, i, select(zero < left, load(y, i), load(kept, i)))
             left = left - share
