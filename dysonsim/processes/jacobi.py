@@ -41,8 +41,11 @@ class JacobiProcess(Confined):
     ``laws.gas_log_density(x, beta, "jacobi", a=a, b=b)``.
     E sum x obeys a linear equation, d/dt E sum x = beta noise^2 (n p - (p + q) E sum x).
 
-    Integrated by splitting, see `dysonsim.kernels.walls`: weak order 2 in dt where gaps exceed noise sqrt(2 beta dt).
-    At the default step mean levels have biases below 0.3% (1% next to a wall), variances of gaps of 2% to 4%.
+    Integrated in steps, see `dysonsim.kernels.walls`: blocks of up to 16 levels make exact transitions, the rest is
+    splitting, in steps that follow the gaps of each replica. Biases in the stationary state at the default step, for
+    n = 2 to 12 and beta = 0.5 to 50, are below the errors of the measurements: mean spacing ratio 0.2%, variance of
+    gaps 1%, mean levels 0.3% of the lowest and 0.1% of the others, gaps below a fifth of the mean 3%. Levels may start
+    together; what a block holds then is exact from the beginning, the rest begins with steps of 1e-7 of the default.
 
     Parameters
     ----------
@@ -58,7 +61,8 @@ class JacobiProcess(Confined):
     n : int, optional
         Number of levels, where `initial` does not say it.
     dt : float, optional
-        Longest step; default 0.05/(noise^2 [a + b + 2 + beta (n - 1)]), in units of the time in which angles relax.
+        Fixed step, for those who want to see its bias. Default: steps that follow the gaps, at most a tenth of the time
+        in which E sum x relaxes; `dt` is never more than this time. Warns if it is too long for the gaps.
 
     Raises
     ------
@@ -100,7 +104,7 @@ class JacobiProcess(Confined):
     @property
     def _reach(self) -> float:
         """Of noise^2 dt, next to the square of the width of a window of gaps."""
-        return walls.RESOLUTION / (1 + self.beta / 2) / min(walls.WINDOW, self.n + 1) ** 2
+        return walls.RESOLUTION / (1 + self.beta / 2) / int(walls.sizes(self.n)[2]) ** 2
 
     def constants(self, dt: float) -> np.ndarray:
         """The kernel's `reals` for steps of length dt."""
@@ -111,7 +115,7 @@ class JacobiProcess(Confined):
         """The splitting, `dysonsim.kernels.walls`."""
         n = self.n
         return Kernel(
-            walls.build, {"n": n}, self.constants(self.step), np.zeros(1), weights=n, scratch=walls.scratch(n)
+            walls.build, {}, self.constants(self.step), walls.sizes(n), weights=n, scratch=walls.scratch(n)
         )
 
     def warn(self, stacklevel: int) -> None:
