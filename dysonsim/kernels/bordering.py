@@ -36,7 +36,7 @@ from . import functions, gamma, rng
 DECAY, VARIANCE, BETA, CENTER, LIMIT = range(5)
 DEGREES = CENTER
 ITERATIONS = 60  # of one root; four are usual
-TOLERANCE = {"float64": 1e-6, "float32": 1e-3}  # relative change of a root's distance that is the last; converges twice
+TOLERANCE = {"float64": 1e-6, "float32": 1e-4}  # relative change of a root's distance that is the last; converges twice
 # Weights of poles count from here on, next to usual ones of 1; the smallest variance that is told from none.
 TINY = {"float64": 1e-100, "float32": 1e-12}
 LEAST_VARIANCE = {"float64": 1e-200, "float32": 1e-25}

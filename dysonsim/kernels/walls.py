@@ -184,11 +184,33 @@ def build(lanes):
         rest = length - near
         near = length - sqrt(rest * rest + far_push)
         store(work, 0, near)
-        laguerre(part(work, 0, 1), part(work, 2, 6 * (1 + 2)), 1, variance, reals[BETA],
-                 reals[WALL_0] + one, first, s, replica, key0, key1)
+        laguerre(
+            part(work, 0, 1),
+            part(work, 2, 6 * (1 + 2)),
+            1,
+            variance,
+            reals[BETA],
+            reals[WALL_0] + one,
+            first,
+            s,
+            replica,
+            key0,
+            key1,
+        )
         store(work, 1, near)
-        laguerre(part(work, 1, 1), part(work, 2, 6 * (1 + 2)), 1, variance, reals[BETA],
-                 reals[WALL_1] + one, first, s, replica, key0, key1)
+        laguerre(
+            part(work, 1, 1),
+            part(work, 2, 6 * (1 + 2)),
+            1,
+            variance,
+            reals[BETA],
+            reals[WALL_1] + one,
+            first,
+            s,
+            replica,
+            key0,
+            key1,
+        )
         near = select(lower, load(work, 0), load(work, 1))
         rest = absolute(length - near)
         near = length - sqrt(rest * rest + far_push)
@@ -214,8 +236,19 @@ def build(lanes):
             begin, end = max(0, q * block - shift), min(n, (q + 1) * block - shift)
             count, first = end - begin, sub * draws + q * block * (block + 1)
             if q == 0:
-                laguerre(part(y, 0, count), own, count, variance, reals[BETA], reals[WALL_0] + one, first,
-                         s, replica, key0, key1)
+                laguerre(
+                    part(y, 0, count),
+                    own,
+                    count,
+                    variance,
+                    reals[BETA],
+                    reals[WALL_0] + one,
+                    first,
+                    s,
+                    replica,
+                    key0,
+                    key1,
+                )
             elif q == last:
                 for i in range(count):
                     store(turned, i, length - load(y, n - 1 - i))
@@ -223,8 +256,9 @@ def build(lanes):
                 for i in range(count):
                     store(y, n - 1 - i, length - load(turned, i))
             else:
-                hermite(part(y, begin, count), own, count, variance * half, reals[BETA], one, first, s, replica, key0,
-                        key1)
+                hermite(
+                    part(y, begin, count), own, count, variance * half, reals[BETA], one, first, s, replica, key0, key1
+                )
         arrange(y, n)
         for i in range(n):
             store(base, i, load(y, i))

@@ -114,9 +114,7 @@ class JacobiProcess(Confined):
     def kernel(self) -> Kernel:
         """The splitting, `dysonsim.kernels.walls`."""
         n = self.n
-        return Kernel(
-            walls.build, {}, self.constants(self.step), walls.sizes(n), weights=n, scratch=walls.scratch(n)
-        )
+        return Kernel(walls.build, {}, self.constants(self.step), walls.sizes(n), weights=n, scratch=walls.scratch(n))
 
     def warn(self, stacklevel: int) -> None:
         """Say that `dt` is too long for the gaps, which are pi/2n on average."""
