@@ -18,11 +18,13 @@ but gap^2/(gap^2 + `CLOSE` g^2 h) of their difference: else it would close or op
 made right. One level alone goes by its wall that is nearer. Nothing is singular anywhere, and nothing overshoots.
 
 Every step is divided, for each replica by itself, into parts g^2 h (1 + beta/2) <= `RESOLUTION` x (local mean gap)^2,
-of the smallest mean over `WINDOW` gaps, mirror images counted. Their length is chosen before noise is drawn: none is
-rejected. The weak order is 2 where gaps are wide against g sqrt(h); what counts are the others, and biases fall as h.
-Measured in the stationary state at RESOLUTION = .1 and .03 (statistical error of the last digits in brackets), n = 3,
-a = 0, b = .5, beta = 1.5: variance of the middle gap -1.5% and -.2 (6)%, mean of the lowest level -1.1% and -.3 (4)%,
-gaps below a fifth of the mean -6% and +2 (4)%. The default is .025.
+of the smallest mean over the three gaps around where blocks end, mirror images counted, and never more than twice that
+of any two of these, which are where three levels start together. Their length is chosen
+before noise is drawn: none is rejected. The weak order is 2 where gaps are wide against g sqrt(h); what counts are the
+others, and biases fall about as h. Measured in the stationary state at RESOLUTION = .1 and .03 (in brackets the
+statistical error of the last digits), n = 3, a = 0, b = .5, beta = 1.5: variance of the middle gap -2.5% and -.6 (6)%,
+mean of the lowest level -1.0% and -.1 (4)%, gaps below a fifth of the mean -12% and -8 (4)%; n = 12, b = 1: -1.4% and
++.2 (7)%, -1.0% and -.5 (10)%, 0% and +7 (4)%.
 """
 
 from __future__ import annotations
@@ -39,8 +41,8 @@ VARIANCE, BETA, WALL_0, WALL_1, REACH = range(5)
 LENGTH = math.pi / 2  # where the second wall is
 DEGREE = 8
 BLOCK = 16  # levels of a block, at most
-WINDOW = 4  # gaps in a local mean
-RESOLUTION = 0.025
+WINDOW = 3  # gaps in a local mean
+RESOLUTION = 0.02
 WIDE = 4.0
 CLOSE = 2.0
 SHORTEST = 1e-7  # of a step: no part is shorter, so that levels may start together
@@ -48,10 +50,10 @@ u32 = np.uint32
 
 
 def sizes(n: int) -> np.ndarray:
-    """The kernel's `integers`: levels; of a block at most, and never all, since a block has one wall; gaps of a window;
-    draws of random numbers to a part of a step."""
+    """The kernel's `integers`: levels; of a block, never all, since it has one wall; random numbers of a stream in a
+    part of a step."""
     block = min(BLOCK, (n + 1) // 2)
-    return np.array([n, block, min(WINDOW, n + 1), (-(-n // block) + 1) * bordering.draws(block)])
+    return np.array([n, block, (-(-n // block) + 1) * bordering.draws(block)])
 
 
 def scratch(n: int) -> int:
@@ -326,27 +328,31 @@ def build(lanes):
         return load(y, i)
 
     @jit
-    def room(y, n, window, reals):
-        """The variance that the gaps allow, from the levels as they are."""
+    def room(y, n, block, shift, reals):
+        """The variance that the gaps around the ends of blocks allow, from the levels as they are."""
         narrowest = full(twice)
-        for i in range(max(-n, -window), min(n, 2 * n - window)):
-            narrowest = least(narrowest, mirrored(y, i + window, n) - mirrored(y, i, n))
+        for q in range(1, (n - 1 + shift) // block + 1):
+            i = q * block - shift
+            below, above = mirrored(y, i - 1, n), mirrored(y, i, n)
+            lower, upper = mirrored(y, i - 2, n), mirrored(y, i + 1, n)
+            narrowest = least(narrowest, upper - lower)
+            narrowest = least(narrowest, least(above - lower, upper - below) * (two + one))
         return narrowest * narrowest * reals[REACH]
 
     @jit
     def step(state, scratch, reals, integers, s, replica, key0, key1):
-        n, block, window, draws = integers[0], integers[1], integers[2], integers[3]
+        n, block, draws = integers[0], integers[1], integers[2]
         y, kept, base, opened = state, part(scratch, 0, n), part(scratch, n, n), part(scratch, 2 * n, n)
         work = part(scratch, 3 * n, 3 * n + 14 + 7 * block)
         total = full(reals[VARIANCE])
         left, sub = full(one), 0
         while any_lane(zero < left):
-            allowed = room(y, n, window, reals)
+            shift = (s + sub) % block
+            allowed = room(y, n, block, shift, reals)
             share = least(largest(allowed / total, full(shortest)), left)
             share = select(share < left, least(share, left * half), share)
             for i in range(n):
                 store(kept, i, load(y, i))
-            shift = (s + sub) % block
             move(y, base, opened, n, block, share * total, shift, sub, draws, reals, work, s, replica, key0, key1)
             for i in range(n):  # replicas that are through wait as they are
                 store(y, i, select(zero < left, load(y, i), load(kept, i)))

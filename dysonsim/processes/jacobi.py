@@ -104,7 +104,7 @@ class JacobiProcess(Confined):
     @property
     def _reach(self) -> float:
         """Of noise^2 dt, next to the square of the width of a window of gaps."""
-        return walls.RESOLUTION / (1 + self.beta / 2) / int(walls.sizes(self.n)[2]) ** 2
+        return walls.RESOLUTION / (1 + self.beta / 2) / walls.WINDOW**2
 
     def constants(self, dt: float) -> np.ndarray:
         """The kernel's `reals` for steps of length dt."""
