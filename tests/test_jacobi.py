@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
-from exact_draws import differences, hermite, jacobi
+from exact_draws import differences, hermite, jacobi, laguerre
 from scipy.special import eval_jacobi
 
 import dysonsim as ds
@@ -89,16 +89,23 @@ def test_the_unit_of_time_is_free():
         np.testing.assert_allclose(run.eigenvalues, one, rtol=1e-12)
 
 
-def test_start_in_a_cluster():
-    """Levels that coincide between the walls: soon afterwards their gaps are those of a Hermite ensemble."""
-    process = ds.JacobiProcess(a=0.0, b=0.5, beta=1.5, initial=[0.5] * 5)
-    x = ds.simulate(process, replicas=20_000, times=[2e-4], seed=10, threads=2).eigenvalues[:, 0]
-    y = np.arcsin(np.sqrt(x)) - np.pi / 4
-    found = differences(y / np.sqrt(2e-4), hermite(5, 1.5, 20_000, 11))
-    for name in ("variance of gaps", "small gaps", "ratio", "top", "lowest"):
-        off, error = found[name]
-        assert abs(off) < SIGMAS * error + BIAS.get(name, 0.004), name
-    off, error = differences(y, hermite(5, 2.0, 20_000, 12))["variance of gaps"]
+@pytest.mark.parametrize("at", [0.0, 0.5, 1.0])
+def test_levels_that_start_together(at):
+    """On a wall or between the walls: soon afterwards they are a Laguerre or a Hermite ensemble."""
+    n, a, b, beta, time = 4, 0.25, 0.5, 1.5, 1e-4
+    process = ds.JacobiProcess(a=a, b=b, beta=beta, initial=[at] * n)
+    angles = np.arcsin(np.sqrt(ds.simulate(process, replicas=5000, times=[time], seed=10).eigenvalues[:, 0]))
+    y = {0.0: angles, 0.5: angles - np.pi / 4, 1.0: (np.pi / 2 - angles)[:, ::-1]}[at] / np.sqrt(time)
+
+    def ensemble(beta, seed):
+        if at == 0.5:
+            return hermite(n, beta, 20_000, seed)
+        return np.sqrt(laguerre(n, n - 1 + 2 * ((a if at == 0 else b) + 1) / beta, beta, 20_000, seed))
+
+    for name, (off, error) in differences(y, ensemble(beta, 11)).items():
+        if at != 0.5 or name not in ("sum", "lowest"):  # of both signs, or of mean 0
+            assert abs(off) < SIGMAS * error + BIAS.get(name, 0.004), name
+    off, error = differences(y, ensemble(3.0, 12))["variance of gaps"]
     assert abs(off) > SIGMAS * error + BIAS["variance of gaps"]  # control
 
 
