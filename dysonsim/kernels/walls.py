@@ -45,7 +45,9 @@ WINDOW = 3  # gaps in a local mean
 RESOLUTION = 0.02
 WIDE = 4.0
 CLOSE = 2.0
-SHORTEST = 1e-7  # of a step: no part is shorter, so that levels may start together
+SHORTEST = (
+    1e-4  # of a step: no part is shorter; what levels that start together make wrong is forgotten in ten times it
+)
 u32 = np.uint32
 
 

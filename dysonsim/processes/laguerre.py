@@ -67,10 +67,10 @@ class LaguerreProcess(Confined):
     Notes
     -----
     No step, no bias: the law at every time is exact to rounding, from levels that coincide as well. A transition of
-    n levels takes a time of order n^3 whatever its length: about 0.5 us for n = 3, 8 us for 10, 3 ms for 100 on one
-    core, 4 s for 1000. So it pays to record no more often than needed. Proved for beta = 1, 2, 4, and for any beta from
-    levels that are all 0; for other beta see `dysonsim.kernels.bordering`. Float32 has levels to about 1e-6 of the
-    largest, and noise below 1e-12 of the levels is not told from none.
+    n levels takes a time of order n^3 whatever its length: on one core about 0.5 us for n = 3, 8 us for 10, 3 ms for
+    100, and 5 s for 1000, during which nothing can interrupt it. So it pays to record no more often than needed. Proved
+    for beta = 1, 2, 4, and for any beta from levels that are all 0; for other beta see `dysonsim.kernels.bordering`.
+    Float32 has levels to about 1e-6 of the largest, and noise below 1e-12 of the levels is not told from none.
 
     Raises
     ------
