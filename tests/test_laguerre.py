@@ -197,6 +197,8 @@ def test_threads_company_and_free_motion():
         ({"m": 3, "initial": [np.nan, 1.0]}, "initial"),
         ({"m": 3, "n": 3, "initial": [1.0, 2.0]}, "initial"),
         ({"m": 3}, "n is missing"),
+        ({"m": 3, "n": 3, "beta": 1e290}, "beta = 1e.290"),
+        ({"m": 1e290, "n": 3}, "m = 1e.290"),
         ({"m": 3, "n": 2, "dt": 0}, "dt = 0"),
         ({"m": 3, "n": 2, "scheme": "euler"}, "scheme = 'euler'"),
     ],

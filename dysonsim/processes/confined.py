@@ -10,7 +10,9 @@ import numpy as np
 from .. import _validate
 from .base import Process
 
-__all__ = ["Confined"]
+__all__ = ["MOST_DEGREES", "Confined"]
+
+MOST_DEGREES = 1e12  # beta, rows, exponents: beyond, the spread of levels is no longer told from none
 
 
 class Confined(Process):
@@ -39,7 +41,7 @@ class Confined(Process):
         self._set(
             n=n,
             initial=initial,
-            beta=_validate.real("beta", self.beta, above=0),
+            beta=_validate.real("beta", self.beta, above=0, below=MOST_DEGREES),
             noise=_validate.real("noise", self.noise, above=0),
             dt=None if self.dt is None else _validate.real("dt", self.dt, above=0),
         )

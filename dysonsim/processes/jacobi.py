@@ -12,7 +12,7 @@ import numpy as np
 from .. import _validate
 from ..backend import Kernel
 from ..kernels import walls
-from .confined import Confined
+from .confined import MOST_DEGREES, Confined
 
 __all__ = ["JacobiProcess"]
 
@@ -87,7 +87,8 @@ class JacobiProcess(Confined):
         self._check()
         if not 1 / LARGEST < self.noise < LARGEST:
             raise ValueError(f"noise = {self.noise:g}: must be between {1 / LARGEST:g} and {LARGEST:g}")
-        self._set(a=_validate.real("a", self.a, at_least=-0.5), b=_validate.real("b", self.b, at_least=-0.5))
+        for name in ("a", "b"):
+            self._set(**{name: _validate.real(name, getattr(self, name), at_least=-0.5, below=MOST_DEGREES)})
 
     @property
     def fastest(self) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from .. import _validate
 from ..backend import Kernel, Program
 from ..kernels import bordering
-from .confined import Confined
+from .confined import MOST_DEGREES, Confined
 from .matrix_motion import in_lanes, rectangular
 
 __all__ = ["LaguerreProcess"]
@@ -92,7 +92,7 @@ class LaguerreProcess(Confined):
     def __post_init__(self) -> None:
         self._check()
         self._set(
-            m=_validate.real("m", self.m, at_least=self.n - 1 + 1 / self.beta),
+            m=_validate.real("m", self.m, at_least=self.n - 1 + 1 / self.beta, below=MOST_DEGREES),
             rate=_validate.real("rate", self.rate, at_least=0),
         )
         _validate.choice("scheme", self.scheme, SCHEMES)
