@@ -5,8 +5,11 @@ Statistical tests allow 4.5 standard errors (a false alarm in 150 000 runs) besi
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
+from exact_draws import differences, hermite, jacobi, laguerre
 from scipy.special import eval_jacobi
 
 import dysonsim as ds
@@ -35,18 +38,75 @@ def test_relaxation_of_the_sum(a, b, beta):
     assert (abs(mean - expected_sum(other, times)) > SIGMAS * error + 0.003 * exact).any()  # control
 
 
-@pytest.mark.parametrize(("a", "b", "beta"), [(0.0, 0.5, 1.5), (-0.5, -0.5, 0.5), (1.5, 0.0, 10.0)])
-def test_stationary_law_is_the_jacobi_ensemble(a, b, beta):
-    """Means of the levels within 1% of their spread, variances within 4%: the bias of a step half the default one."""
-    gas = ds.simulate(ds.CoulombGas.jacobi(3, a, b, beta), replicas=40_000, seed=2).eigenvalues[:, -1]
-    dt = 0.025 / (a + b + 2 + 2 * beta)
-    process = ds.JacobiProcess(a=a, b=b, beta=beta, initial=gas[:20_000], dt=dt)
-    x = ds.simulate(process, replicas=20_000, times=[40 * dt], seed=3, threads=2).eigenvalues[:, 0]
-    spread = gas.std(axis=0)
-    assert (abs(x.mean(axis=0) - gas.mean(axis=0)) < (SIGMAS * np.sqrt(1 / 20_000 + 1 / 40_000) + 0.01) * spread).all()
-    np.testing.assert_allclose(x.var(axis=0), gas.var(axis=0), rtol=0.04 + SIGMAS * np.sqrt(3 / 20_000))
-    wrong = ds.simulate(ds.CoulombGas.jacobi(3, a + 0.2, b, beta), replicas=40_000, seed=4).eigenvalues[:, -1]
-    assert (abs(x.mean(axis=0) - wrong.mean(axis=0)) > 0.03 * spread).any()  # control
+BIAS = {"ratio": 0.005, "variance of gaps": 0.02, "small gaps": 0.05}  # that is allowed; of levels 0.004
+
+
+@pytest.mark.parametrize(
+    ("n", "a", "b", "beta", "replicas"),
+    [(3, 0.0, 0.5, 1.5, 40_000), (2, -0.5, 1.0, 0.5, 40_000), (4, 1.5, 0.0, 10.0, 20_000), (18, 0.0, 1.0, 2.5, 3000)],
+)
+def test_stationary_law_is_the_jacobi_ensemble(n, a, b, beta, replicas):
+    """Angles, their gaps and ratios of gaps, at the default step, after gaps have forgotten their start."""
+    start = jacobi(n, a, b, beta, replicas, 2)
+    process = ds.JacobiProcess(a=a, b=b, beta=beta, initial=start)
+    gap = np.pi / (2 * n)
+    time = min(0.4 / process.fastest, gap**2)
+    x = ds.simulate(process, replicas=replicas, times=[time], seed=3, threads=2).eigenvalues[:, 0]
+    found = differences(np.arcsin(np.sqrt(x)), np.arcsin(np.sqrt(jacobi(n, a, b, beta, replicas, 4))))
+    for name, (off, error) in found.items():
+        assert abs(off) < SIGMAS * error + BIAS.get(name, 0.004), name
+    wrong = differences(np.arcsin(np.sqrt(x)), np.arcsin(np.sqrt(jacobi(n, a, b, 1.3 * beta, replicas, 5))))
+    assert any(abs(off) > SIGMAS * error + BIAS.get(name, 0.004) for name, (off, error) in wrong.items())  # control
+
+
+def test_long_steps_of_the_user_warn_once_and_stay_finite():
+    for dt in (0.2, 1000.0):
+        process = ds.JacobiProcess(a=0.0, b=0.0, n=10, beta=1.5, dt=dt)
+        with pytest.warns(RuntimeWarning, match=r"dt = .* is too long .* take 0\.00028") as caught:
+            run = ds.simulate(process, replicas=8, times=[0.5, 2000.0 if dt > 1 else 1.0], seed=1)
+        assert len(caught) == 1
+        assert ((run.eigenvalues >= 0) & (run.eigenvalues <= 1)).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ds.simulate(ds.JacobiProcess(a=0.0, b=0.0, n=3, beta=1.5, dt=0.003), replicas=2, times=[0.01])
+
+
+def test_threads_and_company_change_nothing():
+    """Each replica has steps of its own, and waits for others without a trace."""
+    start = np.concatenate([np.zeros((1, 6)), jacobi(6, 0.0, 0.5, 1.5, 20, 6)])
+    process = ds.JacobiProcess(a=0.0, b=0.5, beta=1.5, initial=start)
+    many = ds.simulate(process, replicas=21, times=[0.01, 0.03], seed=9, threads=2).eigenvalues
+    few = ds.JacobiProcess(a=0.0, b=0.5, beta=1.5, initial=start[:1])
+    assert (ds.simulate(few, replicas=1, times=[0.01, 0.03], seed=9, threads=1).eigenvalues == many[:1]).all()
+    assert (np.diff(many, axis=-1) > 0).all()
+
+
+def test_the_unit_of_time_is_free():
+    one = ds.simulate(ds.JacobiProcess(a=0.0, b=0.5, n=4, beta=1.5), replicas=5, times=[0.01], seed=9).eigenvalues
+    for noise in (2.0**30, 2.0**-200):
+        process = ds.JacobiProcess(a=0.0, b=0.5, n=4, beta=1.5, noise=noise)
+        run = ds.simulate(process, replicas=5, times=[0.01 / noise**2], seed=9)
+        np.testing.assert_allclose(run.eigenvalues, one, rtol=1e-12)
+
+
+@pytest.mark.parametrize("at", [0.0, 0.5, 1.0])
+def test_levels_that_start_together(at):
+    """On a wall or between the walls: soon afterwards they are a Laguerre or a Hermite ensemble."""
+    n, a, b, beta, time = 4, 0.25, 0.5, 1.5, 1e-4
+    process = ds.JacobiProcess(a=a, b=b, beta=beta, initial=[at] * n)
+    angles = np.arcsin(np.sqrt(ds.simulate(process, replicas=5000, times=[time], seed=10).eigenvalues[:, 0]))
+    y = {0.0: angles, 0.5: angles - np.pi / 4, 1.0: (np.pi / 2 - angles)[:, ::-1]}[at] / np.sqrt(time)
+
+    def ensemble(beta, seed):
+        if at == 0.5:
+            return hermite(n, beta, 20_000, seed)
+        return np.sqrt(laguerre(n, n - 1 + 2 * ((a if at == 0 else b) + 1) / beta, beta, 20_000, seed))
+
+    for name, (off, error) in differences(y, ensemble(beta, 11)).items():
+        if at != 0.5 or name not in ("sum", "lowest"):  # of both signs, or of mean 0
+            assert abs(off) < SIGMAS * error + BIAS.get(name, 0.004), name
+    off, error = differences(y, ensemble(3.0, 12))["variance of gaps"]
+    assert abs(off) > SIGMAS * error + BIAS["variance of gaps"]  # control
 
 
 @pytest.mark.parametrize(("a", "b"), [(-0.5, 3.0), (0.5, 0.0)])
@@ -77,10 +137,13 @@ def test_mirror_image():
         ({"a": -0.6, "b": 0, "n": 3}, "a = -0.6"),
         ({"a": 0, "b": -1, "n": 3}, "b = -1"),
         ({"a": 0, "b": 0, "n": 3, "beta": -1}, "beta = -1"),
+        ({"a": 1e290, "b": 0, "n": 3}, "a = 1e.290"),
         ({"a": 0, "b": 0, "n": 0}, "n = 0"),
         ({"a": 0, "b": 0}, "n is missing"),
         ({"a": 0, "b": 0, "initial": [0.1, 1.2]}, "initial.*from 0 to 1.*1.2"),
         ({"a": 0, "b": 0, "n": 2, "noise": 0.0}, "noise = 0"),
+        ({"a": 0, "b": 0, "n": 2, "noise": 1e200}, "noise = 1e.200"),
+        ({"a": 0, "b": 0, "initial": [0.2, 1.0000000000000002]}, "one is 1.0000000000000002"),
     ],
 )
 def test_bad_input(given, names):

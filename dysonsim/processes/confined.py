@@ -8,14 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import _validate
-from ..backend import Kernel
-from ..kernels import dyson, walls
 from .base import Process
-from .dyson import STEP
 
-__all__ = ["Confined"]
+__all__ = ["MOST_DEGREES", "Confined"]
 
-LIMIT = 1e300  # sum of squares from which levels have run away; in float32 what it can hold
+MOST_DEGREES = 1e12  # beta, rows, exponents: beyond, the spread of levels is no longer told from none
 
 
 class Confined(Process):
@@ -43,32 +40,9 @@ class Confined(Process):
         self._set(
             n=n,
             initial=initial,
-            beta=_validate.real("beta", self.beta, above=0),
+            beta=_validate.real("beta", self.beta, above=0, below=MOST_DEGREES),
             noise=_validate.real("noise", self.noise, above=0),
             dt=None if self.dt is None else _validate.real("dt", self.dt, above=0),
-        )
-
-    @property
-    def fastest(self) -> float:
-        """Rate on which the default step of the splitting is based; 0 if there is none."""
-        raise NotImplementedError
-
-    @property
-    def step(self) -> float:
-        """Longest step of the splitting: `dt`, or its default."""
-        if self.dt is not None:
-            return self.dt
-        return STEP / self.fastest if self.fastest > 0 else STEP
-
-    def step_count(self, duration: float) -> int:
-        """Steps not longer than `step`."""
-        return max(1, math.ceil(duration / self.step * (1 - 1e-12)))
-
-    def kernel(self) -> Kernel:
-        """The splitting, `dysonsim.kernels.walls`."""
-        sizes = {"n": self.n, "chi": dyson.draws(self.beta), "two": self.top < math.inf}
-        return Kernel(
-            walls.build, sizes, self.constants(self.step), np.zeros(1), weights=self.n, scratch=walls.scratch(self.n)
         )
 
     def start(self, replicas: int, seed: int) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,19 +11,20 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import _validate
-from .._functions import LevelFunction, level_function
+from .._functions import level_function
 from ..backend import Ensemble, Kernel, Program
 from ..kernels import nested, quantile
 from .base import NetworkProcess, Process, initial_weights, network_process
 from .common_point import from_common_point
 from .dyson_kernel import constants, kernel
-from .gaps import gap_step, slopes
+from .gaps import drift_at, gap_step, slopes, warn_of_gaps
 from .matrix_motion import hermitian, in_lanes, working_numbers
 
 __all__ = ["Dyson"]
 
-SCHEMES = ("auto", "matrix", "nested", "pairs", "fast", "semi_implicit")
+SCHEMES = ("auto", "matrix", "bordering", "nested", "pairs", "fast", "semi_implicit")
 LARGE, LARGE_STEPS = 2000, 400  # levels from which "auto" takes the fast sum; if dt is given
+BORDERED = 100  # levels up to which "auto" takes exact transitions by bordering, whose cost grows as n^3
 STEP, NESTED_CAP = 0.1, 0.05  # longest step of "pairs", inner step of "nested", in units of the fastest relaxation time
 OUTER_STEPS = 20  # that a step of "nested" has room for at least, more or less: it must not take long
 LONGEST = 10.0  # in units of the same: the longest step of all, beyond which exp(rate dt) leaves floating point
@@ -73,15 +73,18 @@ class Dyson(Process):
     closure : {"corrected", "independent"}
         How a model's eigenvectors enter, of `Dyson(sgd)`: "independent" is the paper's, wells that know nothing of
         each other; "corrected" keeps the mean rotation of the eigenvectors out of the target's basis.
-    scheme : {"auto", "matrix", "nested", "pairs", "fast", "semi_implicit"}
+    scheme : {"auto", "matrix", "bordering", "nested", "pairs", "fast", "semi_implicit"}
         "matrix": exact transition of a matrix Ornstein-Uhlenbeck process, for any length of time; for beta = 1, 2, 4,
-        linear drift, equal rates, centers and noise. "nested": inner steps whose length follows the gaps, far forces
-        once in ten of them, for everything else; see `dysonsim.kernels.nested`. "pairs": steps of a fixed length,
-        see `dysonsim.kernels.dyson`. "fast": one system of many levels, pairs for neighbors and a fast multipole sum
-        for the rest (on "cuda" a direct sum), see `dysonsim.large`; any beta, linear drift, equal rates, centers and
-        noise, initial levels that differ or are all the same, float64. "semi_implicit": levels keep a strict order at
-        every step, at the price of a large bias unless dt is small. "auto": "matrix" where it exists, but from 2000
-        levels on "fast" where that exists; "pairs" if `dt` or `tolerance` is given; else "nested".
+        linear drift, equal rates, centers and noise. "bordering": the same for any beta, one level after the other, see
+        `dysonsim.kernels.bordering`; a time of order n^3 for every record. "nested": inner steps whose length follows
+        the gaps, far forces once in ten of them, for any drift and noise; see `dysonsim.kernels.nested`. "pairs": steps
+        of a fixed length, see `dysonsim.kernels.dyson`. "fast": one system of many levels, pairs for neighbors and a
+        fast multipole sum for the rest (on "cuda" a direct sum), see `dysonsim.large`; any beta, linear drift, equal
+        rates, centers and noise, initial levels that differ or are all the same, float64. "semi_implicit": levels keep
+        a strict order at every step, at the price of a large bias unless dt is small.
+        "auto": "matrix" where it exists, else "bordering" up to 100 levels where that does; from 2000 levels on "fast"
+        where that does; else "nested". If `dt` or `tolerance` is given: "matrix" where it exists, from 400 levels on
+        "fast" where that does, else "pairs".
     dt : float, optional
         Longest step of "pairs", "fast" and "semi_implicit"; "nested" chooses its own. It must follow the gaps, which
         relax about n times faster than the levels: `simulate` warns where it is too coarse and says which step would
@@ -129,8 +132,9 @@ class Dyson(Process):
             self._check_of_model()
         else:
             self._check_general()
-        if self.scheme == "matrix" and self._why_no_matrix():
-            raise ValueError(f"scheme = 'matrix': no exact transition is known for {self._why_no_matrix()}")
+        why = {"matrix": self._why_no_matrix, "bordering": self._why_not_alike}.get(self.scheme, str)()
+        if why:
+            raise ValueError(f"scheme = {self.scheme!r}: no exact transition is known for {why}")
         if self.scheme == "semi_implicit":
             self._check_strict_order()
         if self.tolerance is not None and (self.exact or self.fast or self.scheme in ("semi_implicit", "nested")):
@@ -153,8 +157,6 @@ class Dyson(Process):
             value = getattr(self, name)
             if _validate.shape_of(name, value) or _validate.real(name, value) != default:
                 raise ValueError(f"{name} = {_validate.shown(value)}: must be left out where sgd is given")
-        if self.scheme == "matrix":
-            raise ValueError("scheme = 'matrix': no exact transition is known for the drift of a model")
         n = sgd.n
         self._set(n=n, initial=_validate.levels("initial", self.initial, n))
         if self.initial is not None and (self.initial < 0).any():
@@ -218,7 +220,7 @@ class Dyson(Process):
 
     def _why_not_alike(self) -> str:
         if self.rate is None:
-            return "a drift that is not linear"
+            return "a drift that is not linear" if self.sgd is None else "the drift of a model"
         for name in ("rate", "center", "noise"):
             if np.ptp(getattr(self, name)) > 0:
                 return f"levels of different {name}"
@@ -232,9 +234,24 @@ class Dyson(Process):
     @property
     def exact(self) -> bool:
         """Whether the transition from one record to the next is exact, whatever time lies between them."""
+        return self.in_matrices or self.bordered
+
+    @property
+    def in_matrices(self) -> bool:
+        """Whether transitions are those of matrices."""
         if self.scheme != "auto":
             return self.scheme == "matrix"
         return self.sgd is None and not self._why_no_matrix() and not self.fast
+
+    @property
+    def bordered(self) -> bool:
+        """Whether transitions are exact by bordering."""
+        if self.scheme != "auto":
+            return self.scheme == "bordering"
+        given = self.dt is not None or self.tolerance is not None
+        if self.sgd is not None or given or self.n > BORDERED or self.in_matrices:
+            return False
+        return not self._why_not_alike()
 
     @cached_property
     def fast(self) -> bool:
@@ -291,15 +308,6 @@ class Dyson(Process):
         longest = min(longest, self.gap_step)
         return longest if longest < math.inf else STEP
 
-    def _drift_at(self, x: float, i: int) -> float:
-        """K_i(x) of the general process, NaN where the user's function raises an error."""
-        function = self.drift if self.drift is not None else self.potential
-        assert isinstance(function, LevelFunction)
-        if self.drift is not None:
-            return function.at(x, i)
-        width = 1e-5 * (1 + abs(x))
-        return (function.at(x - width, i) - function.at(x + width, i)) / (2 * width)
-
     def kernel(self) -> Kernel:
         """The splitting into pairs, the nested steps or the strictly ordered scheme."""
         return kernel(self)
@@ -325,12 +333,12 @@ class Dyson(Process):
 
     def working_numbers(self, replicas: int) -> int:
         """Of the exact transitions."""
-        count = self.n + int(self.beta) * (self.n * (self.n - 1) // 2) if self.exact else 0
+        count = self.n + int(self.beta) * (self.n * (self.n - 1) // 2) if self.in_matrices else 0
         return working_numbers(count, replicas) if count else 0
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
         """The exact transition, one large gas, or the splitting."""
-        if not self.exact:
+        if not self.in_matrices:
             program = self._fast_program(device, threads) if self.fast else super().prepare(device, dtype, threads)
             if not self.jumps:
                 return program
@@ -380,19 +388,13 @@ class Dyson(Process):
 
     def warn(self, stacklevel: int) -> None:
         """Say that a step of fixed length is too coarse for the gaps."""
-        if self.dt is None or self.exact or self.tolerance is not None or self.dt <= self.gap_step:
-            return
-        warnings.warn(
-            f"dt = {self.dt:g} is too coarse for the gaps between levels, whose statistics will be wrong: "
-            f"dt = {self.gap_step:.2g} would do" + (", or leave dt out" if not self.fast else ""),
-            RuntimeWarning,
-            stacklevel=stacklevel + 1,
-        )
+        if self.dt is not None and not self.exact and self.tolerance is None:
+            warn_of_gaps(self, stacklevel + 1)
 
     def why_left(self, step: int, state: np.ndarray) -> str:
         if self.drift is not None or self.potential is not None:
             level, x = int(state[self.n]), float(state[self.n + 1])
-            if level >= 0 and math.isfinite(x) and not math.isfinite(self._drift_at(x, level)):
+            if level >= 0 and math.isfinite(x) and not math.isfinite(drift_at(self, x, level)):
                 name = "drift" if self.drift is not None else "potential"
                 return f"{name} gives no finite number for level {level} at x = {x:g}"
             return f"its levels run away: the drift must lead back, also in steps of dt = {self.step:g}"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backend import Kernel
-from ..kernels import dyson, dyson_terms, nested, semi_implicit
+from ..kernels import bordering, dyson, dyson_terms, nested, semi_implicit
+from .matrix_motion import decay_and_spread
 
 if TYPE_CHECKING:
     from .dyson import Dyson
@@ -21,7 +22,12 @@ NESTED_STEP = 0.075  # of "nested", in units of gap^2/(noise^2 (1 + beta)), gap 
 
 
 def kernel(process: Dyson) -> Kernel:
-    """The splitting into pairs, `dysonsim.kernels.dyson`."""
+    """Of `dysonsim.kernels`, what the process is run by, but for matrices and large systems."""
+    if process.bordered:
+        return Kernel(
+            bordering.build, {"ensemble": "hermite"}, constants(process, process.step), np.array([process.n]),
+            weights=process.n, scratch=bordering.scratch(process.n),
+        )  # fmt: skip
     sizes: dict[str, Any] = {"n": process.n}
     extra, alike = np.empty(0), False
     if process.sgd is not None:
@@ -60,6 +66,10 @@ def constants(process: Dyson, dt: float) -> np.ndarray:
     """The kernel's `reals` for steps of length dt."""
     if process.fast:
         return np.array([dt, process.rate[0], process.noise[0], process.center[0]])
+    if process.bordered:
+        rate, center, noise = float(process.rate[0]), float(process.center[0]), float(process.noise[0])
+        decay, spread = decay_and_spread(rate, dt)
+        return np.array([decay, (noise * spread) ** 2, process.beta, center, LIMIT])
     head = [dt, process.beta, LIMIT, 0.0 if process.tolerance is None else process.tolerance]
     if process.nested:
         beta = 1.0 if process.sgd is not None else process.beta

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._functions import LevelFunction
+
 if TYPE_CHECKING:
     from .dyson import Dyson
 
-__all__ = ["crowds", "gap_step", "slopes"]
+__all__ = ["crowds", "drift_at", "gap_step", "slopes", "warn_of_gaps"]
 
 # Longest step of fixed length, in units of gap^2/(noise^2 (1 + beta)): mean spacing ratios are then within 1% in the
 # bulk of many levels, by pairs or by the fast sum.
@@ -61,7 +64,7 @@ def slopes(process: Dyson) -> np.ndarray:
     x = process._initial_rows(1)[0]
     spread = max(float(np.ptp(x)), float(process.noise.max()))
     points = np.linspace(x.min() - spread, x.max() + spread, 201)
-    values = np.array([[process._drift_at(p, i) for p in points] for i in range(process.n)])
+    values = np.array([[drift_at(process, p, i) for p in points] for i in range(process.n)])
     if not np.isfinite(values).all():
         level, at = (int(k) for k in np.argwhere(~np.isfinite(values))[0])
         name = "drift" if process.drift is not None else "potential"
@@ -70,3 +73,25 @@ def slopes(process: Dyson) -> np.ndarray:
             "never get there, give dt, the step of the integrator, and the function is not asked beforehand"
         )
     return np.abs(np.gradient(values, points, axis=1)).max(axis=1)
+
+
+def drift_at(process: Dyson, x: float, i: int) -> float:
+    """K_i(x) of the general process, NaN where the user's function raises an error."""
+    function = process.drift if process.drift is not None else process.potential
+    assert isinstance(function, LevelFunction)
+    if process.drift is not None:
+        return function.at(x, i)
+    width = 1e-5 * (1 + abs(x))
+    return (function.at(x - width, i) - function.at(x + width, i)) / (2 * width)
+
+
+def warn_of_gaps(process: Dyson, stacklevel: int) -> None:
+    """RuntimeWarning if the process's `dt` is too coarse for its gaps, with the step that would do."""
+    assert process.dt is not None
+    if process.dt > process.gap_step:
+        warnings.warn(
+            f"dt = {process.dt:g} is too coarse for the gaps between levels, whose statistics will be wrong: "
+            f"dt = {process.gap_step:.2g} would do, or leave dt out",
+            RuntimeWarning,
+            stacklevel=stacklevel + 1,
+        )

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import _validate
-from .confined import LIMIT, Confined
+from ..backend import Kernel
+from ..kernels import walls
+from .confined import MOST_DEGREES, Confined
 
 __all__ = ["JacobiProcess"]
+
+STEP = 0.1  # default step, in units of the time in which the sum of the levels relaxes
+UNDIVIDED = 1e30  # a reach beyond every step
+COARSE = 2.0  # steps so much longer than those that would do are warned of
+LARGEST = 1e150  # noise that can be squared, and smallest the inverse
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +41,14 @@ class JacobiProcess(Confined):
     ``laws.gas_log_density(x, beta, "jacobi", a=a, b=b)``.
     E sum x obeys a linear equation, d/dt E sum x = beta noise^2 (n p - (p + q) E sum x).
 
-    Integrated by splitting, see `dysonsim.kernels.walls`: weak order 2 in dt where gaps exceed noise sqrt(2 beta dt).
-    At the default step mean levels have biases below 0.3% (1% next to a wall), variances of gaps of 2% to 4%.
+    Integrated in steps, see `dysonsim.kernels.walls`: blocks of up to 16 levels make exact transitions, the rest is
+    splitting, in steps that follow the gaps of each replica, about 0.02 (pi/2n)^2/(1 + beta/2) in units of 1/noise^2.
+    No matrix and no ensemble is known whose law it has at a finite time, so there is a bias. In the stationary state it
+    is, where measured (n = 3, a = 0, b = 0.5, beta = 1.5): variance of gaps -0.5 (4)%, mean spacing ratio +0.1 (1)%,
+    mean of the lowest level -0.3 (2)%, of the distance of the top one from its wall -0.3 (2)%, of the middle one 0.05
+    (4)%, gaps below a fifth of the mean -2 (2)%; none was seen at n = 6 (gaps 0.6%, ratio 0.2%, lowest 0.5%), 12, 30,
+    and beta = 0.5, 2.5, 10, 50 (n = 3 to 8), with larger errors. Levels may start together, on a wall or between them.
+    On one core the time in which E sum x relaxes takes 20 us for n = 3, 100 us for 6, 1 ms for 12, 15 ms for 30.
 
     Parameters
     ----------
@@ -49,7 +64,8 @@ class JacobiProcess(Confined):
     n : int, optional
         Number of levels, where `initial` does not say it.
     dt : float, optional
-        Longest step; default 0.05/(noise^2 [a + b + 2 + beta (n - 1)]), in units of the time in which angles relax.
+        Fixed step, for those who want to see its bias. Default: steps that follow the gaps, at most a tenth of the time
+        in which E sum x relaxes; `dt` is never more than this time. Warns if it is too long for the gaps.
 
     Raises
     ------
@@ -69,16 +85,52 @@ class JacobiProcess(Confined):
 
     def __post_init__(self) -> None:
         self._check()
-        self._set(a=_validate.real("a", self.a, at_least=-0.5), b=_validate.real("b", self.b, at_least=-0.5))
+        if not 1 / LARGEST < self.noise < LARGEST:
+            raise ValueError(f"noise = {self.noise:g}: must be between {1 / LARGEST:g} and {LARGEST:g}")
+        for name in ("a", "b"):
+            self._set(**{name: _validate.real(name, getattr(self, name), at_least=-0.5, below=MOST_DEGREES)})
 
     @property
     def fastest(self) -> float:
+        """Rate at which E sum x relaxes."""
         return 2 * self.noise**2 * (self.a + self.b + 2 + self.beta * (self.n - 1))
+
+    @property
+    def step(self) -> float:
+        """Longest step: `dt`, or a tenth of the time in which the sum of the levels relaxes; gaps divide it further."""
+        default = STEP / self.fastest
+        return default if self.dt is None else min(self.dt, 10 * default)
+
+    def step_count(self, duration: float) -> int:
+        """Steps not longer than `step`."""
+        return max(1, math.ceil(duration / self.step * (1 - 1e-12)))
+
+    @property
+    def _reach(self) -> float:
+        """Of noise^2 dt, next to the square of the width of a window of gaps."""
+        return walls.RESOLUTION / (1 + self.beta / 2) / walls.WINDOW**2
 
     def constants(self, dt: float) -> np.ndarray:
         """The kernel's `reals` for steps of length dt."""
-        strength = self.noise**2
-        return np.array([1.0, strength * dt, self.beta, 2 * self.a + 1, 2 * self.b + 1, dt / 2, strength, LIMIT])
+        reach = self._reach if self.dt is None else UNDIVIDED
+        return np.array([self.noise**2 * dt, self.beta, 2 * self.a + 1, 2 * self.b + 1, reach])
+
+    def kernel(self) -> Kernel:
+        """The splitting, `dysonsim.kernels.walls`."""
+        n = self.n
+        return Kernel(walls.build, {}, self.constants(self.step), walls.sizes(n), weights=n, scratch=walls.scratch(n))
+
+    def warn(self, stacklevel: int) -> None:
+        """Say that `dt` is too long for the gaps, which are pi/2n on average."""
+        gap = math.pi / (2 * self.n)
+        fine = walls.RESOLUTION * (gap / self.noise) ** 2 / (1 + self.beta / 2)
+        if self.dt is not None and self.dt > COARSE * fine:
+            warnings.warn(
+                f"dt = {self.dt:g} is too long for the gaps between {self.n} levels: their statistics will be wrong. "
+                f"Leave dt out, so that steps follow the gaps, or take {fine:.2g}",
+                RuntimeWarning,
+                stacklevel=stacklevel + 1,
+            )
 
     def _to_state(self, levels: np.ndarray) -> np.ndarray:
         return np.arcsin(np.sqrt(levels))
