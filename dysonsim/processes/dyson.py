@@ -249,9 +249,7 @@ class Dyson(Process):
         if self.scheme != "auto":
             return self.scheme == "bordering"
         given = self.dt is not None or self.tolerance is not None
-        if self.sgd is not None or given or self.n > BORDERED or self.in_matrices:
-            return False
-        return not self._why_not_alike()
+        return not (given or self.n > BORDERED or self.in_matrices or self._why_not_alike())
 
     @cached_property
     def fast(self) -> bool:
@@ -269,9 +267,7 @@ class Dyson(Process):
     @cached_property
     def from_common_point(self) -> bool:
         """Whether all levels start from one point under the same linear drift: then their law is known at any time."""
-        if self.sgd is not None or self._why_not_alike():
-            return False
-        return self.initial is None or not np.ptp(self.initial, axis=-1).any()
+        return not self._why_not_alike() and (self.initial is None or not np.ptp(self.initial, axis=-1).any())
 
     @property
     def jumps(self) -> bool:
