@@ -103,10 +103,10 @@ def simulate(
     Raises
     ------
     TypeError, ValueError
-        For an argument that is not allowed; ValueError as well for an error that a user's drift or potential raises.
-        For an argument that is not allowed; for levels so large or a spread so small that `dtype` cannot hold their
-        squares (float64: beyond 1e140, below 1e-140; float32: 1e15, 1e-15); for a step of so much work that Ctrl-C
-        would seem to be ignored; for more than a million `times` or `record_steps` that are no array or range.
+        For an argument that is not allowed; for an error that a user's drift or potential raises; for levels so large
+        or a spread so small that `dtype` cannot hold their squares (float64: beyond 1e140, below 1e-140; float32: 1e15,
+        1e-15); for a step of so much work that Ctrl-C would seem to be ignored; for more than a million `times` or
+        `record_steps` that are no array or range.
     MemoryError
         Before anything is allocated, if results and state (`memory_needed`) would not fit into what the machine, the
         control groups (containers, batch systems) and `ulimit` leave.
@@ -119,9 +119,10 @@ def simulate(
     Warns
     -----
     RuntimeWarning
-        If the learning rate is beyond the model's stability limit, recorded weights are outside the model's domain
-        (an RBM whose K is not positive) though training recovers, or a Markov chain has not mixed; once in a process,
-        if compiled kernels cannot be kept on disk, or if NUMBA_DISABLE_JIT has them run as NumPy code.
+        If the learning rate is beyond the model's stability limit, batches are not Gaussian or symmetric enough for
+        `Langevin`, a `dt` is too coarse for the gaps, recorded weights are outside the model's domain (an RBM whose K
+        is not positive) though training recovers, or a Markov chain has not mixed; once in a process, if compiled
+        kernels cannot be kept on disk, or if NUMBA_DISABLE_JIT has them run as NumPy code.
     """
     _check_process(process)
     replicas = _validate.integer("replicas", replicas, 1, 2**32 - 1)
@@ -150,7 +151,7 @@ def simulate(
         records = len(plan.steps)
         _check_spread(process, plan, dtype)
 
-        process.warn(stacklevel=3)
+        process.warn(stacklevel=2)
         program = process.prepare(device, dtype, threads)
         start = _start(process, replicas, seed) if resume is None else resume.state
         workers = threads if program.parallel else 1
