@@ -1,4 +1,4 @@
-"""Dyson Brownian motion, nested steps and default settings: statistics of gaps, any beta and start, exact references."""
+"""Dyson Brownian motion, nested steps and default settings: statistics of gaps against exact references."""
 
 import numpy as np
 import pytest

@@ -29,7 +29,7 @@ fluctuations for 2 to 4% larger than they are. What spreads meanwhile adds sprea
 which two levels part (half of that of free ones is what was measured, they hold each other).
 
 Exact: two levels with linear drift at any h. Weak order 2 at fixed gaps; gaps below sqrt(4 G h) limit it, as they do in
-`kernels/dyson.py`. Measured biases stand with the constants in `processes/dyson.py`.
+`kernels/dyson.py`. What the biases are held below is said by `dysonsim.Dyson`.
 """
 
 from __future__ import annotations

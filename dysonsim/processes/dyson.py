@@ -82,14 +82,14 @@ class Dyson(Process):
         fast multipole sum for the rest (on "cuda" a direct sum), see `dysonsim.large`; any beta, linear drift, equal
         rates, centers and noise, initial levels that differ or are all the same, float64. "semi_implicit": levels keep
         a strict order at every step, at the price of a large bias unless dt is small.
-        "auto": "matrix" where it exists, else "bordering" up to 100 levels where that does; from 2000 levels on "fast"
-        where that does; else "nested". If `dt` or `tolerance` is given: "matrix" where it exists, from 400 levels on
-        "fast" where that does, else "pairs".
+        "auto": from 2000 levels on "fast" where it can be had, else "matrix" where that can, else "bordering" up to 100
+        levels where that can, else "nested". If `dt` is given: from 400 levels on "fast", else "matrix", each where it
+        can be had (then `dt` has no influence), else "pairs"; likewise for `tolerance`, which needs "pairs".
     dt : float, optional
         Longest step of "pairs", "fast" and "semi_implicit"; "nested" chooses its own. It must follow the gaps, which
         relax about n times faster than the levels: `simulate` warns where it is too coarse and says which step would
         do. Default: 0.1 of the shortest relaxation time (of a user's function at the initial levels), or what the mean
-        gap allows, 0.04 gap^2/(g^2 (1 + beta)), if that is less.
+        gap allows, 0.06 gap^2/(g^2 (1 + beta)), if that is less.
     tolerance : float, optional
         Of "pairs": divide steps where three levels come close, 4 g^2 beta h <= tolerance (x_{i+2} - x_i)^2, and
         where a curved drift bends by more than this part of the noise. Chosen before noise is drawn: none is rejected.
@@ -98,6 +98,10 @@ class Dyson(Process):
     -----
     Levels that all start from one point have a known law at any time under a linear drift that is the same for all, a
     scaled Gaussian beta-ensemble: "nested" and "fast" draw the first record from it, whatever its time.
+
+    "matrix" and "bordering" have no bias. "nested" has one; the tests hold it below 0.5% for the mean ratio of
+    successive gaps, 0.3% for mean gaps and the top level, 0.6% for the mean squares of gaps and levels, 2% for the
+    smallest gap, at n = 5 to 30 and beta = 0.5 to 50.
 
     Raises
     ------
@@ -305,7 +309,7 @@ class Dyson(Process):
         return longest if longest < math.inf else STEP
 
     def kernel(self) -> Kernel:
-        """The splitting into pairs, the nested steps or the strictly ordered scheme."""
+        """Bordering, nested steps, the splitting into pairs or the strictly ordered scheme."""
         return kernel(self)
 
     def constants(self, dt: float) -> np.ndarray:
@@ -333,7 +337,7 @@ class Dyson(Process):
         return working_numbers(count, replicas) if count else 0
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
-        """The exact transition, one large gas, or the splitting."""
+        """Transitions of matrices, one large gas, or what `kernel` says."""
         if not self.in_matrices:
             program = self._fast_program(device, threads) if self.fast else super().prepare(device, dtype, threads)
             if not self.jumps:
@@ -384,8 +388,10 @@ class Dyson(Process):
 
     def warn(self, stacklevel: int) -> None:
         """Say that a step of fixed length is too coarse for the gaps."""
-        if self.dt is not None and not self.exact and self.tolerance is None:
-            warn_of_gaps(self, stacklevel + 1)
+        if self.dt is None or self.exact or self.tolerance is not None:
+            return
+        if self.dt > self.gap_step:
+            warn_of_gaps(self.dt, self.gap_step, stacklevel + 1)
 
     def why_left(self, step: int, state: np.ndarray) -> str:
         if self.drift is not None or self.potential is not None:
