@@ -89,7 +89,7 @@ class Dyson(Process):
         Longest step of "pairs", "fast" and "semi_implicit"; "nested" chooses its own. It must follow the gaps, which
         relax about n times faster than the levels: `simulate` warns where it is too coarse and says which step would
         do. Default: 0.1 of the shortest relaxation time (of a user's function at the initial levels), or what the mean
-        gap allows, 0.06 gap^2/(g^2 (1 + beta)), if that is less.
+        gap allows, 0.04 gap^2/(g^2 (1 + beta)), if that is less.
     tolerance : float, optional
         Of "pairs": divide steps where three levels come close, 4 g^2 beta h <= tolerance (x_{i+2} - x_i)^2, and
         where a curved drift bends by more than this part of the noise. Chosen before noise is drawn: none is rejected.

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["crowds", "drift_at", "gap_step", "slopes", "warn_of_gaps"]
 
-# Longest step of fixed length, in units of gap^2/(noise^2 (1 + beta)): mean spacing ratios are then within 1% in the
-# bulk of many levels, by pairs or by the fast sum.
-PAIRS_STEP = 0.06
+# Longest step of fixed length, in units of gap^2/(noise^2 (1 + beta)): mean spacing ratios are then within half a
+# percent in the bulk of many levels, by pairs or by the fast sum.
+PAIRS_STEP = 0.04
 
 
 def gap_step(process: Dyson) -> float:
