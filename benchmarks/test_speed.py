@@ -69,6 +69,7 @@ def test_steps(benchmark, name, dtype):
     note(benchmark, "step", REPLICAS * max(steps, process.default_steps() or 1))
 
 
+@pytest.mark.filterwarnings("ignore:dt = .* is too coarse")
 @pytest.mark.parametrize("beta", [1.0, 2.0, 2.5])
 def test_pair_steps_of_dyson_brownian_motion(benchmark, beta):
     process, steps = ds.Dyson(n=10, beta=beta, scheme="pairs", dt=0.1), 100

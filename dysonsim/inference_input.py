@@ -13,7 +13,7 @@ from .inference_estimates import ratio, standard_errors
 from .samples import MINIMUM_REPLICAS, Levels, indices, is_run
 
 APART = 1.5  # gap over the sum of the widths, above which levels of different wells do not meet
-TOGETHER = 0.3  # correlation of neighbours below which they do not share a well, for which it is 1/3 or more
+TOGETHER = 0.3  # correlation of neighbors below which they do not share a well, for which it is 1/3 or more
 VISITS = 0.003  # share of the records in which a level is at home in the other's place, for a well with two bottoms
 GROWING = 2.0  # variance of the last quarter of the records over that of the first, above which levels still spread
 
@@ -43,7 +43,7 @@ def trajectories(
     if time.shape != (x.shape[1],):
         raise ValueError(f"times has shape {time.shape}: must be ({x.shape[1]},), one for each record of data")
     count = x.shape[1]
-    chosen = _neighbours(group, x.shape[2])
+    chosen = _neighbors(group, x.shape[2])
     kept = indices("records", records, count)
     x, time = x[:, kept][:, :, list(chosen)], time[kept]
     if time.size < 3:
@@ -73,7 +73,7 @@ def trajectories(
 
 
 def _refuse_different_wells(run: Any, x: np.ndarray, chosen: tuple[int, ...], coordinate: str) -> None:
-    """ValueError where neighbours lie in wells of their own, farther apart than 1.5 times the sum of their widths.
+    """ValueError where neighbors lie in wells of their own, farther apart than 1.5 times the sum of their widths.
 
     A model knows its wells. Of other levels (replicas, records, m) the wells must be seen: two that share one lie as
     far apart where they repel strongly, but then they push each other about, and their correlation is 1/3 or more (1/3
@@ -172,10 +172,10 @@ def _only_group(run: Any) -> Any:
     return None
 
 
-def _neighbours(group: Any, n: int) -> tuple[int, ...]:
+def _neighbors(group: Any, n: int) -> tuple[int, ...]:
     chosen = tuple(int(i) for i in indices("group", group, n))
     if chosen != tuple(range(chosen[0], chosen[0] + len(chosen))) or chosen[0] < 0:
-        raise ValueError(f"group = {shown(group)}: must be neighbouring level indices from 0 to {n - 1}, ascending")
+        raise ValueError(f"group = {shown(group)}: must be neighboring level indices from 0 to {n - 1}, ascending")
     return chosen
 
 

@@ -5,30 +5,20 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from . import _validate
 from ._fingerprint import fingerprint
 from ._validate import shown
-from .backend import DEVICES, STILL_WELL, Ensemble, available_memory, layout, one_blas_thread, usable_cores
+from .backend import DEVICES, STILL_WELL, Ensemble, one_blas_thread, usable_cores
+from .limits import check_lengths, check_memory, check_process, check_spread, check_work, memory_needed
 from .processes import Process
 from .rounds import advance_in_rounds
 from .schedule import MAX_STEPS, Schedule, recorded_steps, timed
 from .spectra import Run
 
 __all__ = ["DivergenceError", "memory_needed", "simulate"]
-
-MOST_WORK = 2e10  # multiply-adds of one step of one block of networks: some ten seconds
-MOST_DEGREES = 1e30  # of freedom of chi-squared numbers, which are drawn in float32
-LENGTHS = {"float64": (1e-140, 1e140), "float32": (1e-15, 1e15)}  # whose squares, and a million of them, are numbers
-# What `memory_needed` counts, beside arrays whose size is known.
-FIXED = 32 * 2**20  # bytes: a batch of initial weights, and what a run takes whatever its size
-ENSEMBLE = 4096  # bytes of the objects of an ensemble
-MARKS = 2  # numbers of a replica: when it left, and whether
-SNAPSHOTS = 6  # copies of the state of an ensemble that is being recorded
-SCHEDULE = 6  # numbers of a record: its step and time, as they are made
 
 
 class DivergenceError(RuntimeError):
@@ -103,10 +93,10 @@ def simulate(
     Raises
     ------
     TypeError, ValueError
-        For an argument that is not allowed; ValueError as well for an error that a user's drift or potential raises.
-        For an argument that is not allowed; for levels so large or a spread so small that `dtype` cannot hold their
-        squares (float64: beyond 1e140, below 1e-140; float32: 1e15, 1e-15); for a step of so much work that Ctrl-C
-        would seem to be ignored; for more than a million `times` or `record_steps` that are no array or range.
+        For an argument that is not allowed; ValueError as well for an error that a user's drift or potential raises;
+        for levels so large or a spread so small that `dtype` cannot hold their squares (float64: beyond 1e140, below
+        1e-140; float32: 1e15, 1e-15); for a step of so much work that Ctrl-C would seem to be ignored; for more than a
+        million `times` or `record_steps` that are no array or range.
     MemoryError
         Before anything is allocated, if results and state (`memory_needed`) would not fit into what the machine, the
         control groups (containers, batch systems) and `ulimit` leave.
@@ -119,11 +109,12 @@ def simulate(
     Warns
     -----
     RuntimeWarning
-        If the learning rate is beyond the model's stability limit, recorded weights are outside the model's domain
-        (an RBM whose K is not positive) though training recovers, or a Markov chain has not mixed; once in a process,
-        if compiled kernels cannot be kept on disk, or if NUMBA_DISABLE_JIT has them run as NumPy code.
+        If the learning rate is beyond the model's stability limit, batches are not Gaussian or symmetric enough for
+        `Langevin`, a `dt` is too coarse for the gaps, recorded weights are outside the model's domain (an RBM whose K
+        is not positive) though training recovers, or a Markov chain has not mixed; once in a process, if compiled
+        kernels cannot be kept on disk, or if NUMBA_DISABLE_JIT has them run as NumPy code.
     """
-    _check_process(process)
+    check_process(process)
     replicas = _validate.integer("replicas", replicas, 1, 2**32 - 1)
     steps = None if steps is None else _validate.integer("steps", steps, 1, MAX_STEPS)
     seed = _validate.integer("seed", seed, 0, 2**64 - 1)
@@ -141,16 +132,16 @@ def simulate(
 
         def room(count: int) -> None:
             """MemoryError if so many records do not fit, before they are listed."""
-            _check_memory(process, replicas, count, keep_weights, dtype, threads, resume)
+            check_memory(process, replicas, count, keep_weights, dtype, threads, resume)
 
-        _check_lengths(process, dtype)
+        check_lengths(process, dtype)
         room(1)
-        _check_work(process, dtype)
+        check_work(process, dtype)
         plan = _plan(process, steps, times, record_every, record_steps, resume, room)
         records = len(plan.steps)
-        _check_spread(process, plan, dtype)
+        check_spread(process, plan, dtype)
 
-        process.warn(stacklevel=3)
+        process.warn(stacklevel=2)
         program = process.prepare(device, dtype, threads)
         start = _start(process, replicas, seed) if resume is None else resume.state
         workers = threads if program.parallel else 1
@@ -224,98 +215,6 @@ def _start(process: Process, replicas: int, seed: int) -> np.ndarray:
             f"shape {shape}"
         )
     return start
-
-
-def _check_process(process: Process) -> None:
-    if not isinstance(process, Process):
-        raise TypeError(
-            f"process = {shown(process)}: must be a process such as dysonsim.SGD(model, learning_rate, batch_size), "
-            "Langevin, Dyson or CoulombGas"
-        )
-
-
-def memory_needed(process: Process, replicas: int, records: int = 1, keep_weights: bool = False) -> int:
-    """Bytes that `simulate` takes at most, beyond what Python and its libraries take, on all cores in float64.
-
-    That is what it returns (`Run.eigenvalues` included), the state of the networks or gases while they run, and what
-    threads need to work with. Compiling takes some 200 MB more, once; `resume=` the records of the earlier run again.
-    """
-    _check_process(process)
-    replicas, records = _validate.integer("replicas", replicas, 1), _validate.integer("records", records, 1)
-    keep_weights = _validate.flag("keep_weights", keep_weights)
-    return _bytes(process, replicas, records, keep_weights, "float64", usable_cores())
-
-
-def _bytes(process: Process, replicas: int, records: int, keep_weights: bool, dtype: str, threads: int) -> int:
-    kernel = process.kernel_on("cpu")
-    weights = int(np.prod(process.weight_shape)) if keep_weights and process.weight_shape else 0
-    results = records * (2 * process.n + weights)  # singular values, and their squares when asked for
-    width, unit = layout(kernel, dtype)
-    padded = -(-replicas // width) * width
-    # Start values and what is made of them at a time; or working state, and the state that a Run keeps.
-    state = (3 * kernel.state + MARKS) * padded
-    block = (SNAPSHOTS * kernel.state * unit + kernel.scratch) * width
-    working = threads * (block + process.working_numbers(replicas))
-    ensembles = ENSEMBLE * -(-padded // (width * unit))
-    return FIXED + 8 * (replicas * results + state + working + SCHEDULE * records) + ensembles
-
-
-def _check_memory(
-    process: Process, replicas: int, records: int, keep_weights: bool, dtype: str, threads: int, resume: Run | None
-) -> None:
-    earlier = 0 if resume is None else len(resume.steps)
-    needed = _bytes(process, replicas, records + earlier, keep_weights, dtype, threads)
-    needed += _bytes(process, replicas, records, keep_weights, dtype, threads) if earlier else 0  # before they are one
-    free = available_memory()
-    if needed > free:
-        raise MemoryError(
-            f"replicas = {replicas} with {records} records need {needed / 2**30:.2f} GiB, {free / 2**30:.2f} GiB are "
-            "available: take fewer replicas at a time, record less often, or leave keep_weights off"
-        )
-
-
-def _check_work(process: Process, dtype: str) -> None:
-    """ValueError if one step of one block of networks takes so long that Ctrl-C would seem to be ignored."""
-    kernel = process.kernel_on("cpu")
-    width, _ = layout(kernel, dtype)
-    if kernel.work * width > MOST_WORK:
-        raise ValueError(
-            f"{process}: one step takes some {kernel.work:.1g} multiply-adds for each network, and nothing can "
-            f"interrupt it; up to {MOST_WORK / width:.1g} are let through: take a smaller batch_size, fewer "
-            "gibbs_steps (math.inf draws fresh samples), or sampling='at_once'"
-        )
-
-
-def _check_lengths(process: Process, dtype: str) -> None:
-    """ValueError for a unit in which squares of levels would overflow, or those of what spreads them vanish."""
-    for name, degrees in process.degrees().items():
-        if degrees > MOST_DEGREES:
-            raise ValueError(f"{name} = {degrees:g}: so many degrees of freedom cannot be drawn, at most 1e30")
-    for name, value in process.lengths().items():
-        _check_length(name, value, name in process.spreads, dtype)
-
-
-def _check_spread(process: Process, plan: Schedule, dtype: str) -> None:
-    """The same for what noise amounts to until the first record, and until the last."""
-    noise, rate = getattr(process, "noise", None), getattr(process, "rate", None)
-    if not process.continuous or noise is None or plan.times[-1] == 0:
-        return
-    passed = np.diff(plan.times, prepend=0.0)
-    for time in passed[passed > 0].min(), plan.times[-1]:
-        spread = noise * np.sqrt(np.minimum(time, 1 / np.asarray(0.0 if rate is None else rate)))
-        spread = spread * np.sqrt(max(getattr(process, "beta", 1.0), 1.0))
-        _check_length("spread of levels, by beta, noise, rate and times,", spread, True, dtype)
-
-
-def _check_length(name: str, value: Any, spreads: bool, dtype: str) -> None:
-    smallest, largest = LENGTHS[dtype]
-    sizes = np.abs(np.ravel(np.asarray(value, dtype=np.float64)))
-    wrong = sizes[~(sizes <= largest) | (spreads & (sizes < smallest))]
-    if len(wrong):
-        raise ValueError(
-            f"{name} = {wrong[0]:g}: dtype = {dtype!r} holds squares of lengths from {smallest:g} to {largest:g}; take "
-            f"{'' if dtype == 'float64' else 'float64, or '}another unit of length or time"
-        )
 
 
 def _state(ensembles: Sequence[Ensemble], ranges: Sequence[tuple[int, int]]) -> np.ndarray:

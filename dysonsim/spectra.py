@@ -123,7 +123,7 @@ class Run:
         return int(found[0])
 
     def spacings(self, group: tuple[int, ...], record: int = -1, singular: bool = False) -> np.ndarray:
-        """Gaps between neighbouring levels.
+        """Gaps between neighboring levels.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class Run:
         record = _validate.integer("record", record, -len(self.times), len(self.times) - 1)
         singular = _validate.flag("singular", singular)
         n = self.spectra.shape[-1]
-        allowed = f"two or more neighbouring level indices from 0 to {n - 1}, ascending"
+        allowed = f"two or more neighboring level indices from 0 to {n - 1}, ascending"
         levels = _validate.array("group", group, allowed, dimensions=(1,), empty=True)
         if len(levels) < 2 or not np.array_equal(levels, np.arange(int(levels[0]), int(levels[0]) + len(levels))):
             raise ValueError(f"group = {_validate.shown(group)}: must be {allowed}")

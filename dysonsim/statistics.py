@@ -95,7 +95,7 @@ def one_spectrum(values: np.ndarray) -> str:
     """What makes a flat sample (n,) look like the levels of one matrix; "" where nothing does.
 
     Levels come in order from a solver, which independent values do (n >= 8) once in 10^4 times at most; and they repel:
-    the mean ratio of neighbouring spacings of independent values is 0.386, with a standard deviation of 0.28/sqrt(n),
+    the mean ratio of neighboring spacings of independent values is 0.386, with a standard deviation of 0.28/sqrt(n),
     that of levels 0.53 and more. A mean more than 4 deviations above is no accident (once in 10^4 times or less).
     Not for values with ties, but zeros.
     """

@@ -291,7 +291,7 @@ HOLED[3, 4, 1] = math.nan
         ({"records": [0, 1]}, ValueError, "leaves 2 of 12"),
         ({"records": [30]}, ValueError, r"records = \[30\]"),
         ({"group": (0, 2)}, ValueError, r"group = \(0, 2\)"),
-        ({"group": (1, 0)}, ValueError, r"group = \(1, 0\).*neighbouring"),
+        ({"group": (1, 0)}, ValueError, r"group = \(1, 0\).*neighboring"),
         ({"group": (0.5,)}, TypeError, r"group = \(0.5,\)"),
         ({"coordinate": "lambda"}, ValueError, "coordinate = 'lambda'.*'singular_values'"),
         ({"coordinate": "singular_values"}, ValueError, "an array is taken as it is"),

@@ -71,7 +71,7 @@ def test_everywhere_defined(law):
 
 @pytest.mark.parametrize("law", LAWS, ids=str)
 def test_quantiles_return_to_their_probability(law):
-    """To what the neighbouring floats of x allow; the atom of a law holds many probabilities."""
+    """To what the neighboring floats of x allow; the atom of a law holds many probabilities."""
     atom = getattr(law, "atom", 0.0)
     for inverse, function, allowed in ((law.ppf, law.cdf, atom < Q), (law.isf, law.sf, Q + atom < 1)):
         q = Q[allowed]

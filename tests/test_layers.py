@@ -18,7 +18,7 @@ LAYERS = [
     {"models"},
     {"processes"},
     {"spectra", "rounds", "schedule"},
-    {"simulate"},
+    {"limits", "simulate"},
     {"samples", "statistics", "estimation", "likelihood", "comparison", "scaling", "compare"}
     | {"inference", "inference_drift", "inference_estimates", "inference_gaps", "inference_input", "inference_result"}
     | {"hierarchy", "hierarchy_measure", "hierarchy_plot", "hierarchy_result"},

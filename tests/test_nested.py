@@ -1,25 +1,13 @@
-"""Dyson Brownian motion at its default settings: statistics of gaps, any beta, any start, against exact references."""
+"""Dyson Brownian motion, nested steps and default settings: statistics of gaps against exact references."""
 
 import numpy as np
 import pytest
-from scipy.linalg import eigvalsh_tridiagonal
+from exact_draws import hermite
 from scipy.stats import chi2
 
 import dysonsim as ds
 from dysonsim.backend import plain
 from dysonsim.kernels import quantile, rng
-
-
-def hermite(n, beta, count, seed):
-    """Levels of the Gaussian beta-ensemble of unit width, by tridiagonal matrices and LAPACK."""
-    generator = np.random.default_rng(seed)
-    degrees = beta * np.arange(n - 1, 0, -1)
-    return np.array(
-        [
-            eigvalsh_tridiagonal(generator.standard_normal(n), np.sqrt(generator.chisquare(degrees) / 2))
-            for _ in range(count)
-        ]
-    )
 
 
 def statistics(levels):
@@ -58,9 +46,8 @@ def agree(levels, reference):
 @pytest.mark.parametrize(("n", "beta", "replicas"), [(5, 0.5, 4000), (12, 6.0, 2000), (30, 1.5, 1000), (6, 50.0, 2000)])
 def test_a_stationary_gas_stays_what_it_is(n, beta, replicas):
     reference = hermite(n, beta, 2 * replicas, seed=n)
-    process = ds.Dyson(beta=beta, rate=0.7, noise=0.7**0.5, center=0.0, initial=reference[:replicas])
+    process = ds.Dyson(beta=beta, rate=0.7, noise=0.7**0.5, center=0.0, initial=reference[:replicas], scheme="nested")
     run = ds.simulate(process, replicas, times=[0.5, 1.0, 1.5], seed=1)
-    assert process.nested
     assert agree(run.eigenvalues, reference)
 
 
@@ -87,9 +74,10 @@ def test_from_levels_far_from_equilibrium_it_follows_the_exact_transition(beta):
         assert (abs(a - b) < 0.003 * np.diff(start).mean() + 4 * np.hypot(ea, eb)).all()
 
 
-def test_levels_from_a_common_point_have_their_exact_law_at_every_record():
+@pytest.mark.parametrize("scheme", ["auto", "nested"])
+def test_levels_from_a_common_point_have_their_exact_law_at_every_record(scheme):
     n, beta, times = 7, 2.5, [0.01, 0.05, 2.0]
-    process = ds.Dyson(n=n, beta=beta, rate=0.5, noise=0.6, center=1.0)
+    process = ds.Dyson(n=n, beta=beta, rate=0.5, noise=0.6, center=1.0, scheme=scheme)
     run = ds.simulate(process, 5000, times=times, seed=3)
     reference = hermite(n, beta, 10_000, seed=4)
     for record, t in enumerate(times):
@@ -101,8 +89,10 @@ def test_levels_from_a_common_point_have_their_exact_law_at_every_record():
     np.testing.assert_array_equal(run.spectra, again.spectra)
 
 
-def test_two_clusters_that_start_together_spread_like_gases_of_their_own():
-    run = ds.simulate(ds.Dyson(beta=1.5, initial=[0.0] * 4 + [1e3] * 4), 6000, times=[0.02, 0.3], seed=5)
+@pytest.mark.parametrize("scheme", ["auto", "nested"])
+def test_two_clusters_that_start_together_spread_like_gases_of_their_own(scheme):
+    process = ds.Dyson(beta=1.5, initial=[0.0] * 4 + [1e3] * 4, scheme=scheme)
+    run = ds.simulate(process, 6000, times=[0.02, 0.3], seed=5)
     reference = hermite(4, 1.5, 12_000, seed=6)
     for record, t in enumerate((0.02, 0.3)):
         levels = run.eigenvalues[:, record, :4]

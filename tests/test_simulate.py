@@ -144,8 +144,9 @@ def test_no_run_holds_numbers_that_are_none(rate, steps, capfd):
 
 def test_a_learning_rate_beyond_the_limit_is_told_at_once():
     model = ds.TeacherStudent(2 * np.eye(2), 0.1)
-    with pytest.warns(RuntimeWarning, match="training may not be stable"):
+    with pytest.warns(RuntimeWarning, match="training may not be stable") as caught:
         ds.simulate(ds.SGD(model, 1.01 * model.max_learning_rate(16), 16), replicas=2, steps=2)
+    assert caught[0].filename == __file__  # of the call, not of what called that
 
 
 def test_initial_weights_outside_the_domain_are_named():

@@ -109,8 +109,8 @@ class GaussianRBM(RBMTraining):
     ) -> GaussianRBM:
         """Free scalar field on a ring of `n_visible` >= 2 sites: kappa_k = mass^2 + 2 - 2 cos(2 pi k / n_visible).
 
-        The target has mass^2 + 2 on the diagonal and -1 for every neighbour. On two sites the left and the right
-        neighbour are the same site, which therefore gets -2. `mass` >= 1e-6; other arguments as in the class.
+        The target has mass^2 + 2 on the diagonal and -1 for every neighbor. On two sites the left and the right
+        neighbor are the same site, which therefore gets -2. `mass` >= 1e-6; other arguments as in the class.
         """
         n_visible = _validate.integer("n_visible", n_visible, 2)
         if n_visible > MOST_UNITS:

@@ -82,9 +82,8 @@ class Dyson(Process):
         fast multipole sum for the rest (on "cuda" a direct sum), see `dysonsim.large`; any beta, linear drift, equal
         rates, centers and noise, initial levels that differ or are all the same, float64. "semi_implicit": levels keep
         a strict order at every step, at the price of a large bias unless dt is small.
-        "auto": "matrix" where it exists, else "bordering" up to 100 levels where that does; from 2000 levels on "fast"
-        where that does; else "nested". If `dt` or `tolerance` is given: "matrix" where it exists, from 400 levels on
-        "fast" where that does, else "pairs".
+        "auto": the first that can be had of "fast" (from 2000 levels on, from 400 if `dt` is given), "matrix" and, if
+        neither `dt` nor `tolerance` is given, "bordering" (up to 100 levels) and "nested"; else "pairs".
     dt : float, optional
         Longest step of "pairs", "fast" and "semi_implicit"; "nested" chooses its own. It must follow the gaps, which
         relax about n times faster than the levels: `simulate` warns where it is too coarse and says which step would
@@ -97,7 +96,9 @@ class Dyson(Process):
     Notes
     -----
     Levels that all start from one point have a known law at any time under a linear drift that is the same for all, a
-    scaled Gaussian beta-ensemble: "nested" and "fast" draw the first record from it, whatever its time.
+    scaled Gaussian beta-ensemble: "nested" and "fast" draw the first record from it, whatever its time. "nested" is the
+    only default with a bias below 2000 levels; tests with n = 5 to 30 and beta to 50 hold it below 0.5% (mean ratio of
+    successive gaps), 0.3% (mean gaps, top level), 0.6% (mean squares of gaps and levels) and 2% (smallest gap).
 
     Raises
     ------
@@ -305,7 +306,7 @@ class Dyson(Process):
         return longest if longest < math.inf else STEP
 
     def kernel(self) -> Kernel:
-        """The splitting into pairs, the nested steps or the strictly ordered scheme."""
+        """Bordering, nested steps, the splitting into pairs or the strictly ordered scheme."""
         return kernel(self)
 
     def constants(self, dt: float) -> np.ndarray:
@@ -333,7 +334,7 @@ class Dyson(Process):
         return working_numbers(count, replicas) if count else 0
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
-        """The exact transition, one large gas, or the splitting."""
+        """Transitions of matrices, one large gas, or what `kernel` says."""
         if not self.in_matrices:
             program = self._fast_program(device, threads) if self.fast else super().prepare(device, dtype, threads)
             if not self.jumps:
@@ -384,8 +385,8 @@ class Dyson(Process):
 
     def warn(self, stacklevel: int) -> None:
         """Say that a step of fixed length is too coarse for the gaps."""
-        if self.dt is not None and not self.exact and self.tolerance is None:
-            warn_of_gaps(self, stacklevel + 1)
+        if self.dt is not None and not self.exact and self.tolerance is None and self.dt > self.gap_step:
+            warn_of_gaps(self.dt, self.gap_step, stacklevel + 1)
 
     def why_left(self, step: int, state: np.ndarray) -> str:
         if self.drift is not None or self.potential is not None:

@@ -1,4 +1,4 @@
-"""What the steps of Dyson Brownian motion must resolve: the gaps between levels, the slope of a drift."""
+"""What steps must resolve: the gaps between levels, the slope of a drift."""
 
 from __future__ import annotations
 
@@ -85,13 +85,11 @@ def drift_at(process: Dyson, x: float, i: int) -> float:
     return (function.at(x - width, i) - function.at(x + width, i)) / (2 * width)
 
 
-def warn_of_gaps(process: Dyson, stacklevel: int) -> None:
-    """RuntimeWarning if the process's `dt` is too coarse for its gaps, with the step that would do."""
-    assert process.dt is not None
-    if process.dt > process.gap_step:
-        warnings.warn(
-            f"dt = {process.dt:g} is too coarse for the gaps between levels, whose statistics will be wrong: "
-            f"dt = {process.gap_step:.2g} would do, or leave dt out",
-            RuntimeWarning,
-            stacklevel=stacklevel + 1,
-        )
+def warn_of_gaps(dt: float, fine: float, stacklevel: int) -> None:
+    """RuntimeWarning that steps `dt` are too coarse for the gaps, and that steps `fine` would do."""
+    warnings.warn(
+        f"dt = {dt:g} is too coarse for the gaps between levels, whose statistics will be wrong: dt = {fine:.2g} would "
+        "do, or leave dt out",
+        RuntimeWarning,
+        stacklevel=stacklevel + 1,
+    )

@@ -12,9 +12,10 @@ import numpy as np
 from .. import _validate
 from .._functions import LevelFunction, level_function
 from ..backend import Kernel
-from ..kernels import gas_hmc, gas_metropolis, gas_trace, gas_wells, tridiagonal
+from ..kernels import gas_trace, gas_wells
 from .base import NetworkProcess, Process, initial_weights, network_process
 from .gas_diagnostics import GasDiagnostics, MixingError, diagnose_chains, independent_draws
+from .gas_kernel import chain, exact_draws
 from .gas_mode import Coordinates, Mode, find_mode
 from .gas_pilot import Tuning, run_pilot, untuned
 from .gas_wells import Wells
@@ -22,7 +23,6 @@ from .gas_wells import Wells
 __all__ = ["CoulombGas", "GasDiagnostics", "MixingError"]
 
 DISPERSION = 1.5  # of many levels' start: sum x is then as wide as in the law
-WIDEST = 300  # levels up to which 32 gases together fit into the cache
 MATCH = {"float64": 1e-9, "float32": 1e-3}  # of levels and of where their chain is, relative
 RESOLVED = 1e12  # beta up to which a chain's energies are good to 1e-3 (measured at 1e14: still good, at 1e16: not)
 METHODS = ("auto", "exact", "hmc", "metropolis")
@@ -264,60 +264,11 @@ class CoulombGas(Process):
 
     def kernel(self) -> Kernel:
         """What the kernel layer runs."""
-        return self._exact() if self.sampler == "exact" else self._chain(self.tuning)
-
-    def _exact(self) -> Kernel:
-        n, beta = self.n, self.beta
-        origin, unit = self.units
-        scale, center, name = 1.0, 0.0, self.ensemble
-        if self.ensemble == "laguerre":
-            m, width = self.parameters
-            degrees, scale = tridiagonal.laguerre_degrees(n, m, beta), (width / np.sqrt(unit)) ** 2
-        elif self.ensemble == "jacobi":
-            a, b = self.parameters
-            degrees = tridiagonal.jacobi_degrees(n, a, b, beta)
-        else:
-            name, degrees = "hermite", tridiagonal.hermite_degrees(n, beta)
-            scale, center = float(self.widths[0] / unit), float((self.centers[0] - origin) / unit)
-        return Kernel(
-            build=tridiagonal.build, sizes={"ensemble": name}, reals=np.concatenate([[scale, center], degrees]),
-            integers=np.array([n]), weights=n, scratch=tridiagonal.scratch(n), vectors=self._vectors,
-        )  # fmt: skip
+        return exact_draws(self) if self.sampler == "exact" else self._chain(self.tuning)
 
     def _chain(self, tuning: Tuning) -> Kernel:
         """The Markov chain run in a certain way."""
-        n, wells, mode = self.n, self.wells, self.mode
-        trace = np.concatenate([tuning.center, 1 / tuning.unit])
-        held = wells.constants(mode.scale)
-        windows = [tuning.warm_up, tuning.second]
-        sizes = {"well": wells.kind, "walls": wells.walls, "function": wells.function}
-        if self.sampler == "hmc":
-            upper, lower = np.triu_indices(n), np.tril_indices(n)
-            reals = np.concatenate([
-                [tuning.step, self.beta, 1 / mode.scale], trace, held, mode.y0, mode.factor[upper], mode.factor.T[lower]
-            ])  # fmt: skip
-            integers = np.array([n, tuning.leaps, *windows])
-            kernel, state, work = gas_hmc.build, gas_hmc.state_size(n, wells.kind), gas_hmc.scratch(n)
-        else:
-            reals = np.concatenate([[tuning.step, self.beta], trace, held, self._proposals()])
-            integers = np.array([n, *windows])
-            kernel, state, work = (
-                gas_metropolis.build, gas_metropolis.state_size(n, wells.kind), gas_metropolis.scratch(n)
-            )  # fmt: skip
-        rest = np.zeros(state - n)
-        return Kernel(kernel, sizes, reals, integers, weights=n, extra=rest, scratch=work, vectors=self._vectors)
-
-    @property
-    def _vectors(self) -> int:
-        """Every gas waits for one number after the other; four vectors at once take half the time (Zen 3)."""
-        return 4 if self.n <= WIDEST else 1
-
-    def _proposals(self) -> np.ndarray:
-        """Width of the proposals of every label: its well's or the distance to its neighbours."""
-        widths = self.wells.widths
-        if self.wells.walls == "none" and widths is not None:
-            return np.minimum(widths, self.mode.scale) if self.n > 1 else widths
-        return np.full(self.n, self.mode.scale)
+        return chain(self, tuning)
 
     def _dispersed(self, replicas: int, seed: int) -> np.ndarray:
         """States of chains that start as far apart as the law is wide, and farther."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +12,7 @@ from .. import _validate
 from ..backend import Kernel
 from ..kernels import walls
 from .confined import MOST_DEGREES, Confined
+from .gaps import warn_of_gaps
 
 __all__ = ["JacobiProcess"]
 
@@ -65,7 +65,7 @@ class JacobiProcess(Confined):
         Number of levels, where `initial` does not say it.
     dt : float, optional
         Fixed step, for those who want to see its bias. Default: steps that follow the gaps, at most a tenth of the time
-        in which E sum x relaxes; `dt` is never more than this time. Warns if it is too long for the gaps.
+        in which E sum x relaxes; `dt` is never more than this time. Warns if it is too coarse for the gaps.
 
     Raises
     ------
@@ -121,16 +121,11 @@ class JacobiProcess(Confined):
         return Kernel(walls.build, {}, self.constants(self.step), walls.sizes(n), weights=n, scratch=walls.scratch(n))
 
     def warn(self, stacklevel: int) -> None:
-        """Say that `dt` is too long for the gaps, which are pi/2n on average."""
+        """Say that `dt` is too coarse for the gaps, which are pi/2n on average."""
         gap = math.pi / (2 * self.n)
         fine = walls.RESOLUTION * (gap / self.noise) ** 2 / (1 + self.beta / 2)
         if self.dt is not None and self.dt > COARSE * fine:
-            warnings.warn(
-                f"dt = {self.dt:g} is too long for the gaps between {self.n} levels: their statistics will be wrong. "
-                f"Leave dt out, so that steps follow the gaps, or take {fine:.2g}",
-                RuntimeWarning,
-                stacklevel=stacklevel + 1,
-            )
+            warn_of_gaps(self.dt, fine, stacklevel + 1)
 
     def _to_state(self, levels: np.ndarray) -> np.ndarray:
         return np.arcsin(np.sqrt(levels))
