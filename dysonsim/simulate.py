@@ -103,10 +103,10 @@ def simulate(
     Raises
     ------
     TypeError, ValueError
-        For an argument that is not allowed; ValueError as well for an error that a user's drift or potential raises.
-        For an argument that is not allowed; for levels so large or a spread so small that `dtype` cannot hold their
-        squares (float64: beyond 1e140, below 1e-140; float32: 1e15, 1e-15); for a step of so much work that Ctrl-C
-        would seem to be ignored; for more than a million `times` or `record_steps` that are no array or range.
+        For an argument that is not allowed; ValueError as well for an error that a user's drift or potential raises;
+        for levels so large or a spread so small that `dtype` cannot hold their squares (float64: beyond 1e140, below
+        1e-140; float32: 1e15, 1e-15); for a step of so much work that Ctrl-C would seem to be ignored; for more than a
+        million `times` or `record_steps` that are no array or range.
     MemoryError
         Before anything is allocated, if results and state (`memory_needed`) would not fit into what the machine, the
         control groups (containers, batch systems) and `ulimit` leave.
@@ -371,15 +371,15 @@ def _check_resume(run: Run, process: Process, replicas: int, seed: int, dtype: s
         raise ValueError(f"resume was made by {run.process}, not by {process}")
     if run.version != _version():
         raise ValueError(f"resume was made by dysonsim {run.version}, this is {_version()}: random numbers may differ")
+    fault = run.fault()
+    if fault:
+        raise ValueError(f"resume is damaged: {fault}")
     kept = run.weights is not None
     mine = {"replicas": replicas, "seed": seed, "dtype": dtype, "keep_weights": keep_weights}
     theirs = {"replicas": run.replicas, "seed": run.seed, "dtype": run.dtype, "keep_weights": kept}
     for name, value in mine.items():
         if theirs[name] != value:
             raise ValueError(f"{name} = {shown(value)}: resume was run with {name} = {theirs[name]!r}")
-    fault = run.fault()
-    if fault:
-        raise ValueError(f"resume is damaged: {fault}")
 
 
 def _joined(earlier: Run, later: Run) -> Run:
