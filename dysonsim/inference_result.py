@@ -97,8 +97,8 @@ class Dynamics:
             f"{name[:-1]} {self.group[0]}" if len(self.group) == 1 else f"{name} {self.group[0]} to {self.group[-1]}"
         )
         rows = [["rate", str(self.rate)], ["centre", str(self.centre)], ["noise g", str(self.noise)]]
+        found = "not determined: too few small gaps"
         if len(self.group) > 1:
-            found = "not determined: too few small gaps"
             rows += [
                 ["noise g of the gaps", found if self.pair_noise is None else str(self.pair_noise)],
                 ["beta, motion of small gaps", found if self.beta is None else f"{self.beta} ({self.moves} moves)"],
@@ -106,7 +106,7 @@ class Dynamics:
             ]
         for name, curve in (("K(x)", self.drift), ("g(x)", self.noise_curve)):
             points = zip(curve.x, curve.value, curve.error, strict=True)
-            rows += [[f"{name} at {x:.5g}", with_error(value, error)] for x, value, error in points]
+            rows += [[f"{name} at {x:.5g}", found if np.isnan(v) else with_error(v, error)] for x, v, error in points]
         sizes = f"{self.replicas} replicas, {self.records} records, interval {self.interval:g}"
         resolved = f"autocorrelation over an interval {self.correlation:.3f}"
         if len(self.group) > 1:

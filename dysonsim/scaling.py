@@ -262,7 +262,11 @@ def _least_squares(
         raise ValueError(f"yerr: as small as {unit:.3g} for y up to {np.abs(y).max():.3g}, y/yerr must be a float")
     coefficients = np.linalg.lstsq(weighted, target, rcond=None)[0]
     chi2 = float(np.sum((target - weighted @ coefficients) ** 2))
-    covariance = np.linalg.inv(weighted.T @ weighted)
+    try:
+        covariance = np.linalg.inv(weighted.T @ weighted)
+    except np.linalg.LinAlgError:
+        sizes = f"{np.abs(design).min():.3g} to {np.abs(design).max():.3g} and {yerr.min():.3g} to {yerr.max():.3g}"
+        raise ValueError(f"x, yerr: from {sizes}, of too different sizes for a fit") from None
     errors = np.sqrt(np.diag(covariance))
     back = unit / units
     return coefficients * back, errors * back, covariance / np.outer(errors, errors), chi2

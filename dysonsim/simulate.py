@@ -270,15 +270,15 @@ def _check_resume(run: Run, process: Process, replicas: int, seed: int, dtype: s
         raise ValueError(f"resume was made by {run.process}, not by {process}")
     if run.version != _version():
         raise ValueError(f"resume was made by dysonsim {run.version}, this is {_version()}: random numbers may differ")
+    fault = run.fault()
+    if fault:
+        raise ValueError(f"resume is damaged: {fault}")
     kept = run.weights is not None
     mine = {"replicas": replicas, "seed": seed, "dtype": dtype, "keep_weights": keep_weights}
     theirs = {"replicas": run.replicas, "seed": run.seed, "dtype": run.dtype, "keep_weights": kept}
     for name, value in mine.items():
         if theirs[name] != value:
             raise ValueError(f"{name} = {shown(value)}: resume was run with {name} = {theirs[name]!r}")
-    fault = run.fault()
-    if fault:
-        raise ValueError(f"resume is damaged: {fault}")
 
 
 def _joined(earlier: Run, later: Run) -> Run:

@@ -173,7 +173,7 @@ class Run:
         arrays = {"times": self.times, "steps": self.steps, "spectra": self.spectra, "state": self.state}
         if self.weights is not None:
             arrays["weights"] = self.weights
-        about["sha256"] = fingerprint(arrays)
+        about["sha256"] = fingerprint((arrays, about))
         whole = arrays | {"about": np.array(json.dumps(about))}
         write_whole(checked_path("path", path), lambda file: np.savez(file, **whole))  # type: ignore[arg-type]
 
@@ -193,8 +193,8 @@ class Run:
         ------
         TypeError, ValueError
             If `path` is no path of a file, the file is not one that `save` wrote, whatever is damaged, or it was made
-            by another process. Nothing is taken from a file that is not checked: sizes, types, a hash of all arrays,
-            their shapes, finite and ascending levels, times and steps, and that the state has the levels that were
+            by another process. Nothing is taken from a file that is not checked: sizes, types, a hash of all that
+            was saved, shapes, finite and ascending levels, times and steps, and that the state has the levels that were
             recorded last.
         OSError
             If the file cannot be opened.
@@ -205,8 +205,9 @@ class Run:
         try:
             arrays: dict[str, Any] = {"weights": None, **read_arrays(found, KINDS)}
             about = _told(arrays.pop("about", None))
-            if about.pop("sha256") != fingerprint({name: a for name, a in arrays.items() if a is not None}):
-                raise ValueError("the arrays are not those that were saved")
+            saved = about.pop("sha256")
+            if saved != fingerprint(({name: a for name, a in arrays.items() if a is not None}, about)):
+                raise ValueError("the arrays, or what is said about them, are not what was saved")
             made_by, described = about.pop("process"), about.pop("described")
             other = made_by != fingerprint(process)
             run = None if other else cls(process=process, **about, **arrays)
@@ -224,7 +225,7 @@ class Run:
 
         Of numbers that were changed, or read from a file: they go into compiled code when the run is resumed.
         """
-        replicas, records, _ = self.spectra.shape if self.spectra.ndim == 3 else (0, 0, 0)
+        replicas, records, _ = np.shape(self.spectra) if np.ndim(self.spectra) == 3 else (0, 0, 0)
         wanted = {
             "spectra": ((replicas, records, self.process.n), {"float64"}),
             "times": ((records,), {"float64"}), "steps": ((records,), {"int64"}),
@@ -234,12 +235,14 @@ class Run:
             wanted["weights"] = ((replicas, records, *(self.process.weight_shape or ())), {"float64"})
         for name, (shape, dtypes) in wanted.items():
             array = getattr(self, name)
+            if array is None:
+                return f"{name} is missing"
             if array.shape != shape or 0 in shape or array.dtype.name not in dtypes:
                 allowed = f"{shape} of {' or '.join(sorted(dtypes))}"
                 return f"{name} has shape {array.shape} of {array.dtype}, must have {allowed}"
             if not np.isfinite(array).all():
                 return f"{name} holds numbers that are not finite"
-        return self._fault_of_levels() or self._fault_of_times()
+        return self._fault_of_times() or self._fault_of_levels()
 
     def _fault_of_levels(self) -> str:
         if self.coordinate != self.process.coordinate:
@@ -262,6 +265,8 @@ class Run:
 
     def _fault_of_times(self) -> str:
         ends = self.last_time, self.last_step
+        if not isinstance(self.last_step, (int, np.integer)) or not isinstance(self.last_time, (int, float)):
+            return f"last_time, last_step = {ends}: must be a number and an integer"
         continuous = self.process.continuous
         ascend = (np.diff(self.times) > 0).all() and (np.diff(self.steps) >= 0).all()
         if not ascend or self.steps[0] < 0 or self.times[0] < 0:

@@ -473,3 +473,22 @@ def test_extreme_units_change_nothing_but_the_units():
         assert other.trend.coefficient_error == pytest.approx(fit.trend.coefficient_error, rel=1e-12)
         assert other.chi2 == pytest.approx(fit.chi2, rel=1e-12)
     assert math.isfinite(error.max())
+
+
+EXTREME = [1e-300, *[1.0] * 20, 1e300]
+
+
+@pytest.mark.parametrize(("call", "words"), [
+    (lambda: ds.scaling_fit(EXTREME, EXTREME, EXTREME), "x, yerr: from .* too different sizes"),
+    (lambda: ds.laws.MarchenkoPasturSingular.fit(np.arange(1, 50) * 1e-200), "data .* squares vanish"),
+    (lambda: ds.laws.MarchenkoPasturSingular.fit(np.arange(50) * 5e-324), "data .* squares vanish"),
+])  # fmt: skip
+def test_sizes_that_leave_nothing_to_fit(call, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        call()
+    assert type(caught.value) is ValueError  # not numpy.linalg.LinAlgError, which is one
+
+
+@pytest.mark.parametrize("more", [{"rate": 5e-324}, {"initial": [0, 1e139, 2e139], "noise": 1e-139}])
+def test_the_step_for_gaps_of_extreme_sizes_is_a_number(more):
+    assert ds.Dyson(n=3, beta=1.5, **more).gap_step > 0

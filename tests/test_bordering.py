@@ -108,3 +108,23 @@ def test_levels_stay_finite_and_in_order(beta, dtype):
         x = moved(np.tile(start, (200, 1)), time, beta, steps=3, dtype=dtype)
         assert np.isfinite(x).all()
         assert (np.diff(x, axis=1) >= 0).all()
+
+
+@pytest.mark.parametrize(("dtype", "powers"), [("float64", (-440, 440)), ("float32", (-46, 46))])
+def test_units_do_not_matter(dtype, powers):
+    """Levels and noise times a power of two, as far as squares are numbers: the same numbers times it."""
+    start = np.tile([-1.0, -1.0, 0.5, 2.0], (20, 1))
+    one = np.array([0.9, 0.3, 1.5, 0.1, np.inf])  # decay, variance, beta, center, limit
+    results = []
+    for power in (0, *powers):
+        unit = 2.0**power
+        reals = one * [1, unit**2, 1, unit, 1]
+        kernel = Kernel(
+            bordering.build, {"ensemble": "hermite"}, reals, np.array([4]), weights=4, scratch=bordering.scratch(4)
+        )
+        ensemble = driver("cpu").prepare(kernel, dtype).open(start * unit, 0, 1)
+        ensemble.advance(0, 3)
+        results.append(ensemble.state().astype(float) / unit)
+    assert np.isfinite(results[0]).all()
+    for other in results[1:]:
+        np.testing.assert_array_equal(other, results[0])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,7 +75,9 @@ def test_a_closure_of_ones_own_is_checked_too():
     ({"reals": [[1.0]]}, TypeError, "one-dimensional"), ({"integers": [1.5]}, ValueError, "whole numbers"),
     ({"integers": [2.0**63]}, ValueError, "64 bits"), ({"weights": 0}, ValueError, "weights = 0"),
     ({"weights": 2.0}, ValueError, "weights = 2.0"), ({"scratch": -1}, ValueError, "scratch = -1"),
-    ({"extra": np.eye(2)}, TypeError, "extra"), ({"extra": None}, TypeError, "extra"),
+    ({"extra": 1j * np.eye(2)}, TypeError, "extra"), ({"extra": None}, TypeError, "extra"),
+    ({"vectors": 0}, ValueError, "vectors = 0"), ({"vectors": 3}, ValueError, "vectors = 3"),
+    ({"vectors": "a"}, ValueError, "vectors = 'a'"), ({"vectors": np.nan}, ValueError, "vectors = nan"),
 ])  # fmt: skip
 def test_sizes_and_constants_of_a_wrong_kind(change, error, words):
     with pytest.raises(error, match=f"Kernel: .*{words}|{words}"):
@@ -100,3 +103,49 @@ class Short(ds.LaguerreProcess):
 def test_a_process_whose_start_is_too_short_is_refused():
     with pytest.raises(ValueError, match=r"Short.start gives float64 of shape \(2, 2\), must give .* \(2, 3\)"):
         ds.simulate(Short(m=3.5, n=3, beta=1.5), 2, times=[0.1])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Own(ds.Model):
+    """W does not move; its kernel says `weights` numbers, and its step calls `also`."""
+
+    weights: int
+    also: Any = None
+
+    weight_shape = (2, 2)
+
+    def kernel(self, learning_rate, batch_size):
+        also = self.also
+
+        def build(lanes):
+            load, store, number = lanes.load, lanes.store, lanes.number
+
+            def step(state, scratch, reals, integers, s, replica, key0, key1):
+                also(state, s, store)
+                return load(state, 0) < number(1e6)
+
+            return lanes.jit(step)
+
+        return Kernel(build, {}, np.ones(1), np.ones(1), weights=self.weights)
+
+
+def no_more(state, s, store):
+    pass
+
+
+def by_step(state, s, store):
+    store(state, 3 + s, state[:2])
+
+
+def no_name(state, s, store):
+    store(state, 0, not_defined)  # noqa: F821
+
+
+@pytest.mark.parametrize(("model", "error", "words"), [
+    (Own(3, no_more), ValueError, "Kernel of Own has weights = 3, must have 4"),
+    (Own(4, by_step), ValueError, "number 4 of"),
+    (Own(4, no_name), TypeError, "the step of .*Own.kernel.* cannot be compiled by Numba"),
+])  # fmt: skip
+def test_models_of_ones_own_with_a_slip(model, error, words):
+    with pytest.raises(error, match=words):
+        ds.simulate(ds.SGD(model, 0.1, 4), 8, steps=2, threads=1)

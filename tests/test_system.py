@@ -190,6 +190,38 @@ def test_a_run_in_a_child_while_another_thread_compiles():
 
 
 @LINUX
+@pytest.mark.parametrize(("module", "name"), [
+    ("numba.core.compiler_lock", "global_compiler_lock"), ("llvmlite.binding.ffi", "lib._lock"),
+])  # fmt: skip
+def test_a_fork_waits_for_locks_of_others_though_nothing_was_linked_yet(module, name):
+    """As a thread holds them that compiles a user's function."""
+    found = python(f"""
+        import operator, os, sys, threading, time
+        import dysonsim as ds
+        import {module}
+        lock = operator.attrgetter("{name}")(sys.modules["{module}"])
+        held = threading.Event()
+        def hold():
+            with lock:
+                held.set()
+                time.sleep(0.3)
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait()
+        if os.fork() == 0:
+            taken = threading.Thread(target=lambda: lock.__enter__(), daemon=True)
+            taken.start()
+            taken.join(5)
+            print("free" if not taken.is_alive() else "held", flush=True)
+            os._exit(0)
+        os.wait()
+        thread.join()
+        print("dysonsim.backend.native" in sys.modules)
+    """)
+    assert found == ["free", "False"]
+
+
+@LINUX
 def test_a_signal_handler_may_simulate_while_its_thread_compiles():
     found = python("""
         import signal, time

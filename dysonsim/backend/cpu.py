@@ -24,7 +24,7 @@ from .drivers import (
     loop_names,
 )
 from .native import Native, in_some_directory
-from .plain import check_kernel
+from .plain import builder, check_kernel
 from .threads import one_blas_thread
 
 __all__ = ["WIDTH", "CpuDriver", "source_hash"]
@@ -42,8 +42,13 @@ class CpuDriver:
             check_kernel(kernel, dtype)
         run = compiled(ByContent(kernel.build, tuple(sorted(kernel.sizes.items()))), dtype, width)
         # Compile or load now: a call that does no step.
-        with in_some_directory():
-            HostEnsemble.open(run, kernel, dtype, width, scratch, np.zeros((1, kernel.state)), 0, 0).advance(0, 0)
+        try:
+            with in_some_directory():
+                HostEnsemble.open(run, kernel, dtype, width, scratch, np.zeros((1, kernel.state)), 0, 0).advance(0, 0)
+        except Exception as error:  # Numba's and LLVM's are of many kinds
+            if not foreign(kernel):
+                raise
+            raise TypeError(f"the step of {builder(kernel)} cannot be compiled by Numba: {error}") from error
 
         def open_ensemble(start, first_replica, seed):
             return HostEnsemble.open(run, kernel, dtype, width, scratch, start, first_replica, seed)

@@ -15,13 +15,11 @@ import gc
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
-from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -29,6 +27,7 @@ from llvmlite import binding
 
 from .cache import Unsuitable, processor, read, written
 from .drivers import jit_disabled
+from .threads import LINKING
 
 __all__ = ["Code", "Native", "in_some_directory"]
 
@@ -42,7 +41,6 @@ GOOD = 0x101  # flags: C-contiguous, aligned
 # How Numba's functions are called: where to put the result and the exception, then the arguments; 0 if all went well.
 FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 4)
 RESULT, EXCEPTION = (ctypes.cast(ctypes.pointer(ctypes.c_void_p()), ctypes.c_void_p) for _ in range(2))
-LINKING = RLock()  # held for milliseconds; compiling is under Numba's own lock, which others may hold as well
 ENGINES: list[Any] = []  # what holds the machine code in memory
 # Numba's code for the end of an array that owns its memory; those here do not.
 NEVER_CALLED = """
@@ -181,29 +179,6 @@ class Native:
                 if path is not None:
                     self.codes[of].save(path)
             return self.codes[of]
-
-
-HELD: list[Any] = []  # locks that are held during a fork
-
-
-def before_fork() -> None:
-    """Wait until nobody links or compiles: a child would wait for ever for a thread that it does not have."""
-    LINKING.acquire()
-    HELD.append(LINKING)
-    compiling = getattr(sys.modules.get("numba.core.compiler_lock"), "global_compiler_lock", None)
-    if compiling is not None:
-        compiling.acquire()
-        HELD.append(compiling)
-
-
-def after_fork() -> None:
-    """In the parent and in the child."""
-    while HELD:
-        HELD.pop().release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=before_fork, after_in_parent=after_fork, after_in_child=after_fork)
 
 
 @contextmanager

@@ -93,6 +93,7 @@ class Enough(Exception):
     """The check of a kernel has seen so much that it would take too long."""
 
 
+SOME_STEPS = (0, 1, 2**32 - 2)  # numbers of steps that a check does: the first two, and the largest there is
 MOST = 10**6  # numbers loaded and stored by a check: a few seconds
 
 
@@ -124,8 +125,13 @@ def watching(dtype: str, width: int) -> SimpleNamespace:
     return SimpleNamespace(**vars(own) | {"load": load, "store": store, "part": part})
 
 
+def builder(kernel: Kernel) -> str:
+    """What makes the step of a kernel, for messages."""
+    return f"{kernel.build.__module__}.{getattr(kernel.build, '__qualname__', kernel.build)}"
+
+
 def check_kernel(kernel: Kernel, dtype: str) -> None:
-    """Run a step as ordinary Python, to find what compiled code would do without a word.
+    """Run some steps as ordinary Python, to find what compiled code would do without a word.
 
     For kernels from outside dysonsim: state, scratch, reals and integers are as long as the Kernel says, and whatever
     lies beyond their ends is memory of somebody else. What depends on numbers that a step meets later is not seen, nor
@@ -145,10 +151,11 @@ def check_kernel(kernel: Kernel, dtype: str) -> None:
     reals = watched(np.asarray(kernel.reals, dtype), "reals")
     integers = watched(np.asarray(kernel.integers, np.int64), "integers")
     words = np.uint32(0) if kernel.whole else np.arange(width, dtype=np.uint32), np.uint32(1), np.uint32(2)
-    name = f"{kernel.build.__module__}.{getattr(kernel.build, '__qualname__', kernel.build)}"
+    name = builder(kernel)
     with np.errstate(all="ignore"):  # numbers may be odd, their places must not
         try:
-            well = step(state, scratch, reals, integers, 0, *words)
+            for s in SOME_STEPS:
+                well = step(state, scratch, reals, integers, s, *words)
         except Enough:
             return
         except IndexError as error:

@@ -246,8 +246,8 @@ def transitions(lanes) -> SimpleNamespace:
 
 def build(lanes, ensemble: str):
     """One transition on one target; ensemble is "hermite" or "laguerre", the number of levels is in `integers`."""
-    jit, load, store, full = lanes.jit, lanes.load, lanes.store, lanes.full
-    sum_of_squares = functions.build(lanes).sum_of_squares
+    jit, load, store, full, sqrt = lanes.jit, lanes.load, lanes.store, lanes.full, lanes.sqrt
+    one, sum_of_squares = lanes.number(1), functions.build(lanes).sum_of_squares
     transition = getattr(transitions(lanes), ensemble)
     centered = ensemble == "hermite"
 
@@ -260,8 +260,16 @@ def build(lanes, ensemble: str):
                 store(state, i, (v - reals[CENTER]) * reals[DECAY] + reals[CENTER])
             else:
                 store(state, i, v * reals[DECAY])
-        variance = full(reals[VARIANCE])
-        transition(state, scratch, n, variance, reals[BETA], reals[DEGREES], 0, s, replica, key0, key1)
+        # In units of levels and noise together: fourth powers of them occur, which would overflow or vanish.
+        kick = sqrt(full(reals[VARIANCE]))
+        unit = sqrt(sum_of_squares(state, n) + kick * kick)
+        inverse = one / unit
+        for i in range(n):
+            store(state, i, load(state, i) * inverse)
+        kick = kick * inverse
+        transition(state, scratch, n, kick * kick, reals[BETA], reals[DEGREES], 0, s, replica, key0, key1)
+        for i in range(n):
+            store(state, i, load(state, i) * unit)
         return sum_of_squares(state, n) < reals[LIMIT]
 
     return step

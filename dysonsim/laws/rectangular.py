@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from .base import Law
 from .numerics import EPSILON, gauss_legendre, invert, lone_extremes, minimise, minimise_on_interval, split
 
+SMALLEST_SQUARES = 1e-300  # on average: a variance of 1e-100 is the smallest that the laws take
 _ORDER = 24  # Gauss-Legendre nodes, where the closed form of the distribution function cancels
 
 Edges = tuple[tuple[float, float], tuple[float, float]]
@@ -247,6 +248,8 @@ class RectangularLaw(Law):
         low, high = (float(y) ** (1.0 / cls._power) for y in (positive.min(), positive.max()))
 
         squares = positive ** (2.0 / cls._power)
+        if float(np.mean(squares)) < SMALLEST_SQUARES:
+            raise ValueError(f"data of at most {positive.max():.3g}: squares vanish; change the units")
         share = squares.size / x.size
 
         def cost(ratio: float, variance: float) -> float:

@@ -7,6 +7,7 @@ motion) set `continuous = True`, are run to `times`, and say how the time betwee
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -160,6 +161,12 @@ class NetworkProcess(Process):
         return found | ({"size of the weights": largest} if largest > 0 else {})
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
+        weights = self.kernel().weights
+        if weights != math.prod(self.weight_shape):
+            raise ValueError(
+                f"model: the Kernel of {type(self.model).__name__} has weights = {weights}, must have "
+                f"{math.prod(self.weight_shape)}, for weight_shape = {self.weight_shape}"
+            )
         program = super().prepare(device, dtype, threads)
         singular_values(np.zeros((1, *self.weight_shape)))  # compiled or loaded here, not by each of the threads
         return program

@@ -31,11 +31,13 @@ def gap_step(process: Dyson) -> float:
     allowed = math.inf
     for levels, width, beta in crowds(process):
         if levels > 2:
-            allowed = min(allowed, (math.pi * width) ** 2 / (2 * levels) * beta / (1 + beta))
+            length = math.pi * width  # whose product with itself may be infinite: a power would be an error then
+            allowed = min(allowed, length * length / (2 * levels) * beta / (1 + beta))
     start = 0.0 if process.initial is None else float(np.ptp(process.initial, axis=-1).mean())
     if process.sgd is None and start > 0:
         gap = start / (process.n - 1)
-        allowed = min(allowed, (gap / float(process.noise.max())) ** 2 / (1 + process.beta))
+        length = gap / float(process.noise.max())
+        allowed = min(allowed, length * length / (1 + process.beta))
     return PAIRS_STEP * allowed
 
 
