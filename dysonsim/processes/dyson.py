@@ -26,6 +26,7 @@ SCHEMES = ("auto", "matrix", "bordering", "nested", "pairs", "fast", "semi_impli
 LARGE, LARGE_STEPS = 2000, 400  # levels from which "auto" takes the fast sum; if dt is given
 BORDERED = 100  # levels up to which "auto" takes exact transitions by bordering, whose cost grows as n^3
 STEP, NESTED_CAP = 0.1, 0.05  # longest step of "pairs", inner step of "nested", in units of the fastest relaxation time
+MODEL_CAP = 0.0125  # the same of a model's levels, whose far forces change as levels and with them strengths grow
 OUTER_STEPS = 20  # that a step of "nested" has room for at least, more or less: it must not take long
 LONGEST = 10.0  # in units of the same: the longest step of all, beyond which exp(rate dt) leaves floating point
 
@@ -321,7 +322,8 @@ class Dyson(Process):
     def longest_inner_step(self) -> float:
         """Of "nested", where the gaps allow more; two levels of the same linear drift are exact at any length."""
         exact = self.n < 3 and self.rate is not None and not self._why_not_alike()
-        return NESTED_CAP / self.fastest if self.fastest > 0 and not exact else 1e300
+        far = self.sgd is not None and self.n > nested.NEAR + 1
+        return (MODEL_CAP if far else NESTED_CAP) / self.fastest if self.fastest > 0 and not exact else 1e300
 
     def step_count(self, duration: float) -> int:
         """One exact transition, or steps not longer than `step`."""
