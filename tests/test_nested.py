@@ -46,7 +46,8 @@ def agree(levels, reference):
 @pytest.mark.parametrize(("n", "beta", "replicas"), [(5, 0.5, 4000), (12, 6.0, 2000), (30, 1.5, 1000), (6, 50.0, 2000)])
 def test_a_stationary_gas_stays_what_it_is(n, beta, replicas):
     reference = hermite(n, beta, 2 * replicas, seed=n)
-    process = ds.Dyson(beta=beta, rate=0.7, noise=0.7**0.5, center=0.0, initial=reference[:replicas], scheme="nested")
+    options = {"rate": 0.7, "noise": 0.7**0.5, "scheme": "nested"}
+    process = ds.Dyson(beta=beta, initial=reference[:replicas], **options)
     run = ds.simulate(process, replicas, times=[0.5, 1.0, 1.5], seed=1)
     assert agree(run.eigenvalues, reference)
 
@@ -87,6 +88,30 @@ def test_levels_from_a_common_point_have_their_exact_law_at_every_record(scheme)
     again = ds.simulate(process, 5000, times=times[:1], seed=3)
     again = ds.simulate(process, 5000, times=times, seed=3, resume=again)
     np.testing.assert_array_equal(run.spectra, again.spectra)
+
+
+def test_levels_that_move_together_move_as_one():
+    """From 20 widths off: the mean decays as exp(-t) whatever the repulsion is, and the gaps' law stays what it is."""
+    n, beta, times = 30, 2.5, np.array([0.1, 0.3, 1.0])
+    start = hermite(n, beta, 600, seed=11)
+    process = ds.Dyson(beta=beta, initial=start[:300] + 20, scheme="nested")
+    run = ds.simulate(process, 300, times=times, seed=12)
+    drifted = run.eigenvalues.mean(-1) - np.exp(-times) * (start[:300].mean(-1)[:, None] + 20)
+    value, error = ds.mean_and_error(drifted)
+    assert (abs(value) < 3.5 * error + 1e-4).all()
+    assert not (abs(value + 0.003 * 20) < 3.5 * error + 1e-4).any()  # the control: 0.3% of the way left behind
+    assert agree(run.eigenvalues[:, 1:2] - 20 * np.exp(-times[1]), start[300:])
+
+
+def test_many_levels_that_spread_keep_their_mean_gaps():
+    n, beta, times = 120, 4.5, [0.02, 0.05]
+    run = ds.simulate(ds.Dyson(n=n, beta=beta), 16, times=times, seed=13)  # the first from the exact law
+    assert run.process.nested
+    square = (run.eigenvalues[:, 1] ** 2).mean(-1)
+    value, error = ds.mean_and_error(square)
+    exact = (1 + beta * (n - 1) / 2) * (1 - np.exp(-2 * times[1]))
+    assert abs(value / exact - 1) < 0.002 + 3.5 * error / exact
+    assert error / exact < 0.003
 
 
 @pytest.mark.parametrize("scheme", ["auto", "nested"])

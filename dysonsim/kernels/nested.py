@@ -24,9 +24,14 @@ noise; the rest, whose mean is the other half, in the next A: all gaps thus see 
 their own motion, sum and mean of the levels are kept pair by pair, and nothing is done in sequence.
 
 Pairs NEAR places apart or less act in every A, at the middle of its motion. The force F of all others is summed once an
-outer step and follows its level, F(x) = F_0 + F_0' (x - x_0): a force that stays behind by half an outer step takes
-fluctuations for 2 to 4% larger than they are. What spreads meanwhile adds spread/d^2 to 1/d, spread the mean square by
-which two levels part (half of that of free ones is what was measured, they hold each other).
+outer step and follows the levels: a force that stays behind by half an outer step takes fluctuations for 2 to 4% larger
+than they are. What spreads meanwhile adds spread/d^2 to 1/d, spread the mean square by which two levels part (half of
+that of free ones is what was measured, they hold each other).
+
+How it follows. Of the displacements since F was summed, one part is common: a shift and a scale, fitted to all levels.
+It leaves F what it is, but for the scale. From the rest r_i, F_i falls by F_i' (r_i - R_i), R_i the mean of r over the
+levels WINDOW places around, among which the far ones are that a level moves against. A force that held each level where
+it was alone would take 2 to 10% of every motion that levels make together.
 
 Exact: two levels with linear drift at any h. Weak order 2 at fixed gaps; gaps below sqrt(4 G h) limit it, as they do in
 `kernels/dyson.py`. Measured in the stationary state, with TOLERANCE a fifth larger than the default (standard errors of
@@ -52,6 +57,7 @@ from .dyson import BETA, DT, LIMIT, TERMS, draw, pairs, places
 TOLERANCE, CAP, TABLE = TERMS - 1, TERMS, TERMS + 1
 NESTED_TERMS = TABLE + quantile.COUNT
 NEAR = 3  # places apart up to which pairs act in every inner step
+WINDOW = 12  # places on either side of a level whose mean displacement its far force moves with
 INNER, INNER_OF_FEW = 10, 5  # inner steps of an outer step; of so few levels that no pair is far
 MEMORY = 1 / 8  # of the moving average that one outer step renews
 MOST = 4  # times the present square: the average is no more, so that it follows levels that are driven together
@@ -78,9 +84,14 @@ def first_averages(levels: np.ndarray) -> np.ndarray:
     return np.minimum(smooth, MOST * squares)
 
 
+def space_of(n: int) -> int:
+    """Numbers of working space of one outer step."""
+    return 9 * n + 4
+
+
 def scratch(n: int, kept: int) -> int:
     """Numbers of working space that one gas needs, besides that of its terms. kept: numbers of its state."""
-    return 8 * -(-n // 4) + 8 * n + 2 + kept
+    return 8 * -(-n // 4) + space_of(n) + kept
 
 
 def build(lanes, n: int, chi: str, terms, **sizes):
@@ -98,11 +109,55 @@ def build(lanes, n: int, chi: str, terms, **sizes):
     root_half, tiny, rest = number(0.5**0.5), number(TINY[number.__name__]), number(1e-6)
     inner = inner_steps(n)
     outer, memory, most = number(inner), number(MEMORY), number(MOST)
+    one_in_n, minus_half, space_size = number(1 / n), number(-0.5), space_of(n)
     shortest = number(SHORTEST[number.__name__])
     averages, kept_size, has_far = n + behind_levels, n + behind_levels + extra(n), n > NEAR + 1
 
     @jit
-    def pushes(out, x, force, slope, anchor, constants, work):
+    def moment(x):
+        """Mean of the levels, and the sum of their squares about it."""
+        center, square = full(zero), full(zero)
+        for i in range(n):
+            center = center + load(x, i)
+        center = center * one_in_n
+        for i in range(n):
+            v = load(x, i) - center
+            square = square + v * v
+        return center, square
+
+    @jit
+    def remainder(out, x, anchor, center, square):
+        """What is left in `out` of displacements from `anchor` without a common shift and scale; that scale."""
+        shift, stretch = full(zero), full(zero)
+        for i in range(n):
+            a = load(anchor, i)
+            v = load(x, i) - a
+            store(out, i, v)
+            shift = shift + v
+            stretch = stretch + v * (a - center)
+        shift, stretch = shift * one_in_n, stretch / (square + tiny)
+        for i in range(n):
+            store(out, i, load(out, i) - shift - stretch * (load(anchor, i) - center))
+        return one + largest(stretch, full(minus_half))
+
+    @jit
+    def follow(out, x, force, slope, anchor, fixed, rest):
+        """The far force on levels that have moved from `anchor`, added to `out`."""
+        scale = one / remainder(rest, x, anchor, load(fixed, 0), load(fixed, 1))
+        total = full(zero)
+        for i in range(min(WINDOW, n)):
+            total = total + load(rest, i)
+        for i in range(n):
+            if i + WINDOW < n:
+                total = total + load(rest, i + WINDOW)
+            if i > WINDOW:
+                total = total - load(rest, i - WINDOW - 1)
+            count = min(i + WINDOW, n - 1) - max(i - WINDOW, 0) + 1
+            alone = load(rest, i) - total * number(one / count)
+            store(out, i, load(out, i) + (load(force, i) * scale - load(slope, i) * alone))
+
+    @jit
+    def pushes(out, x, force, slope, anchor, fixed, rest, constants, work):
         """What moves every level in an inner step: pairs two and three places apart, and the far force on its way."""
         none = full(zero)
         this, next_one, after = none, none, none  # from pairs whose lower level has been, for levels i, i + 1, i + 2
@@ -130,9 +185,9 @@ def build(lanes, n: int, chi: str, terms, **sizes):
                 mine = push * share(i, i + 2, constants, work)
                 total = total - mine
                 next_one = next_one + (push - mine)
-            if has_far:
-                total = total + (load(force, i) - load(slope, i) * (a - load(anchor, i)))
             store(out, i, total)
+        if has_far:
+            follow(out, x, force, slope, anchor, fixed, rest)
 
     @jit
     def far_pushes(out, slope, x, beta, constants, work):
@@ -205,6 +260,7 @@ def build(lanes, n: int, chi: str, terms, **sizes):
         force, slope, push = part(space, 0, n), part(space, n, n), part(space, 2 * n, n)
         motion, middle, anchor = part(space, 3 * n, n), part(space, 4 * n, n), part(space, 5 * n, n)
         up, low = part(space, 6 * n, n + 1), part(space, 7 * n + 1, n + 1)
+        fixed, rest = part(space, 8 * n + 2, 2), part(space, 8 * n + 4, n)
         beta = reals[BETA]
         prepare(h, constants, work)
         for i in range(n + 1):
@@ -214,6 +270,9 @@ def build(lanes, n: int, chi: str, terms, **sizes):
             if k == 1:
                 if has_far:
                     far_pushes(force, slope, x, beta, constants, work)
+                    center, square = moment(x)
+                    store(fixed, 0, center)
+                    store(fixed, 1, square)
                 for i in range(n):
                     store(anchor, i, load(x, i))
                     store(motion, i, full(zero))
@@ -221,7 +280,7 @@ def build(lanes, n: int, chi: str, terms, **sizes):
                 for _ in range(2 if k == 1 else 1):  # the middle of the motion is where the last one leads, or a first
                     for i in range(n):
                         store(middle, i, load(x, i) + load(motion, i) * half)
-                    pushes(push, middle, force, slope, anchor, constants, work)
+                    pushes(push, middle, force, slope, anchor, fixed, rest, constants, work)
                     glide(motion, x, middle, push, h, constants, work)
                 advance(x, motion, up, low, constants, work)
             drawn(z, c, sub * (inner + 1) + k, s, beta, reals[TABLE:], replica, key0, key1)
@@ -246,8 +305,8 @@ def build(lanes, n: int, chi: str, terms, **sizes):
     def step(state, scratch, reals, integers, s, replica, key0, key1):
         x, averaged = state, part(state, averages, kept_size - averages)  # the levels come first
         z, c = part(scratch, 0, numbers), part(scratch, behind, numbers - behind)
-        work, space = part(scratch, numbers, work_size), part(scratch, numbers + work_size, 8 * n + 2)
-        kept, constants = part(scratch, numbers + work_size + 8 * n + 2, kept_size), reals[NESTED_TERMS:]
+        work, space = part(scratch, numbers, work_size), part(scratch, numbers + work_size, space_size)
+        kept, constants = part(scratch, numbers + work_size + space_size, kept_size), reals[NESTED_TERMS:]
         left, sub = full(reals[DT]), 0
         while any_lane(zero < left):
             length = room(x, averaged, reals, constants, work) * outer

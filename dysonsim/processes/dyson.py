@@ -26,6 +26,7 @@ SCHEMES = ("auto", "matrix", "bordering", "nested", "pairs", "fast", "semi_impli
 LARGE, LARGE_STEPS = 2000, 400  # levels from which "auto" takes the fast sum; if dt is given
 BORDERED = 100  # levels up to which "auto" takes exact transitions by bordering, whose cost grows as n^3
 STEP, NESTED_CAP = 0.1, 0.05  # longest step of "pairs", inner step of "nested", in units of the fastest relaxation time
+MODEL_CAP = 0.0125  # the same of a model's levels, whose far forces change as strengths do
 OUTER_STEPS = 20  # that a step of "nested" has room for at least, more or less: it must not take long
 LONGEST = 10.0  # in units of the same: the longest step of all, beyond which exp(rate dt) leaves floating point
 
@@ -322,7 +323,8 @@ class Dyson(Process):
     def longest_inner_step(self) -> float:
         """Of "nested", where the gaps allow more; two levels of the same linear drift are exact at any length."""
         exact = self.n < 3 and self.rate is not None and not self._why_not_alike()
-        return NESTED_CAP / self.fastest if self.fastest > 0 and not exact else 1e300
+        cap = MODEL_CAP if self.sgd is not None and self.n > nested.NEAR + 1 else NESTED_CAP
+        return cap / self.fastest if self.fastest > 0 and not exact else 1e300
 
     def step_count(self, duration: float) -> int:
         """One exact transition, or steps not longer than `step`."""
@@ -371,8 +373,7 @@ class Dyson(Process):
         """Levels (replicas, n) and what the kernel keeps behind them."""
         if self.fast or self.exact:
             return np.array(levels)
-        extra = self.kernel().extra
-        state = np.concatenate([levels, np.broadcast_to(extra, (len(levels), len(extra)))], axis=1)
+        state = np.concatenate([levels, np.tile(self.kernel().extra, (len(levels), 1))], axis=1)
         if self.nested and self.n > 2:
             state[:, 2 - self.n :] = nested.first_averages(levels)
         return state
