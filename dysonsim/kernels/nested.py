@@ -28,6 +28,8 @@ outer step and follows the levels: a force that stays behind by half an outer st
 than they are. What spreads meanwhile adds spread/d^2 to 1/d, spread the mean square by which two levels part (half of
 that of free ones is what was measured, they hold each other).
 
+Where `direct`, all pairs act in every A: strengths that change with the levels, as a model's do, are then followed.
+
 How it follows. Of the displacements since F was summed, one part is common: a shift and a scale, fitted to all levels.
 It leaves F what it is, but for the scale. From the rest r_i, F_i falls by F_i' (r_i - R_i), R_i the mean of r over the
 levels WINDOW places around, among which the far ones are that a level moves against. A force that held each level where
@@ -58,7 +60,7 @@ TOLERANCE, CAP, TABLE = TERMS - 1, TERMS, TERMS + 1
 NESTED_TERMS = TABLE + quantile.COUNT
 NEAR = 3  # places apart up to which pairs act in every inner step
 WINDOW = 12  # places on either side of a level whose mean displacement its far force moves with
-INNER, INNER_OF_FEW = 10, 5  # inner steps of an outer step; of so few levels that no pair is far
+INNER, INNER_OF_FEW = 10, 5  # inner steps of an outer step; where no force is frozen
 MEMORY = 1 / 8  # of the moving average that one outer step renews
 MOST = 4  # times the present square: the average is no more, so that it follows levels that are driven together
 SHORTEST = {"float64": 2.0**-30, "float32": 2.0**-20}  # part of a step below which no inner step goes
@@ -70,9 +72,9 @@ def extra(n: int) -> int:
     return max(n - 2, 0)
 
 
-def inner_steps(n: int) -> int:
+def inner_steps(n: int, direct: bool) -> int:
     """Of an outer step."""
-    return 1 if n < 3 else INNER_OF_FEW if n <= NEAR + 1 else INNER
+    return 1 if n < 3 else INNER_OF_FEW if direct or n <= NEAR + 1 else INNER
 
 
 def first_averages(levels: np.ndarray) -> np.ndarray:
@@ -94,8 +96,11 @@ def scratch(n: int, kept: int) -> int:
     return 8 * -(-n // 4) + space_of(n) + kept
 
 
-def build(lanes, n: int, chi: str, terms, **sizes):
-    """One step on one target. `terms` is the builder of the coefficients, see `kernels/dyson_terms.py`."""
+def build(lanes, n: int, chi: str, terms, direct: bool = False, **sizes):
+    """One step on one target. `terms` is the builder of the coefficients, see `kernels/dyson_terms.py`.
+
+    direct: all pairs act in every inner step, no force is frozen.
+    """
     jit, number = lanes.jit, lanes.number
     load, store, full, part, sqrt = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt
     select, any_lane = lanes.select, lanes.any
@@ -107,11 +112,11 @@ def build(lanes, n: int, chi: str, terms, **sizes):
     least, largest, sum_of_squares = helpers.least, helpers.largest, helpers.sum_of_squares
     zero, half, one, two, four = number(0), number(0.5), number(1), number(2), number(4)
     root_half, tiny, rest = number(0.5**0.5), number(TINY[number.__name__]), number(1e-6)
-    inner = inner_steps(n)
+    inner = inner_steps(n, direct)
     outer, memory, most = number(inner), number(MEMORY), number(MOST)
     one_in_n, minus_half, space_size = number(1 / n), number(-0.5), space_of(n)
     shortest = number(SHORTEST[number.__name__])
-    averages, kept_size, has_far = n + behind_levels, n + behind_levels + extra(n), n > NEAR + 1
+    averages, kept_size, has_far = n + behind_levels, n + behind_levels + extra(n), n > NEAR + 1 and not direct
 
     @jit
     def moment(x):
@@ -188,6 +193,22 @@ def build(lanes, n: int, chi: str, terms, **sizes):
             store(out, i, total)
         if has_far:
             follow(out, x, force, slope, anchor, fixed, rest)
+
+    @jit
+    def all_pushes(out, x, constants, work):
+        """The same of all pairs that are no neighbors."""
+        for i in range(n):
+            store(out, i, full(zero))
+        for i in range(n - 2):
+            a, own = load(x, i), load(out, i)
+            for j in range(i + 2, n):
+                b = load(x, j)
+                strength, gap = pair(i, j, a, b, constants, work), b - a
+                push = gap * strength * two / largest(gap * gap, strength * half + tiny)
+                mine = push * share(i, j, constants, work)
+                own = own - mine
+                store(out, j, load(out, j) + (push - mine))
+            store(out, i, own)
 
     @jit
     def far_pushes(out, slope, x, beta, constants, work):
@@ -280,7 +301,10 @@ def build(lanes, n: int, chi: str, terms, **sizes):
                 for _ in range(2 if k == 1 else 1):  # the middle of the motion is where the last one leads, or a first
                     for i in range(n):
                         store(middle, i, load(x, i) + load(motion, i) * half)
-                    pushes(push, middle, force, slope, anchor, fixed, rest, constants, work)
+                    if direct:
+                        all_pushes(push, middle, constants, work)
+                    else:
+                        pushes(push, middle, force, slope, anchor, fixed, rest, constants, work)
                     glide(motion, x, middle, push, h, constants, work)
                 advance(x, motion, up, low, constants, work)
             drawn(z, c, sub * (inner + 1) + k, s, beta, reals[TABLE:], replica, key0, key1)

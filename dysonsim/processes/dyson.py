@@ -25,8 +25,8 @@ __all__ = ["Dyson"]
 SCHEMES = ("auto", "matrix", "bordering", "nested", "pairs", "fast", "semi_implicit")
 LARGE, LARGE_STEPS = 2000, 400  # levels from which "auto" takes the fast sum; if dt is given
 BORDERED = 100  # levels up to which "auto" takes exact transitions by bordering, whose cost grows as n^3
-STEP, NESTED_CAP = 0.1, 0.05  # longest step of "pairs", inner step of "nested", in units of the fastest relaxation time
-MODEL_CAP = 0.0125  # the same of a model's levels, whose far forces change as strengths do
+STEP = 0.1  # longest step of "pairs", in units of the fastest relaxation time
+DIRECT = 32  # levels of a model up to which "nested" freezes no force
 OUTER_STEPS = 20  # that a step of "nested" has room for at least, more or less: it must not take long
 LONGEST = 10.0  # in units of the same: the longest step of all, beyond which exp(rate dt) leaves floating point
 
@@ -134,7 +134,7 @@ class Dyson(Process):
             self._check_of_model()
         else:
             self._check_general()
-        why = {"matrix": self._why_no_matrix, "bordering": self._why_not_alike}.get(self.scheme, str)()
+        why = {"matrix": self._why_no_matrix, "bordering": self.why_not_alike}.get(self.scheme, str)()
         if why:
             raise ValueError(f"scheme = {self.scheme!r}: no exact transition is known for {why}")
         if self.scheme == "semi_implicit":
@@ -208,19 +208,19 @@ class Dyson(Process):
         """What stands in the way of the exact transition; empty if nothing does."""
         if self.beta not in (1, 2, 4):
             return f"beta = {_validate.exact(self.beta)} (it is for 1, 2 and 4)"
-        return self._why_not_alike()
+        return self.why_not_alike()
 
     def _why_not_fast(self) -> str:
         """What stands in the way of the fast sum; empty if nothing does."""
         if self.n < 2:
             return "one level"
-        if self._why_not_alike():
-            return self._why_not_alike()
+        if self.why_not_alike():
+            return self.why_not_alike()
         if not self.from_common_point and (np.diff(self.initial, axis=-1) <= 0).any():
             return "initial levels that coincide, unless all of them do"
         return ""
 
-    def _why_not_alike(self) -> str:
+    def why_not_alike(self) -> str:
         if self.rate is None:
             return "a drift that is not linear" if self.sgd is None else "the drift of a model"
         for name in ("rate", "center", "noise"):
@@ -251,7 +251,7 @@ class Dyson(Process):
         if self.scheme != "auto":
             return self.scheme == "bordering"
         given = self.dt is not None or self.tolerance is not None
-        return not (given or self.n > BORDERED or self.in_matrices or self._why_not_alike())
+        return not (given or self.n > BORDERED or self.in_matrices or self.why_not_alike())
 
     @cached_property
     def fast(self) -> bool:
@@ -266,10 +266,15 @@ class Dyson(Process):
             return self.scheme == "nested"
         return not (self.exact or self.fast) and self.dt is None and self.tolerance is None
 
+    @property
+    def direct(self) -> bool:
+        """Whether "nested" freezes no force: of a model of few levels."""
+        return self.sgd is not None and self.n <= DIRECT
+
     @cached_property
     def from_common_point(self) -> bool:
         """Whether all levels start from one point under the same linear drift: then their law is known at any time."""
-        return not self._why_not_alike() and (self.initial is None or not np.ptp(self.initial, axis=-1).any())
+        return not self.why_not_alike() and (self.initial is None or not np.ptp(self.initial, axis=-1).any())
 
     @property
     def jumps(self) -> bool:
@@ -302,7 +307,7 @@ class Dyson(Process):
             return self.gap_step if self.gap_step < math.inf else STEP
         longest = STEP / self.fastest if self.fastest > 0 else math.inf
         if self.nested:
-            return NESTED_CAP / STEP * longest * nested.inner_steps(self.n) / max(1.0, self.n / OUTER_STEPS)
+            return longest / 2 * nested.inner_steps(self.n, self.direct) / max(1.0, self.n / OUTER_STEPS)
         longest = min(longest, self.gap_step)
         return longest if longest < math.inf else STEP
 
@@ -318,13 +323,6 @@ class Dyson(Process):
     def table(self) -> np.ndarray:
         """Of the quantiles of the gaps' openings, `dysonsim.kernels.quantile`."""
         return quantile.constants(self.beta if self.sgd is None else 1.0)
-
-    @property
-    def longest_inner_step(self) -> float:
-        """Of "nested", where the gaps allow more; two levels of the same linear drift are exact at any length."""
-        exact = self.n < 3 and self.rate is not None and not self._why_not_alike()
-        cap = MODEL_CAP if self.sgd is not None and self.n > nested.NEAR + 1 else NESTED_CAP
-        return cap / self.fastest if self.fastest > 0 and not exact else 1e300
 
     def step_count(self, duration: float) -> int:
         """One exact transition, or steps not longer than `step`."""
