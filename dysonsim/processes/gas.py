@@ -132,7 +132,7 @@ class CoulombGas(Process):
         elif self.ensemble == "wells":
             centers = _validate.vector("centers", 0.0 if self.centers is None else self.centers, self.n)
             widths = _validate.vector("widths", 1.0 if self.widths is None else self.widths, self.n, above=0)
-            if widths.max() > 1e60 * widths.min():
+            if float(widths.max()) / float(widths.min()) > 1e60:
                 raise ValueError(f"widths from {widths.min():g} to {widths.max():g}: no more than a factor 1e60 apart")
             self._set(centers=centers, widths=widths)
         if self.sampler != "exact" and self.beta > RESOLVED:
@@ -210,7 +210,7 @@ class CoulombGas(Process):
             return 0.0, 1.0
         if self.ensemble == "laguerre":
             return 0.0, _power_of_two(self.parameters[1]) ** 2
-        return float(np.mean(self.centers)), _power_of_two(np.exp(np.log(self.widths).mean()))
+        return float((self.centers / self.n).sum()), _power_of_two(np.exp(np.log(self.widths).mean()))
 
     @cached_property
     def wells(self) -> Wells:
