@@ -92,7 +92,7 @@ def check_lengths(process: Process, dtype: str) -> None:
         if degrees > MOST_DEGREES:
             raise ValueError(f"{name} = {degrees:g}: so many degrees of freedom cannot be drawn, at most 1e30")
     for name, value in process.lengths().items():
-        _check_length(name, value, name in process.spreads, dtype)
+        _check_length(name, value, name in process.spreads, "float64" if process.own_units else dtype)
 
 
 def check_spread(process: Process, plan: Schedule, dtype: str) -> None:
@@ -104,7 +104,8 @@ def check_spread(process: Process, plan: Schedule, dtype: str) -> None:
     for time in passed[passed > 0].min(), plan.times[-1]:
         spread = noise * np.sqrt(np.minimum(time, 1 / np.asarray(0.0 if rate is None else rate)))
         spread = spread * np.sqrt(max(getattr(process, "beta", 1.0), 1.0))
-        _check_length("spread of levels, by beta, noise, rate and times,", spread, True, dtype)
+        held = "float64" if process.own_units else dtype
+        _check_length("spread of levels, by beta, noise, rate and times,", spread, True, held)
 
 
 def _check_length(name: str, value: Any, spreads: bool, dtype: str) -> None:

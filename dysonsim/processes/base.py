@@ -37,6 +37,7 @@ class Process(ABC):
     marks_after_step: ClassVar[bool] = True  # whether its kernel looks at a replica after its step or before
     coordinate: str = "eigenvalues"  # what `spectra` returns: these or "singular_values", whose squares are the levels
     spreads: ClassVar[tuple[str, ...]] = ("noise", "widths")  # which of `lengths` must not vanish
+    own_units: bool = False  # whether the kernel works in units of the process's own, whatever the float type
     weight_shape: tuple[int, int] | None = None  # of the matrices behind the levels, None if there are none
 
     @property

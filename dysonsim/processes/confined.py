@@ -19,6 +19,7 @@ class Confined(Process):
     """Subclasses are frozen dataclasses with the attributes below."""
 
     continuous: ClassVar[bool] = True
+    own_units = True
     coordinate: ClassVar[str] = "singular_values"  # type: ignore[misc]
     top: ClassVar[float]  # largest level that there can be
     beta: float

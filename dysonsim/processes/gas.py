@@ -330,6 +330,10 @@ class CoulombGas(Process):
         own = {"laguerre": ("m",), "jacobi": ("a", "b")}.get(self.ensemble, ())
         return {"beta": self.beta} | dict(zip(own, self.parameters, strict=False))
 
+    @property
+    def own_units(self) -> bool:  # type: ignore[override]
+        return self.potential is None and self.ensemble != "jacobi"
+
     def lengths(self) -> dict[str, Any]:
         """Those of the wells; of `laguerre` the square of the width, which is the unit of the levels."""
         if self.ensemble == "laguerre":
