@@ -20,7 +20,7 @@ def trained(model, learning_rate, batch, dtype="float64", steps=STEPS):
     """Start and end weights of an ensemble as `simulate` trains it."""
     sgd = ds.SGD(model, learning_rate, batch, init_scale=min(0.3, 0.9 / math.sqrt(model.n)))
     run = ds.simulate(sgd, REPLICAS, steps, SEED, record_steps=[0, steps], keep_weights=True, dtype=dtype)
-    return run.weights[:, 0], run.weights[:, 1], run
+    return run.weights[:, 0].copy(), run.weights[:, 1], run
 
 
 def normals(shape, stream, step):
