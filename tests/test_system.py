@@ -355,7 +355,7 @@ def test_any_unit_gives_the_same_levels_or_an_error_before_the_run(case, dtype):
         try:
             found = ds.simulate(make(), 8, seed=1, dtype=dtype, **how).eigenvalues
         except ValueError as error:
-            assert "another unit" in str(error)  # noqa: PT017
+            assert "unit" in str(error)  # noqa: PT017
             continue
         for _ in range(power):
             found = found / s
