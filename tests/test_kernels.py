@@ -210,7 +210,8 @@ def test_a_network_takes_nothing_from_its_working_space(model):
     sgd, ends = ds.SGD(model, 0.1, 5), []
     for left in (0.0, math.nan):
         ensemble = sgd.prepare("cpu", "float64", 1).open(sgd.start(3, SEED), 0, SEED)
-        ensemble.scratch[:] = left
+        with ensemble.scratch.one() as space:
+            space[:] = left
         ensemble.advance(0, 2)
         ends.append(ensemble.state())
     np.testing.assert_array_equal(*ends)
