@@ -162,7 +162,9 @@ class CoulombGas(Process):
         if self.ensemble == "laguerre":
             width = _validate.real("width", self.parameters[1], above=0)
             if not 1e-150 < width < 1e150:
-                raise ValueError(f"width = {width:g}: must be between 1e-150 and 1e150, for levels have its square; choose other units")
+                raise ValueError(
+                    f"width = {width:g}: must be between 1e-150 and 1e150, levels have its square; choose other units"
+                )
         self._set(
             parameters=tuple(_validate.real(name, value, above=least) for name, value, least in values), walls=walls
         )
