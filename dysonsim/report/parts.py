@@ -77,9 +77,13 @@ def against(
 ) -> Row:
     """A number with an error against a prediction, which itself may be off by `allowed` for the reason `why`.
 
-    Agrees within SIGMAS standard errors; deviates as expected if off by no more than `allowed` beyond that.
+    Agrees within SIGMAS standard errors; deviates as expected if off by no more than `allowed` beyond that. A fit of
+    few networks may end at the edge of the parameters, where there is no error: nothing can then be said.
     """
-    deviation = (measured - predicted) / error if error > 0 else math.nan
+    if not 0 < error < math.inf:
+        why = "the likelihood is largest at the edge of the parameters, where it gives no error"
+        return Row(quantity, measured, None, predicted, None, EXPECTED, why, shown=f"{measured:.3g}, no error")
+    deviation = (measured - predicted) / error
     verdict = AGREES
     if not abs(deviation) <= SIGMAS:
         verdict = EXPECTED if abs(measured - predicted) <= allowed + SIGMAS * error else DISAGREES
