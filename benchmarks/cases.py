@@ -12,8 +12,8 @@ import numpy as np
 import dysonsim as ds
 from benchmarks import peers
 from benchmarks.peers import Peer, on_threads
-from dysonsim.rounds import advance_in_rounds
-from dysonsim.simulate import _split
+from dysonsim.ensembles.rounds import advance_in_rounds
+from dysonsim.ensembles.simulate import _split
 
 NETWORKS = 1024
 THREADS = 2

@@ -24,9 +24,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from dysonsim.backend import Kernel, vector
-from dysonsim.backend.drivers import LOOP_OVER_BLOCKS, LOOP_OVER_STEPS, HostEnsemble, loop_names
-from dysonsim.backend.plain import lanes as plain_lanes
+from dysonsim.backend import Kernel
+from dysonsim.backend import simd as vector
+from dysonsim.backend.host import LOOP_OVER_BLOCKS, LOOP_OVER_STEPS, HostEnsemble, loop_names
+from dysonsim.backend.reference import lanes as plain_lanes
 
 # Functions that are counted as a whole, by module and name.
 WHOLE = {

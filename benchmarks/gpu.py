@@ -2,7 +2,7 @@
 
 - RBM 10x10, |B| = 16, k = 3: a step of many networks, dysonsim's kernel against batched PyTorch on the same card, plain
   and as CUDA graphs, each with the number of networks that suits it best. Contestants take turns; ratios are taken
-  within a round. Where the kernel's numbers live is varied as well (`backend/cuda_plan.py` chooses one of the places).
+  within a round. Where the kernel's numbers live is varied as well (`backend/cuda/plan.py` chooses one of the places).
 - the same for other sizes, against CUDA graphs.
 - the papers' RBM data set, 8.25e9 updates: from a run of `simulate` that is long enough, start and spectra included.
 - Dyson Brownian motion, N = 10 with 10^6 replicas and N = 10^4 with 16, against the least time that the card's
@@ -34,7 +34,7 @@ import dysonsim as ds
 from benchmarks import cases, gpu_bounds, gpu_peers, peers
 from benchmarks.report import RESULTS, announce, quartiles, steps_for, store, timed
 from dysonsim.backend import usable_cores
-from dysonsim.backend.cuda_plan import alone, in_device_memory, in_teams
+from dysonsim.backend.cuda.plan import alone, in_device_memory, in_teams
 
 DATA_SET = 8.25e9  # updates of the papers' RBM data set
 LIBRARY, PLAIN, GRAPH = "dysonsim", "PyTorch batched", "PyTorch batched, CUDA graph"
@@ -120,7 +120,7 @@ def card_to_itself() -> Iterator[None]:
 
 def no_device() -> str:
     """Why no device can be timed; empty if one can."""
-    from dysonsim.backend.cuda import SIMULATED, why_not
+    from dysonsim.backend.cuda.driver import SIMULATED, why_not
 
     return "Numba's simulator is on (NUMBA_ENABLE_CUDASIM)" if SIMULATED else why_not()
 
@@ -240,7 +240,7 @@ def motion_of_many(dtype: str, rounds: int, seconds: float, n: int = 10) -> dict
 
 def motion_of_large(dtype: str, rounds: int, seconds: float, replicas: int = 16) -> dict:
     """A step of a few large systems, by direct sums of all far forces."""
-    from dysonsim.kernels.large_cooperative import CHUNK
+    from dysonsim.kernels.many_levels.cooperative import CHUNK
 
     n = LEVELS
     process = ds.Dyson(n=n, beta=1, scheme="fast", initial=np.linspace(-1, 1, n) * np.sqrt(2 * n))

@@ -39,7 +39,7 @@ class Counts:
 
 
 def splitting(n: int, dtype: str) -> Counts:
-    """One network of n levels, beta = 1, linear drift: `kernels/dyson.py`."""
+    """One network of n levels, beta = 1, linear drift: `kernels/dyson/pairs.py`."""
     moves = 2 * ((n - 1) * (n - 2) // 2 + n - 1)  # far pairs and neighbours, two sweeps each
     pair = 6 + ROUNDED[dtype]  # gap, square and opening, difference, halves of it to both levels; the root
     sort = 4 * (n - 1)  # one pass over neighbours: a gap, the smallest of them, the lower and the upper level

@@ -15,7 +15,7 @@ WARM_UP = 4
 
 def dysonsim_rbm(sgd: SGD, networks: int, dtype: str, seed: int, chosen=None) -> Peer:
     """The kernel alone, without `simulate` around it; `chosen` as of `CudaDriver`."""
-    from dysonsim.backend.cuda import CudaDriver
+    from dysonsim.backend.cuda.driver import CudaDriver
 
     program = (CudaDriver(chosen) if chosen else CudaDriver()).prepare(sgd.kernel(), dtype)
     ensemble, done = program.open(sgd.start(networks, seed), 0, seed), 0

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dysonsim.backend import Kernel
-from dysonsim.kernels import functions, rng
+from dysonsim.kernels.common import functions, rng
 
 TOLERANCE = 1e-3  # relative change of every gap in the last step of the semi-implicit solver: moves no result
 ITERATIONS = 40

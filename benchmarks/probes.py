@@ -15,7 +15,7 @@ import numpy as np
 
 from dysonsim.backend import Kernel, driver
 from dysonsim.backend.cpu import WIDTH
-from dysonsim.kernels import functions, rng
+from dysonsim.kernels.common import functions, rng
 
 CHAINS = 5
 NORMALS = 40  # drawn together

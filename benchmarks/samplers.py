@@ -22,7 +22,7 @@ from scipy.linalg import eigh_tridiagonal
 
 import dysonsim as ds
 from benchmarks.report import RESULTS, announce, quartiles, store
-from dysonsim.diagnostics import autocorrelation_time
+from dysonsim.numerics.diagnostics import autocorrelation_time
 
 THREADS, LEVELS, BETA = 2, 10, 2.0
 MATRICES, CHAINS, TRACED = 100_000, 4096, 400

@@ -15,8 +15,8 @@ import numpy as np
 from scipy.special import betaincinv
 
 from benchmarks.report import PAUSE, RESULTS, announce, quartiles, store
-from dysonsim.large import open_large
-from dysonsim.repulsion import SortedSums, repulsion
+from dysonsim.numerics.many_levels import open_large
+from dysonsim.numerics.repulsion import SortedSums, repulsion
 
 THREADS = 2
 LIBRARY = "dysonsim"

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import bounds, cases, counting
 from dysonsim.backend import Kernel, driver
-from dysonsim.kernels import functions, rng
+from dysonsim.kernels.common import functions, rng
 
 WIDTH = 4
 NORMALS = (160, 6, 6, 20, 12, 12, 12)  # 10 x 16 of the RBM; 4 and a pair for lengths; 12 for ten levels or momenta

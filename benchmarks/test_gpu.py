@@ -17,7 +17,7 @@ import pytest
 import dysonsim as ds
 from benchmarks import cases, gpu, gpu_bounds, gpu_peers, peers
 from benchmarks.test_peers import FEW, LIMIT, largest_deviation, mean_and_variance
-from dysonsim.backend import plain
+from dysonsim.backend import reference as plain
 
 TOP = Path(__file__).parent.parent
 needs_torch = pytest.mark.skipif(peers.torch is None, reason="PyTorch is not installed")

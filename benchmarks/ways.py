@@ -17,7 +17,7 @@ import numpy as np
 
 import dysonsim as ds
 from benchmarks.report import RESULTS, announce, quartiles, store
-from dysonsim.kernels import rbm
+from dysonsim.kernels.networks import rbm
 
 SAMPLINGS = ("at_once", "two_noises", "step_by_step")
 SIZES, BATCHES, GIBBS_STEPS = (10, 20, 50), (1, 4, 16), (1, 3, 10)

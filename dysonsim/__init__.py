@@ -8,19 +8,19 @@
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
-
-from . import diagnostics, laws
-from .compare import Comparison, compare
-from .hierarchy import Hierarchy, hierarchy
-from .inference import Dynamics, estimate_dynamics
-from .likelihood import likelihood_ratio
+from . import laws
+from ._version import __version__ as __version__
+from .comparison.compare import Comparison, compare
+from .comparison.likelihood import likelihood_ratio
+from .comparison.scaling import ScalingFit, scaling_fit
+from .descriptions.hierarchy import Hierarchy, hierarchy
+from .ensembles.run import Run, mean_and_error, singular_values
+from .ensembles.simulate import DivergenceError, memory_needed, simulate
+from .inference.estimate import Dynamics, estimate_dynamics
 from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
+from .numerics import diagnostics
+from .numerics.repulsion import repulsion
 from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
-from .repulsion import repulsion
-from .scaling import ScalingFit, scaling_fit
-from .simulate import DivergenceError, memory_needed, simulate
-from .spectra import Run, mean_and_error, singular_values
 
 __all__ = [
     "SGD",

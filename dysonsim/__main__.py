@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command is None:
         parser.print_help()
         return 2
-    from dysonsim.report import reproduce
+    from dysonsim.reproduce import reproduce
 
     try:
         results = reproduce(chosen.out, "quick" if chosen.quick else "full", chosen.seed, echo=_say)
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from dysonsim import __version__
+    from ._version import __version__
 
     parser = argparse.ArgumentParser(
         prog="dysonsim",

@@ -18,7 +18,7 @@ import numpy as np
 
 import dysonsim as ds
 from dysonsim.backend import Kernel
-from dysonsim.kernels import rng
+from dysonsim.kernels.common import rng
 
 
 def build(lanes):

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import dysonsim as ds
-from dysonsim.inference import Dynamics, estimate_dynamics
+from dysonsim.inference.estimate import Dynamics, estimate_dynamics
 
 
 def main(replicas: int = 2000, path: str = "trajectory.png") -> Dynamics:

@@ -14,7 +14,7 @@ import dysonsim as ds
 from dysonsim._fingerprint import fingerprint
 from dysonsim._functions import level_function
 from dysonsim.backend.cache import ByContent
-from dysonsim.kernels import dyson
+from dysonsim.kernels.dyson import pairs as dyson
 
 STIFFNESS = 1.0
 ARRAY = np.array([1.0, 2.0])

@@ -10,76 +10,126 @@ from pathlib import Path
 import dysonsim
 
 PACKAGE = Path(dysonsim.__file__).parent
-# Lowest first; a module may import from lower layers and its own. What is not listed stands above all that is.
+# Lowest first; a module may import from lower layers and from its own folder. Folders that share a layer know nothing
+# of each other.
 LAYERS = [
-    {"_fingerprint", "_files", "_functions", "_validate", "_table", "laws", "backend", "diagnostics"},
+    {"_version", "_checks", "_text", "_files", "_fingerprint"},
+    {"_functions"},
+    {"laws", "backend"},
     {"kernels"},
-    {"repulsion", "large", "levels"},
-    {"models"},
+    {"numerics", "models"},
     {"processes"},
-    {"spectra", "rounds", "schedule"},
-    {"limits", "simulate"},
-    {"samples", "statistics", "estimation", "likelihood", "comparison", "scaling", "compare"}
-    | {"inference", "inference_drift", "inference_estimates", "inference_gaps", "inference_input", "inference_result"}
-    | {"hierarchy", "hierarchy_measure", "hierarchy_plot", "hierarchy_result"},
-    {"plots", "report", "__main__", "__init__"},
+    {"ensembles"},
+    {"spectra"},
+    {"comparison"},
+    {"inference", "descriptions"},
+    {"reproduce"},
+    {"__init__", "__main__"},
 ]
+MODULES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
 
 
-def layer(name: str) -> int:
-    return next(i for i, names in enumerate(LAYERS) if name in names)
+def folder(module: str) -> str:
+    """The folder, or the module at the top of the package, to which a module belongs."""
+    return module.split(".")[0]
 
 
-def imports(path: Path) -> set[str]:
-    """First-level names of dysonsim that a file imports, wherever in the file."""
+def layer(module: str) -> int:
+    return next(i for i, names in enumerate(LAYERS) if folder(module) in names)
+
+
+def imports(module: str) -> set[str]:
+    """The modules of dysonsim that a module imports, wherever in its text: in functions, for type checkers."""
+    path = MODULES[module]
+    here = ["dysonsim", *path.relative_to(PACKAGE).with_suffix("").parts]
     found = set()
-    parts = ("dysonsim", *path.relative_to(PACKAGE).with_suffix("").parts)
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = list(parts[: len(parts) - node.level]) if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            names = [f"{module}.{alias.name}" for alias in node.names]
+            base = here[: len(here) - node.level] if node.level else []
+            base = ".".join([*base, *([node.module] if node.module else [])])
+            names = [f"{base}.{alias.name}" for alias in node.names]
         else:
             continue
-        found |= {name.split(".")[1] for name in names if name.startswith("dysonsim.")}
-    return found & set().union(*LAYERS)
+        for name in names:
+            if name != "dysonsim" and not name.startswith("dysonsim."):
+                continue
+            name = name.removeprefix("dysonsim").removeprefix(".")
+            known = next((m for m in (name, name.rpartition(".")[0]) if m in MODULES), "__init__")
+            found.add(known)
+    return found
 
 
-def files():
-    return [(path.relative_to(PACKAGE).parts[0].removesuffix(".py"), path) for path in sorted(PACKAGE.rglob("*.py"))]
+GRAPH = {module: imports(module) for module in MODULES}
 
 
-def test_every_module_has_a_layer_and_imports_downwards():
-    for name, path in files():
-        for imported in imports(path):
-            assert layer(imported) <= layer(name), f"{path.name} ({name}) imports {imported}, which stands above it"
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Chains of imports that end where they begin; a package's own `__init__` counts as a module."""
+    done, found = set(), []
+
+    def visit(module: str, chain: list[str]) -> None:
+        if module in chain:
+            found.append([*chain[chain.index(module) :], module])
+        elif module not in done:
+            for other in sorted(graph[module]):
+                visit(other, [*chain, module])
+            done.add(module)
+
+    for module in graph:
+        visit(module, [])
+    return found
 
 
-def test_laws_and_kernels_know_nothing_of_each_other_and_laws_of_nothing_but_checks():
-    for name, path in files():
-        if name == "laws":
-            assert imports(path) <= {"laws", "_validate"}, path
-        if name == "_validate":
-            assert not imports(path), path
-        if name in ("kernels", "backend"):
-            assert not imports(path) & {"laws", "models", "spectra"}, path
+def test_no_circle():
+    assert not circles(GRAPH)
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}}) == [["a", "b", "c", "a"]]
+
+
+def test_imports_lead_down():
+    for module, others in GRAPH.items():
+        for other in others:
+            down = layer(other) < layer(module) or folder(other) == folder(module)
+            assert down, f"{module} imports {other}, which does not lie below it"
+
+
+def test_nothing_imports_the_package_itself():
+    assert [module for module, others in GRAPH.items() if "__init__" in others] == []
+
+
+def test_no_module_has_the_name_of_a_public_function():
+    top = {folder(module) for module in MODULES}
+    assert not [name for name in dysonsim.__all__ if callable(getattr(dysonsim, name)) and name in top]
+
+
+def test_laws_and_kernels_know_nothing_of_each_other():
+    """Their agreement is evidence."""
+    for module, others in GRAPH.items():
+        below = {folder(other) for other in others}
+        if folder(module) == "laws":
+            assert below <= {"laws", "_checks"}, module
+        if folder(module) in ("kernels", "backend"):
+            assert "laws" not in below, module
+        if module == "_checks":
+            assert not below
 
 
 def test_only_the_backend_names_cuda():
-    for name, path in files():
+    for module, path in MODULES.items():
         tree = ast.parse(path.read_text())
-        modules = {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
+        names = {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module:
-                modules |= {f"{node.module}.{alias.name}" for alias in node.names}
-        uses_cuda = any(module.startswith("numba.cuda") or module == "numba_cuda" for module in modules)
-        assert not uses_cuda or (name == "backend" and path.name.startswith("cuda")), path
+                names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        uses_cuda = any(name.startswith("numba.cuda") or name == "numba_cuda" for name in names)
+        assert not uses_cuda or module.startswith("backend.cuda"), module
 
 
 def test_no_file_grows_past_400_lines():
-    for _, path in files():
+    for path in MODULES.values():
         assert len(path.read_text().splitlines()) <= 400, path
 
 

@@ -19,7 +19,7 @@ import pytest
 import dysonsim as ds
 from dysonsim import laws
 from dysonsim._fingerprint import fingerprint
-from dysonsim.processes.gas_diagnostics import GasDiagnostics
+from dysonsim.processes.gas.diagnostics import GasDiagnostics
 
 STIFFNESS = 1.0
 SGD = ds.SGD(ds.TeacherStudent(2 * np.eye(2), 0.1), 0.05, 4)

@@ -6,9 +6,9 @@ that advance together. A target supplies the functions that handle them:
 ========================  ==================================  ==============================
 target                    a lane value is                     file
 ========================  ==================================  ==============================
-``"cpu"``                 a SIMD vector                       `backend/vector.py`
-``"cuda"``                a number of one thread              `backend/cuda.py`
-``"numpy"``               an array (slow; tests, start-up)    `backend/plain.py`
+``"cpu"``                 a SIMD vector                       `backend/simd.py`
+``"cuda"``                a number of one thread              `backend/cuda/driver.py`
+``"numpy"``               an array (slow; tests, start-up)    `backend/reference.py`
 ========================  ==================================  ==============================
 
 The names that every target has:
@@ -20,7 +20,7 @@ The names that every target has:
   ``select(mask, a, b)``; ``&`` between masks.
 - ``any(mask)``: whether any lane is true, as a number to branch on (a thread asks itself alone); ``|`` between masks.
 - ``split(v)``: mantissa in [sqrt(1/2), sqrt(2)) and exponent of a positive v, both as floats; ``power_of_two(k)``: 2^k
-  for whole k; `kernels/functions.py` makes logarithm and exponential of them.
+  for whole k; `kernels/common/functions.py` makes logarithm and exponential of them.
 - ``each(f)``: a function (v, i) that applies a compiled scalar function f(x) or f(x, i) to every lane; i is an
   integer, or a lane value of whole numbers.
 - ``full(x)``: the number x in every lane; ``real(v)``: a float32 lane value in the float type of the run.
@@ -39,20 +39,10 @@ Numbers that meet integers must be typed (``np.uint32(...)``) and constants that
 from __future__ import annotations
 
 from . import imported  # first: it notes the time
-from .drivers import (
-    DEVICES,
-    STILL_WELL,
-    Driver,
-    Ensemble,
-    Kernel,
-    Program,
-    driver,
-    from_cache_line,
-    jit_disabled,
-    layout,
-    usable_cores,
-)
-from .memory import available_memory
+from .drivers import DEVICES, driver
+from .host import from_cache_line, layout
+from .kernel import STILL_WELL, Driver, Ensemble, Kernel, Program
+from .machine import available_memory, jit_disabled, usable_cores
 from .threads import one_blas_thread
 
 __all__ = [

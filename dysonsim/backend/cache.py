@@ -32,8 +32,8 @@ from llvmlite import binding
 
 from .._fingerprint import fingerprint
 from .._functions import LevelFunction
-from .drivers import Kernel
 from .imported import IMPORTED
+from .kernel import Kernel
 
 PACKAGE = Path(__file__).parent.parent
 NO_MATTER = {"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS"}  # settings of Numba that change no machine code
@@ -204,7 +204,7 @@ def cache_root() -> Path:
 @cache
 def settings() -> tuple[str, ...]:
     """What machine code depends on beside its source."""
-    from .. import __version__
+    from .._version import __version__
 
     chosen = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("NUMBA_")]
     return (
@@ -230,11 +230,11 @@ def source_hash() -> str:
     since dysonsim was imported: then it is not what was imported.
     """
     digest = hashlib.sha256()
-    files = [path for folder in ("kernels", "backend") for path in sorted((PACKAGE / folder).glob("*.py"))]
+    files = [path for folder in ("kernels", "backend") for path in sorted((PACKAGE / folder).rglob("*.py"))]
     if not files:
         raise Unsuitable(f"{PACKAGE} holds no source files to tell them apart by")
     for path in files:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     for path in files:  # after they were read
         status = path.stat()
         if max(status.st_ctime, status.st_mtime) > IMPORTED:

@@ -11,20 +11,19 @@ import numpy as np
 
 from .._functions import LevelFunction
 from .cache import ByContent, cache_directory, foreign, source_hash, variant
-from .drivers import (
+from .host import (
     LOOP_OVER_BLOCKS,
     LOOP_OVER_NETWORKS,
     LOOP_OVER_STEPS,
     WIDTH,
     HostEnsemble,
-    Kernel,
-    Program,
     Scratch,
     layout,
     loop_names,
 )
+from .kernel import Kernel, Program
 from .native import Native, in_some_directory
-from .plain import builder, check_kernel
+from .reference import builder, check_kernel
 from .threads import one_blas_thread
 
 __all__ = ["WIDTH", "CpuDriver", "source_hash"]
@@ -84,7 +83,7 @@ def function(build, sizes: tuple, dtype: str, width: int):
     """The Python function that is to be compiled."""
     from numba import njit
 
-    from . import vector
+    from . import simd as vector
 
     lanes = vector.lanes(dtype, width if width > 1 else WIDTH[dtype])
     names = loop_names(lanes, build(lanes, **dict(sizes)), width)

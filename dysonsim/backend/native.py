@@ -26,7 +26,7 @@ import numpy as np
 from llvmlite import binding
 
 from .cache import Unsuitable, processor, read, written
-from .drivers import jit_disabled
+from .machine import jit_disabled
 from .threads import LINKING
 
 __all__ = ["Code", "Native", "in_some_directory"]

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _validate
-from .numerics import LARGEST, real
+from .. import _checks
+from ._numerics import LARGEST, real
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,8 +126,8 @@ class Law(ABC):
         random_state : None, int, numpy.random.SeedSequence or numpy.random.Generator
             Whatever numpy.random.default_rng accepts.
         """
-        rng = _validate.generator(random_state)
-        shape = (1,) if size is None else _validate.size(size)
+        rng = _checks.generator(random_state)
+        shape = (1,) if size is None else _checks.size(size)
         with np.errstate(all="ignore"):  # whoever turned warnings into errors did not mean an underflow to 0
             sample = self._sample(math.prod(shape), rng)
         return float(sample[0]) if size is None else sample.reshape(shape)
@@ -235,7 +235,7 @@ class Law(ABC):
     def _inside_support(
         self, function: Callable[[np.ndarray], np.ndarray], x: ArrayLike, below: float, above: float
     ) -> Any:
-        values = _validate.array("x", x, finite=False, empty=True)
+        values = _checks.array("x", x, finite=False, empty=True)
         low, high = self.support()
         inside = (values >= low) & (values <= high) & np.isfinite(values)
         # what is left of the support is below; what is not inside otherwise is above (or not a number)
@@ -249,7 +249,7 @@ class Law(ABC):
     def _inside_unit(
         self, function: Callable[[np.ndarray], np.ndarray], q: ArrayLike, at_zero: float, at_one: float
     ) -> Any:
-        values = _validate.array("q", q, finite=False, empty=True)
+        values = _checks.array("q", q, finite=False, empty=True)
         result = np.full(values.shape, np.nan)
         result[values == 0.0] = at_zero
         result[values == 1.0] = at_one
@@ -262,7 +262,7 @@ class Law(ABC):
 
 def finite_data(data: ArrayLike) -> np.ndarray:
     """The data as a flat float64 array; TypeError or ValueError if they are none, not real, not finite or too large."""
-    x = _validate.array("data", data, "one or more real numbers").ravel()
+    x = _checks.array("data", data, "one or more real numbers").ravel()
     if np.abs(x).max() > LARGEST:
         where = int(np.abs(x).argmax())
         raise ValueError(

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.polynomial import Chebyshev
 from numpy.polynomial.polynomial import polyval
 
-from .numerics import condense, minimise_on_interval
-from .painleve import boundary_value
+from ._numerics import condense, minimise_on_interval
+from ._painleve import boundary_value
 from .standard import Standard, StandardisedLaw, one_of
 from .tracy_widom import ZETA_PRIME
 

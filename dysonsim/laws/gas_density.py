@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _validate
-from .numerics import real, whole
+from .. import _checks
+from ._numerics import real, whole
 
 ENSEMBLES = ("hermite", "laguerre", "jacobi")
 _LARGEST_N = 10**6
@@ -100,7 +100,7 @@ def gas_log_density(
     ValueError, TypeError
         A parameter that is not allowed, missing, or without meaning for the ensemble; x without levels or not real.
     """
-    levels = _validate.array("x", x, "real numbers, shape (..., n)", finite=False, empty=True)
+    levels = _checks.array("x", x, "real numbers, shape (..., n)", finite=False, empty=True)
     if levels.ndim == 0 or levels.shape[-1] == 0:
         raise ValueError(f"x has shape {levels.shape}: must be (..., n) with n >= 1 levels")
     n = levels.shape[-1]
@@ -134,14 +134,14 @@ def _log_weight(x: np.ndarray, ensemble: str, sigma: float, first: float, second
 def _checked(n: int, beta: Any, ensemble: Any, scale: Any, m: Any, a: Any, b: Any) -> tuple[float, float, float, float]:
     """beta, scale and the exponents of x and 1 - x in the weight (0 where there is none)."""
     if not isinstance(ensemble, str) or ensemble not in ENSEMBLES:
-        raise ValueError(f"ensemble = {_validate.shown(ensemble)}: must be one of {', '.join(ENSEMBLES)}")
+        raise ValueError(f"ensemble = {_checks.shown(ensemble)}: must be one of {', '.join(ENSEMBLES)}")
     index, sigma = real("beta", beta, above=0.0), real("scale", scale, above=0.0)
     needed = {"hermite": (), "laguerre": ("m",), "jacobi": ("a", "b")}[ensemble]
     for name, value in (("m", m), ("a", a), ("b", b)):
         if name in needed and value is None:
             raise ValueError(f"{name} is missing: ensemble = {ensemble!r} needs {' and '.join(needed)}")
         if name not in needed and value is not None:
-            raise ValueError(f"{name} = {_validate.shown(value)}: has no meaning for ensemble = {ensemble!r}")
+            raise ValueError(f"{name} = {_checks.shown(value)}: has no meaning for ensemble = {ensemble!r}")
     if ensemble == "laguerre":
         exponent = 0.5 * index * (real("m", m, above=n - 1.0) - n + 1.0) - 1.0
         if exponent <= -1.0:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .numerics import Table, whole
+from ._numerics import Table, whole
 from .standard import StandardisedLaw, one_of
 
 _LARGEST_N = 1000

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ._numerics import EPSILON, gauss_legendre, invert, lone_extremes, minimise, minimise_on_interval, split
 from .base import Law
-from .numerics import EPSILON, gauss_legendre, invert, lone_extremes, minimise, minimise_on_interval, split
 
 SMALLEST_SQUARES = 1e-300  # on average: a variance of 1e-100 is the smallest that the laws take
 _ORDER = 24  # Gauss-Legendre nodes, where the closed form of the distribution function cancels

@@ -9,8 +9,8 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from ._numerics import lone_extremes, minimise, minimise_on_interval, real, split, whole
 from .base import Law
-from .numerics import lone_extremes, minimise, minimise_on_interval, real, split, whole
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ._numerics import gauss_legendre, log_gamma_half, minimise_on_interval, real
 from .base import Law
-from .numerics import gauss_legendre, log_gamma_half, minimise_on_interval, real
 
 _LARGEST_BETA = 1e10  # r is 1 but for 1e-5
 _CONCENTRATED = 40.0  # from here on the angle phi stays within 9/sqrt(beta) < pi/2 of its middle pi/2

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ._numerics import Table, condense, gauss_legendre, invert, minimise, real
 from .base import Law
-from .numerics import Table, condense, gauss_legendre, invert, minimise, real
 
 
 def one_of(name: str, value: Any, allowed: tuple[int, ...]) -> int:

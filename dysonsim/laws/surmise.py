@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ._numerics import real
 from .base import Law
-from .numerics import real
 
 _RATE = {1: math.pi / 4.0, 2: 4.0 / math.pi, 4: 64.0 / (9.0 * math.pi)}
 

@@ -10,8 +10,8 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from ._numerics import condense, descend, invert
 from .base import Law
-from .numerics import condense, descend, invert
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .numerics import real, whole
-from .painleve import boundary_value, sharp_gauss_legendre
+from ._numerics import real, whole
+from ._painleve import boundary_value, sharp_gauss_legendre
 from .standard import Standard, StandardisedLaw, one_of
 
 ZETA_PRIME = -0.16542114370045092

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .angle_mean import log_density, log_upper
+from ._angle_mean import log_density, log_upper
 from .symmetric import SymmetricLaw
 
 _LEAST_SHARE = 1e-10

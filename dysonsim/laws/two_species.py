@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._validate import integer
+from .._checks import integer
 from .surmise import WignerSurmise
 from .symmetric import SymmetricLaw
 

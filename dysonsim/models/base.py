@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _validate
+from .. import _checks
 from ..backend import Kernel
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Model(ABC):
 
         Asked of every recorded spectrum, with a warning for those that are not.
         """
-        values = _validate.array("singular_values", singular_values, finite=False, empty=True)
+        values = _checks.array("singular_values", singular_values, finite=False, empty=True)
         return np.asarray(np.isfinite(values).all(axis=-1))
 
     def fixed_point(self) -> np.ndarray:
@@ -136,7 +136,7 @@ class Model(ABC):
 
     def check_batch_size(self, batch_size: int) -> int:
         """The batch size as int, or TypeError/ValueError if this model cannot be trained with it."""
-        return _validate.integer("batch_size", batch_size, 1)
+        return _checks.integer("batch_size", batch_size, 1)
 
     def degenerate_groups(self) -> list[tuple[int, ...]]:
         """Groups of two or more levels that share a fixed point, as level indices, in ascending order.
@@ -165,17 +165,17 @@ class Model(ABC):
     def _levels(self, x: Any) -> np.ndarray:
         """Check levels given by a caller: shape (n,), finite, >= 0."""
         want = f"the {self.n} eigenvalues of X, shape ({self.n},)"
-        levels = _validate.array("x", x, want)
+        levels = _checks.array("x", x, want)
         if levels.shape != (self.n,):
             raise ValueError(f"x has shape {levels.shape}: must be {want}")
-        if not ((levels >= 0) & (levels <= 1 / _validate.SMALLEST)).all():
+        if not ((levels >= 0) & (levels <= 1 / _checks.SMALLEST)).all():
             raise ValueError(
-                f"x = {levels}: eigenvalues of X = W^T W must be finite, >= 0 and at most {1 / _validate.SMALLEST:g}"
+                f"x = {levels}: eigenvalues of X = W^T W must be finite, >= 0 and at most {1 / _checks.SMALLEST:g}"
             )
         return levels
 
     def _rates(self, learning_rate: float, batch_size: int) -> tuple[float, int]:
-        return _validate.scale("learning_rate", learning_rate), self.check_batch_size(batch_size)
+        return _checks.scale("learning_rate", learning_rate), self.check_batch_size(batch_size)
 
     def _key(self) -> tuple[Any, ...]:
         values = (getattr(self, field.name) for field in dataclasses.fields(self))  # type: ignore[arg-type]

@@ -29,12 +29,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import _validate
+from .. import _checks
 
 
 @dataclass(frozen=True)
 class DysonTerms:
-    """Drift, noise and repulsion of the levels as the kernel layer takes them (`dysonsim.kernels.dyson_terms`).
+    """Drift, noise and repulsion of the levels as the kernel layer takes them (`dysonsim.kernels.dyson.terms`).
 
     Parameters
     ----------
@@ -59,4 +59,4 @@ class DysonTerms:
 
 def check_closure(closure: str) -> bool:
     """Whether `closure` is "corrected"; ValueError if it is neither that nor "independent"."""
-    return _validate.choice("closure", closure, ("corrected", "independent")) == "corrected"
+    return _checks.choice("closure", closure, ("corrected", "independent")) == "corrected"

@@ -1,8 +1,8 @@
 """Processes: how weights or levels move. Frozen, validated parameters; `dysonsim.simulate` runs them."""
 
 from .base import NetworkProcess, Process
-from .dyson import Dyson
-from .gas import CoulombGas, GasDiagnostics, MixingError
+from .dyson.process import Dyson
+from .gas.process import CoulombGas, GasDiagnostics, MixingError
 from .jacobi import JacobiProcess
 from .laguerre import LaguerreProcess
 from .langevin import Langevin

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from .. import _validate
+from .. import _checks
 from .._fingerprint import without_caches
-from ..backend import Kernel, Program, driver, plain
-from ..backend.drivers import split_seed
-from ..kernels import rng
-from ..levels import singular_values
+from ..backend import Kernel, Program, driver
+from ..backend import reference as plain
+from ..backend.kernel import split_seed
+from ..kernels.common import rng
+from ..numerics.singular_values import singular_values
 
 if TYPE_CHECKING:
     from ..models import Model
@@ -225,19 +226,19 @@ class NetworkProcess(Process):
         from ..models import Model
 
         if not isinstance(self.model, Model):
-            given = _validate.shown(self.model)
+            given = _checks.shown(self.model)
             raise TypeError(f"model = {given}: must be a dysonsim model, such as GaussianRBM or TeacherStudent")
         self._set(
-            learning_rate=_validate.scale("learning_rate", self.learning_rate),
+            learning_rate=_checks.scale("learning_rate", self.learning_rate),
             batch_size=self.model.check_batch_size(self.batch_size),
-            init_scale=_validate.scale("init_scale", self.init_scale, zero=True),
+            init_scale=_checks.scale("init_scale", self.init_scale, zero=True),
         )
 
 
 def network_process(sgd: Any) -> NetworkProcess:
     """What a level of description is derived from; TypeError if it is no process of a network."""
     if not isinstance(sgd, NetworkProcess):
-        given = _validate.shown(sgd)
+        given = _checks.shown(sgd)
         raise TypeError(f"sgd = {given}: must be a process of a network such as dysonsim.SGD(model, ...)")
     return sgd
 

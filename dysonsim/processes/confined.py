@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import _validate
+from .. import _checks
 from .base import Process
 
 __all__ = ["MOST_DEGREES", "Confined"]
@@ -31,9 +31,9 @@ class Confined(Process):
         """Validate what both have."""
         if self.n is None and self.initial is None:
             raise ValueError("n is missing: give n, or initial levels")
-        shape = () if self.initial is None else _validate.shape_of("initial", self.initial)
-        n = _validate.integer("n", shape[-1] if self.n is None and shape else self.n, 1, most=_validate.MOST_LEVELS)
-        initial = _validate.levels("initial", self.initial, n)
+        shape = () if self.initial is None else _checks.shape_of("initial", self.initial)
+        n = _checks.integer("n", shape[-1] if self.n is None and shape else self.n, 1, most=_checks.MOST_LEVELS)
+        initial = _checks.levels("initial", self.initial, n)
         if initial is not None and (initial.min() < 0 or initial.max() > self.top):
             worst = initial.min() if initial.min() < 0 else initial.max()
             allowed = ">= 0" if self.top == math.inf else f"from 0 to {self.top:g}"
@@ -41,15 +41,15 @@ class Confined(Process):
         self._set(
             n=n,
             initial=initial,
-            beta=_validate.real("beta", self.beta, above=0, below=MOST_DEGREES),
-            noise=_validate.real("noise", self.noise, above=0),
-            dt=None if self.dt is None else _validate.real("dt", self.dt, above=0),
+            beta=_checks.real("beta", self.beta, above=0, below=MOST_DEGREES),
+            noise=_checks.real("noise", self.noise, above=0),
+            dt=None if self.dt is None else _checks.real("dt", self.dt, above=0),
         )
 
     def start(self, replicas: int, seed: int) -> np.ndarray:
         """The initial levels in the coordinates of the kernel."""
         levels = np.zeros(self.n) if self.initial is None else self.initial
-        return _validate.for_replicas(self._to_state(levels), replicas)
+        return _checks.for_replicas(self._to_state(levels), replicas)
 
     def _to_state(self, levels: np.ndarray) -> np.ndarray:
         raise NotImplementedError

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import _validate
+from .. import _checks
 from ..backend import Kernel
-from ..kernels import walls
+from ..kernels.dyson import walls
 from .confined import MOST_DEGREES, Confined
-from .gaps import warn_of_gaps
+from .dyson.gaps import warn_of_gaps
 
 __all__ = ["JacobiProcess"]
 
@@ -41,14 +41,15 @@ class JacobiProcess(Confined):
     ``laws.gas_log_density(x, beta, "jacobi", a=a, b=b)``.
     E sum x obeys a linear equation, d/dt E sum x = beta noise^2 (n p - (p + q) E sum x).
 
-    Integrated in steps, see `dysonsim.kernels.walls`: blocks of up to 16 levels make exact transitions, the rest is
-    splitting, in steps that follow the gaps of each replica, about 0.02 (pi/2n)^2/(1 + beta/2) in units of 1/noise^2.
-    No matrix and no ensemble is known whose law it has at a finite time, so there is a bias. In the stationary state it
-    is, where measured (n = 3, a = 0, b = 0.5, beta = 1.5): variance of gaps -0.5 (4)%, mean spacing ratio +0.1 (1)%,
-    mean of the lowest level -0.3 (2)%, of the distance of the top one from its wall -0.3 (2)%, of the middle one 0.05
-    (4)%, gaps below a fifth of the mean -2 (2)%; none was seen at n = 6 (gaps 0.6%, ratio 0.2%, lowest 0.5%), 12, 30,
-    and beta = 0.5, 2.5, 10, 50 (n = 3 to 8), with larger errors. Levels may start together, on a wall or between them.
-    On one core the time in which E sum x relaxes takes 20 us for n = 3, 100 us for 6, 1 ms for 12, 15 ms for 30.
+    Integrated in steps, see `dysonsim.kernels.dyson.walls`: blocks of up to 16 levels make exact transitions, the rest
+    is splitting, in steps that follow the gaps of each replica, about 0.02 (pi/2n)^2/(1 + beta/2) in units of
+    1/noise^2. No matrix and no ensemble is known whose law it has at a finite time, so there is a bias. In the
+    stationary state it is, where measured (n = 3, a = 0, b = 0.5, beta = 1.5): variance of gaps -0.5 (4)%, mean spacing
+    ratio +0.1 (1)%, mean of the lowest level -0.3 (2)%, of the distance of the top one from its wall -0.3 (2)%, of the
+    middle one 0.05 (4)%, gaps below a fifth of the mean -2 (2)%; none was seen at n = 6 (gaps 0.6%, ratio 0.2%, lowest
+    0.5%), 12, 30, and beta = 0.5, 2.5, 10, 50 (n = 3 to 8), with larger errors. Levels may start together, on a wall or
+    between them. On one core the time in which E sum x relaxes takes 20 us for n = 3, 100 us for 6, 1 ms for 12, 15 ms
+    for 30.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ class JacobiProcess(Confined):
         if not 1 / LARGEST < self.noise < LARGEST:
             raise ValueError(f"noise = {self.noise:g}: must be between {1 / LARGEST:g} and {LARGEST:g}")
         for name in ("a", "b"):
-            self._set(**{name: _validate.real(name, getattr(self, name), at_least=-0.5, below=MOST_DEGREES)})
+            self._set(**{name: _checks.real(name, getattr(self, name), at_least=-0.5, below=MOST_DEGREES)})
 
     @property
     def fastest(self) -> float:
@@ -116,7 +117,7 @@ class JacobiProcess(Confined):
         return np.array([self.noise**2 * dt, self.beta, 2 * self.a + 1, 2 * self.b + 1, reach])
 
     def kernel(self) -> Kernel:
-        """The splitting, `dysonsim.kernels.walls`."""
+        """The splitting, `dysonsim.kernels.dyson.walls`."""
         n = self.n
         return Kernel(walls.build, {}, self.constants(self.step), walls.sizes(n), weights=n, scratch=walls.scratch(n))
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import _validate
+from .. import _checks
 from ..backend import Kernel, Program
-from ..kernels import bordering
+from ..kernels.dyson import bordering
 from .confined import MOST_DEGREES, Confined
 from .matrix_motion import in_lanes, rectangular, working_numbers
 
@@ -58,9 +58,9 @@ class LaguerreProcess(Confined):
         Number of levels, where `initial` does not say it.
     scheme : {"auto", "matrix", "bordering"}
         Both are exact transitions for any length of time. "matrix": singular values of W; for beta = 1, 2, 4 and whole
-        m; on the CPU in float64. "bordering": one level after the other, see `dysonsim.kernels.bordering`; for any
-        beta and m. "auto": the first where it exists. ("pairs", the name of a splitting that there was, is taken for
-        "bordering".)
+        m; on the CPU in float64. "bordering": one level after the other, see `dysonsim.kernels.dyson.bordering`; for
+        any beta and m. "auto": the first where it exists. ("pairs", the name of a splitting that there was, is taken
+        for "bordering".)
     dt : float, optional
         Has no influence any more: there are no steps. Accepted so that older scripts run.
 
@@ -69,8 +69,9 @@ class LaguerreProcess(Confined):
     No step, no bias: the law at every time is exact to rounding, from levels that coincide as well. A transition of
     n levels takes a time of order n^3 whatever its length: on one core about 0.5 us for n = 3, 8 us for 10, 3 ms for
     100, and 5 s for 1000, during which nothing can interrupt it. So it pays to record no more often than needed. Proved
-    for beta = 1, 2, 4, and for any beta from levels that are all 0; for other beta see `dysonsim.kernels.bordering`.
-    Float32 has levels to about 1e-6 of the largest, and noise below 1e-12 of the levels is not told from none.
+    for beta = 1, 2, 4, and for any beta from levels that are all 0; for other beta see
+    `dysonsim.kernels.dyson.bordering`. Float32 has levels to about 1e-6 of the largest, and noise below 1e-12 of the
+    levels is not told from none.
 
     Raises
     ------
@@ -92,15 +93,15 @@ class LaguerreProcess(Confined):
     def __post_init__(self) -> None:
         self._check()
         self._set(
-            m=_validate.real("m", self.m, at_least=self.n - 1 + 1 / self.beta, below=MOST_DEGREES),
-            rate=_validate.real("rate", self.rate, at_least=0),
+            m=_checks.real("m", self.m, at_least=self.n - 1 + 1 / self.beta, below=MOST_DEGREES),
+            rate=_checks.real("rate", self.rate, at_least=0),
         )
-        _validate.choice("scheme", self.scheme, SCHEMES)
+        _checks.choice("scheme", self.scheme, SCHEMES)
         self._check_scale()
         if self.scheme == "matrix" and not self._is_matrix:
             raise ValueError(
                 f"scheme = 'matrix': needs beta = 1, 2 or 4 and a whole m >= n = {self.n}, not beta = "
-                f"{_validate.exact(self.beta)} and m = {_validate.exact(self.m)}"
+                f"{_checks.exact(self.beta)} and m = {_checks.exact(self.m)}"
             )
 
     def _check_scale(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._validate import shown
+from .._checks import shown
 from ..backend import Kernel
 from ..models import Model
 from .base import NetworkProcess

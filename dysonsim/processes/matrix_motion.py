@@ -11,7 +11,7 @@ twice the size that has every level twice. F. J. Dyson, J. Math. Phys. 3, 1191 (
 M' = exp(-rate t) diag(xi) + s G with s^2 = noise^2 (1 - exp(-2 rate t))/(2 rate), all components of G of variance 1.
 
 Normals are Philox's, counted by replica and step; LAPACK does the rest in double precision. On a GPU the same is a
-kernel, `dysonsim.kernels.matrix_step`, in the float type of the run.
+kernel, `dysonsim.kernels.dyson.matrix_step`, in the float type of the run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..backend import STILL_WELL, Ensemble, Kernel, Program, driver
-from ..kernels import matrix_step, normals
+from ..kernels.common import normals
+from ..kernels.dyson import matrix_step
 
 __all__ = ["exact_program", "hermitian", "in_lanes", "lanes_kernel", "rectangular", "working_numbers"]
 

@@ -1,0 +1,1 @@
+"""The shared comparison module: data or runs against laws or other runs."""

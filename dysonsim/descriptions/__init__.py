@@ -1,0 +1,1 @@
+"""SGD, Langevin, Dyson and the Coulomb gas beside each other."""

@@ -1,0 +1,271 @@
+"""`hierarchy`: SGD and the levels of description derived from it, run alike and held against each other.
+
+SGD, the matrix Langevin equation, Dyson Brownian motion of the eigenvalues and the Coulomb gas (arXiv:2412.20496) say
+the same of a training as the learning rate goes to 0; `hierarchy` measures where each stops describing the one before.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+
+import numpy as np
+
+from .. import _checks
+from .._checks import shown
+from .._fingerprint import fingerprint
+from ..comparison.result import MOST_RESAMPLES
+from ..ensembles.run import Run
+from ..ensembles.schedule import MAX_STEPS
+from ..ensembles.simulate import simulate
+from ..processes import SGD, CoulombGas, Dyson, Langevin, MixingError, Process
+from ..spectra.observables import MINIMUM_REPLICAS
+from . import measure as measure
+from .quantities import REFERENCE, TITLES, on_path, settled, timeless
+from .result import Hierarchy
+
+__all__ = ["Hierarchy", "hierarchy"]
+
+LEVELS = ("sgd", "langevin", "dyson", "gas")
+CLOSURES = {"corrected": ("dyson",), "independent": ("independent",), "both": ("dyson", "independent")}
+MOST_RECORDS = 10**6  # of a sequence of steps, which may have no end
+SETTLE, INTERVAL = 25.0, 0.75  # in units of the slowest relaxation time
+
+
+def hierarchy(
+    sgd: SGD,
+    replicas: int = 1000,
+    *,
+    levels: Sequence[str] | None = None,
+    closure: str = "corrected",
+    settle: int | None = None,
+    records: int | Iterable[int] = 16,
+    path: int | Iterable[int] = 40,
+    observable: str = "eigenvalues",
+    given: Mapping[str, Process | Run] | None = None,
+    seed: int = 0,
+    resamples: int = 1999,
+    dtype: str = "float64",
+    device: str = "cpu",
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> Hierarchy:
+    """Run SGD, Langevin, Dyson and the Coulomb gas alike, and measure how far each is from SGD.
+
+    All levels but the gas, which has no time, start from weights of the same law and are recorded at the same steps;
+    each has random numbers of its own. Errors are over replicas.
+
+    Parameters
+    ----------
+    sgd : SGD
+        What the other levels are derived from.
+    replicas : int, >= 8
+        Networks or gases at every level.
+    levels : sequence of "sgd", "langevin", "dyson", "gas"; optional
+        Must contain "sgd". By default all that the model has, with the reason for the others in the result.
+    closure : {"corrected", "independent", "both"}
+        Of Dyson; "both" makes "independent" a level of its own.
+    settle : int, optional
+        Step of the first stationary record. Default: 25 times the slowest relaxation time of the model, which leaves an
+        RBM time to grow from small weights.
+    records : int or steps
+        Stationary records, 0.75 of the slowest relaxation time apart; or their steps, two or more.
+    path : int or steps
+        Records on the way there, denser at its beginning; or their steps; 0 for none.
+    observable : {"eigenvalues", "singular_values"}
+    given : dict, optional
+        A Process to run or a Run that exists, by the name of the level that it stands for ("independent" is one), or
+        by a name of its own. A Run must have the records, of any number of replicas.
+    seed : int
+        One seed for each level is derived from this one and the level's name.
+    resamples : int
+        Draws behind every p-value, see `compare`.
+    dtype, device, threads, progress :
+        As for `simulate`.
+
+    Returns
+    -------
+    Hierarchy
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an argument that is not allowed.
+    NotImplementedError
+        If a level that is asked for needs what the model does not state.
+    DivergenceError, MixingError, MemoryError
+        From `simulate`.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the stationary records of a level still drift: `settle` is too small.
+
+    Notes
+    -----
+    Wells are the model's degenerate groups and its single levels; levels that are always 0 are left out. The quantities
+    of one level of description are not independent of each other.
+    """
+    if not isinstance(sgd, SGD):
+        raise TypeError(f"sgd = {shown(sgd)}: must be a dysonsim.SGD")
+    replicas = _checks.integer("replicas", replicas, MINIMUM_REPLICAS)
+    _checks.choice("observable", observable, ("eigenvalues", "singular_values"))
+    seed = _checks.integer("seed", seed, 0)
+    resamples = _checks.integer("resamples", resamples, 1, most=MOST_RESAMPLES)
+    steps, way = _times(sgd, settle, records, path)
+    makers, missing = _levels(sgd, levels, closure, {} if given is None else given)
+    how = {"dtype": dtype, "device": device, "threads": threads, "progress": progress}
+    every = sorted({*way.tolist(), *steps.tolist()})
+    runs: dict[str, Run] = {}
+    for name in reversed(makers):  # the cheap ones first: what they refuse is known before the training
+        maker = makers[name]
+        own = int(np.random.SeedSequence([seed, zlib.crc32(name.encode())]).generate_state(1, np.uint64)[0])
+        try:
+            runs[name] = maker if isinstance(maker, Run) else _run(maker, replicas, own, every, len(steps), how)
+        except MixingError as error:
+            if levels is not None:
+                raise
+            missing[name] = str(error)
+    runs = {name: runs[name] for name in makers if name in runs}
+    _check_seeds(runs)
+    values = {name: settled(run, observable, steps) for name, run in runs.items()}
+    paths = {name: on_path(run, observable, way) for name, run in runs.items() if len(way) and not timeless(run)}
+    wells = measure.wells(sgd)
+    measure.warn_unsettled(values, wells, stacklevel=2)
+    quantities = [q for well in wells for q in measure.quantities(sgd, well, values, paths, way, observable)]
+    distributions = [d for well in wells for d in measure.distributions(well, values, resamples)]
+    return Hierarchy(sgd, observable, runs, steps, way, quantities, distributions, missing)
+
+
+def _times(
+    sgd: SGD, settle: int | None, records: int | Iterable[int], path: int | Iterable[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Steps of the stationary records and of those on the way."""
+    if isinstance(records, Iterable) and getattr(records, "ndim", True):
+        steps = _steps("records", records, 2)
+        if settle is not None:
+            raise ValueError(f"settle = {settle}: must be left out where records are steps")
+    else:
+        count, slowest = _checks.integer("records", records, 2, most=MOST_RECORDS), _slowest(sgd, settle)
+        first = math.ceil(SETTLE / slowest) if settle is None else settle
+        settle = _checks.integer("settle", first, 1, most=MAX_STEPS)
+        between = max(1, round(INTERVAL / slowest)) if slowest > 0 else max(1, settle // 32)
+        if settle + between * (count - 1) > MAX_STEPS:
+            raise ValueError(f"settle = {settle}, records = {count}: the last must be at a step <= {MAX_STEPS}")
+        steps = settle + between * np.arange(count, dtype=np.int64)
+    if isinstance(path, Iterable) and getattr(path, "ndim", True):
+        return steps, _steps("path", path, 0)
+    number = _checks.integer("path", path, 0, most=MOST_RECORDS)
+    share = np.arange(number) / max(1, number)
+    return steps, np.unique(np.rint(share**2 * float(steps[0])).astype(np.int64))
+
+
+def _slowest(sgd: SGD, settle: int | None) -> float:
+    """The slowest relaxation rate of a level that is learnt; 0 if the model states none and `settle` does without."""
+    try:
+        rates = sgd.model.relaxation_rates(sgd.learning_rate)[sgd.model.fixed_point() > 0]
+    except NotImplementedError as error:
+        if settle is None:
+            raise ValueError(f"settle is missing: must be told where the model does not say how fast it is ({error})") \
+                from None  # fmt: skip
+        return 0.0
+    rates = rates[np.isfinite(rates) & (rates > 0)]
+    if not len(rates) and settle is None:
+        raise ValueError(f"settle is missing: must be told, for no level of {sgd.model} relaxes")
+    return float(rates.min(initial=math.inf)) if len(rates) else 0.0
+
+
+def _steps(name: str, given: Iterable[int], least: int) -> np.ndarray:
+    if isinstance(given, (str, bytes, bytearray)):
+        raise TypeError(f"{name} = {shown(given)}: must be a number or a sequence of steps")
+    if isinstance(given, np.ndarray):
+        _checks.array(name, given, "a number or a sequence of steps", dimensions=(1,), empty=True)
+    listed = list(islice(given, MOST_RECORDS + 1))
+    if len(listed) > MOST_RECORDS:
+        raise ValueError(f"{name} = {shown(given)}: must be at most {MOST_RECORDS} steps")
+    steps = np.array(sorted({_checks.integer(name, step, 0, most=MAX_STEPS) for step in listed}), dtype=np.int64)
+    if len(steps) < least:
+        raise ValueError(f"{name} = {steps.tolist()}: must be {least} steps or more")
+    return steps
+
+
+def _levels(
+    sgd: SGD, levels: Sequence[str] | None, closure: str, given: Mapping[str, Process | Run]
+) -> tuple[dict[str, Process | Run], dict[str, str]]:
+    """What is to be run, or has been, by name; and what cannot be, with the reason."""
+    names = LEVELS if levels is None else levels
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise TypeError(f"levels = {shown(levels)}: must be a sequence of {', '.join(map(repr, LEVELS))}")
+    for name in names:
+        _checks.choice("levels", name, LEVELS)
+    if REFERENCE not in names:
+        raise ValueError(f"levels = {shown(levels)}: must contain 'sgd', from which the others deviate")
+    _checks.choice("closure", closure, CLOSURES)
+    _check_given(sgd, given)
+    makers: dict[str, Process | Run] = {}
+    missing: dict[str, str] = {}
+    ways = {
+        "sgd": lambda: sgd,
+        "langevin": lambda: Langevin(sgd),
+        "dyson": lambda: Dyson(sgd, closure="corrected"),
+        "independent": lambda: Dyson(sgd, closure="independent"),
+        "gas": lambda: CoulombGas(sgd),
+    }
+    wanted = [k for name in LEVELS if name in names for k in (CLOSURES[closure] if name == "dyson" else (name,))]
+    for name in [*wanted, *(name for name in given if name not in wanted)]:
+        if name in given:
+            makers[name] = given[name]
+            continue
+        try:
+            makers[name] = ways[name]()
+        except (NotImplementedError, ValueError) as error:
+            if levels is not None:
+                raise
+            missing[name] = str(error)
+    if len(makers) < 2:
+        why = "".join(f"; {TITLES[name]}: {reason}" for name, reason in missing.items())
+        raise ValueError(f"levels = {shown(levels)}: must be two or more, there is nothing to hold SGD against{why}")
+    return makers, missing
+
+
+def _check_given(sgd: SGD, given: Mapping[str, Process | Run]) -> None:
+    if not isinstance(given, Mapping):
+        raise TypeError(f"given = {shown(given)}: must be a dict of processes or runs by the name of a level")
+    for name, maker in given.items():
+        if not isinstance(name, str) or not isinstance(maker, (Process, Run)):
+            raise TypeError(f"given[{name!r}] = {shown(maker)}: must be a Process or a Run, by name")
+        process = maker.process if isinstance(maker, Run) else maker
+        if process.n != sgd.n:
+            raise ValueError(f"given[{name!r}] has {process.n} levels: must have {sgd.n}, as {sgd}")
+        if isinstance(maker, Run) and maker.replicas < MINIMUM_REPLICAS:
+            raise ValueError(f"given[{name!r}] has {maker.replicas} replicas: must have {MINIMUM_REPLICAS} or more")
+        if name == REFERENCE and fingerprint(process) != fingerprint(sgd):
+            raise ValueError(f"given['sgd'] is of {process}: must be of sgd = {sgd}")
+
+
+def _run(process: Process, replicas: int, seed: int, every: list[int], records: int, how: dict) -> Run:
+    """A process recorded at `every` step, or a gas `records` times."""
+    if process.continuous:
+        return simulate(process, replicas, times=every, seed=seed, **how)
+    if process.weight_shape is not None:
+        return simulate(process, replicas, steps=every[-1], record_steps=every, seed=seed, **how)
+    first = process.default_steps()
+    assert first is not None
+    apart = 1
+    if isinstance(process, CoulombGas) and process.sampler != "exact":
+        apart = max(1, math.ceil(float(process.tuning.tau.max())))
+    return simulate(process, replicas, first + (records - 1) * apart, seed,
+                    record_steps=range(first, first + records * apart, apart), **how)  # fmt: skip
+
+
+def _check_seeds(runs: Mapping[str, Run]) -> None:
+    names = list(runs)
+    for i, a in enumerate(names):
+        for b in names[i + 1 :]:
+            if runs[a].seed == runs[b].seed:
+                raise ValueError(
+                    f"given: {a!r} and {b!r} have the same seed = {runs[a].seed}, so that they share random numbers "
+                    "and cannot count as independent; simulate one of them with another seed"
+                )

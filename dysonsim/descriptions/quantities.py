@@ -1,0 +1,109 @@
+"""The numbers by which descriptions of one training are compared, and which records of a run they are taken from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..comparison.result import Comparison
+from ..ensembles.run import Run
+
+TITLES = {
+    "sgd": "SGD",
+    "langevin": "Langevin",
+    "dyson": "Dyson",
+    "independent": "Dyson, independent wells",
+    "gas": "Coulomb gas",
+}
+REFERENCE = "sgd"
+BEYOND = 3.3  # standard errors that are called a deviation: false alarms once in a thousand numbers
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Of a number from SGD's: relative in percent with its standard error, and the difference in standard errors.
+
+    With few replicas `sigmas` follows Student's t with about as many degrees of freedom, not the normal law.
+    """
+
+    percent: float
+    percent_error: float
+    sigmas: float
+
+    def __str__(self) -> str:
+        return f"{self.percent:+.2f}% ({self.sigmas:+.1f})"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One number of one well, at every level of description.
+
+    Attributes
+    ----------
+    name : str
+        "mean", "width" (standard deviation of a level), "width of the mean" and "spacing" (of levels that share a
+        well), all stationary, or "halfway" (mean at the recorded step at which SGD is nearest to half its way).
+    group : tuple of int
+        The levels of the well; the number is an average over them.
+    values : dict
+        (value, standard error over replicas) by level of description; the gas has no "halfway".
+    step : int or None
+        When, of "halfway".
+    expected : float or None
+        The model's fixed point of "mean"; else None.
+    """
+
+    name: str
+    group: tuple[int, ...]
+    values: dict[str, tuple[float, float]]
+    step: int | None = None
+    expected: float | None = None
+
+    def deviation(self, level: str) -> Deviation:
+        """From SGD; KeyError for a level of description that does not have this quantity."""
+        (value, error), (base, base_error) = self.values[level], self.values[REFERENCE]
+        difference, spread = value - base, math.hypot(error, base_error)
+        ratio_error = math.hypot(error, value / base * base_error) / abs(base) if base else math.nan
+        relative = difference / abs(base) if base else math.nan
+        return Deviation(100 * relative, 100 * ratio_error, difference / spread if spread > 0 else math.nan)
+
+    @property
+    def label(self) -> str:
+        """What it is, with step and fixed point."""
+        if self.step is not None:
+            return f"mean at step {self.step}"
+        return self.name if self.expected is None else f"mean (fixed point {self.expected:.6g})"
+
+
+@dataclass(frozen=True, eq=False)
+class Distribution:
+    """The "density" of a well's levels, or of its "spacings": comparisons of SGD with every other level."""
+
+    name: str
+    group: tuple[int, ...]
+    comparisons: dict[str, Comparison]
+
+
+def timeless(run: Run) -> bool:
+    """Whether the records of a run are draws of a stationary law, not taken at times (a gas)."""
+    return run.process.weight_shape is None and not run.process.continuous
+
+
+def _taken(run: Run, observable: str) -> np.ndarray:
+    return run.singular_values if observable == "singular_values" else run.eigenvalues
+
+
+def on_path(run: Run, observable: str, steps: np.ndarray) -> np.ndarray:
+    """Recorded values (replicas, len(steps), n) at the given steps; ValueError where there is no record."""
+    return _taken(run, observable)[:, [run.record(step) for step in steps.tolist()]]
+
+
+def settled(run: Run, observable: str, steps: np.ndarray) -> np.ndarray:
+    """Values at the given steps, or of a gas its last len(steps) records."""
+    if not timeless(run):
+        return on_path(run, observable, steps)
+    if len(run.steps) < len(steps):
+        raise ValueError(f"{run.process} has {len(run.steps)} records: must have {len(steps)}, as many as the others")
+    return _taken(run, observable)[:, -len(steps) :]

@@ -1,0 +1,1 @@
+"""Run a process: `simulate` and the `Run` that it returns."""

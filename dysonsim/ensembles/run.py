@@ -1,0 +1,318 @@
+"""`Run`: the levels of an ensemble as recorded, with what made them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from .. import _checks
+from .._files import checked_path, read_arrays, write_whole
+from .._fingerprint import fingerprint, without_caches
+from ..backend import DEVICES
+from ..numerics.singular_values import singular_values
+from ..processes import Process
+from .schedule import MAX_STEPS
+
+__all__ = ["Run", "mean_and_error", "singular_values"]
+
+
+def mean_and_error(values: np.ndarray, axis: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and its standard error over independent entries along `axis` (networks, in a Run)."""
+    v = _checks.array("values", values, "an array of real numbers", finite=False, empty=True)
+    if v.ndim == 0:
+        raise ValueError(f"values = {values}: must be an array, with two or more entries along axis {axis!r}")
+    axis = _checks.integer("axis", axis, -v.ndim, v.ndim - 1)
+    if v.shape[axis] < 2:
+        raise ValueError(f"values have shape {v.shape}: must have two or more entries along axis {axis}")
+    v = _checks.array("values", v, "an array with one entry or more along every axis")
+    unit = _checks.unit(v, axis)
+    inside, back = v / unit, unit.squeeze(axis)
+    return inside.mean(axis) * back, inside.std(axis, ddof=1) / np.sqrt(v.shape[axis]) * back
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `dysonsim.simulate` returns. Its arrays are read-only: take a copy of what is to be changed.
+
+    Attributes
+    ----------
+    process : Process
+        What was simulated.
+    seed : int
+        Key of the random numbers: the same process and seed give the same run.
+    times : (records,) float array
+        When the levels were recorded, ascending. The unit is the SGD step, or that of a general process's rates.
+    steps : (records,) int array
+        Steps done by then: SGD steps, iterations of a Markov chain, or the steps of an integrator.
+    eigenvalues : (replicas, records, n) float array
+        The levels, ascending; of a network those of X = W^T W.
+    singular_values : (replicas, records, n) float array
+        Their square roots: of a network those of W, ascending. ValueError if there are negative levels.
+    weights : (replicas, records, p, n) float array or None
+        When `keep_weights` was asked for.
+    device, dtype, version : str
+        Where, in which float type and by which dysonsim it was computed.
+    state : (replicas, m) float array
+        Weights and persistent chains, or levels, after the last step; `simulate(..., resume=run)` goes on from it.
+    diagnostics : object or None
+        What the process says about the run: of a Markov chain acceptance, autocorrelation, convergence.
+    """
+
+    process: Process
+    seed: int
+    times: np.ndarray
+    steps: np.ndarray
+    spectra: np.ndarray = field(repr=False)  # as computed: eigenvalues or singular values, by `coordinate`
+    coordinate: str
+    weights: np.ndarray | None
+    device: str
+    dtype: str
+    version: str
+    state: np.ndarray = field(repr=False)
+    last_time: float
+    last_step: int
+    diagnostics: Any = None
+
+    def __post_init__(self) -> None:
+        for name in ("times", "steps", "spectra", "weights", "state"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _read_only(getattr(self, name)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return without_caches(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.__post_init__()  # a pickle forgets that arrays are read-only
+
+    @cached_property
+    def eigenvalues(self) -> np.ndarray:
+        return self.spectra if self.coordinate == "eigenvalues" else _read_only(self.spectra**2)
+
+    @cached_property
+    def singular_values(self) -> np.ndarray:
+        if self.coordinate == "singular_values":
+            return self.spectra
+        if (self.spectra < 0).any():
+            raise ValueError("singular_values: some levels are negative, so they are no squares; look at eigenvalues")
+        return _read_only(np.sqrt(self.spectra))
+
+    @property
+    def replicas(self) -> int:
+        return self.spectra.shape[0]
+
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.spectra.shape))
+        how = f"seed {self.seed}, {self.dtype} on {self.device}"
+        return f"<Run of {self.process}: {shape} (replicas x records x n), {how}>"
+
+    def record(self, time: float) -> int:
+        """Index of the record taken at `time` (for SGD: at that step); ValueError if there is none."""
+        found = np.flatnonzero(self.times == _checks.real("time", time, at_least=0))
+        if not len(found):
+            what = "time" if self.process.continuous else "step"
+            given = _checks.exact(float(time))
+            raise ValueError(
+                f"time = {given}: no record was taken at that {what}; recorded {what}s are {_shorten(self.times)}"
+            )
+        return int(found[0])
+
+    def spacings(self, group: tuple[int, ...], record: int = -1, singular: bool = False) -> np.ndarray:
+        """Gaps between neighboring levels.
+
+        Parameters
+        ----------
+        group : tuple of int
+            Neighbouring level indices, ascending; a model's `degenerate_groups()` lists those that share a well.
+        record : int
+            Index of the record.
+        singular : bool
+            Gaps of singular values instead of eigenvalues.
+
+        Returns
+        -------
+        (replicas, len(group) - 1) array
+        """
+        if not isinstance(group, (tuple, list, range)):
+            raise TypeError(f"group = {_checks.shown(group)}: must be a tuple of level indices")
+        record = _checks.integer("record", record, -len(self.times), len(self.times) - 1)
+        singular = _checks.flag("singular", singular)
+        n = self.spectra.shape[-1]
+        allowed = f"two or more neighboring level indices from 0 to {n - 1}, ascending"
+        levels = _checks.array("group", group, allowed, dimensions=(1,), empty=True)
+        if len(levels) < 2 or not np.array_equal(levels, np.arange(int(levels[0]), int(levels[0]) + len(levels))):
+            raise ValueError(f"group = {_checks.shown(group)}: must be {allowed}")
+        if levels[0] < 0 or levels[-1] >= n:
+            raise ValueError(f"group = {_checks.shown(group)}: must be {allowed}")
+        spectrum = self.singular_values if singular else self.eigenvalues
+        return np.diff(spectrum[:, record, int(levels[0]) : int(levels[-1]) + 1], axis=-1)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write everything but the process and the diagnostics to an .npz file; `Run.load` needs the process again.
+
+        A file that is there is replaced when the new one is complete: an error, a full disk, Ctrl-C or the end of the
+        process before that leaves the old one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `path` is no path of a file: a file descriptor, a directory, a device.
+        OSError
+            If the file cannot be written.
+        """
+        about = {
+            "process": fingerprint(self.process), "described": repr(self.process), "seed": self.seed,
+            "coordinate": self.coordinate, "device": self.device, "dtype": self.dtype, "version": self.version,
+            "last_time": self.last_time, "last_step": self.last_step,
+        }  # fmt: skip
+        arrays = {"times": self.times, "steps": self.steps, "spectra": self.spectra, "state": self.state}
+        if self.weights is not None:
+            arrays["weights"] = self.weights
+        about["sha256"] = fingerprint((arrays, about))
+        whole = arrays | {"about": np.array(json.dumps(about))}
+        write_whole(checked_path("path", path), lambda file: np.savez(file, **whole))  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], process: Process) -> Run:
+        """Read a run that `save` wrote.
+
+        Functions of the process are compared by their code and what they capture, under one version of Python.
+
+        Parameters
+        ----------
+        path : path
+        process : Process
+            What was simulated, with the same parameters.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `path` is no path of a file, the file is not one that `save` wrote, whatever is damaged, or it was made
+            by another process. Nothing is taken from a file that is not checked: sizes, types, a hash of all that
+            was saved, shapes, finite and ascending levels, times and steps, and that the state has the levels that were
+            recorded last.
+        OSError
+            If the file cannot be opened.
+        """
+        found = checked_path("path", path)
+        if not isinstance(process, Process):
+            raise TypeError(f"process = {process!r}: must be the dysonsim process that the run is of")
+        try:
+            arrays: dict[str, Any] = {"weights": None, **read_arrays(found, KINDS)}
+            about = _told(arrays.pop("about", None))
+            saved = about.pop("sha256")
+            if saved != fingerprint(({name: a for name, a in arrays.items() if a is not None}, about)):
+                raise ValueError("the arrays, or what is said about them, are not what was saved")
+            made_by, described = about.pop("process"), about.pop("described")
+            other = made_by != fingerprint(process)
+            run = None if other else cls(process=process, **about, **arrays)
+            fault = "" if run is None else run.fault()
+        except (ValueError, TypeError) as error:  # TypeError: an array is missing
+            fault, other = str(error), False
+        if fault:
+            raise ValueError(f"path = {str(path)!r}: must be a file that Run.save wrote ({fault})") from None
+        if other or run is None:
+            raise ValueError(f"{path} was made by {described} with other parameters than {process}")
+        return run
+
+    def fault(self) -> str:
+        """What is inconsistent in this run, in words; empty if nothing is.
+
+        Of numbers that were changed, or read from a file: they go into compiled code when the run is resumed.
+        """
+        replicas, records, _ = np.shape(self.spectra) if np.ndim(self.spectra) == 3 else (0, 0, 0)
+        wanted = {
+            "spectra": ((replicas, records, self.process.n), {"float64"}),
+            "times": ((records,), {"float64"}), "steps": ((records,), {"int64"}),
+            "state": ((replicas, self.process.state_size), {"float64", self.dtype}),
+        }  # fmt: skip
+        if self.weights is not None:
+            wanted["weights"] = ((replicas, records, *(self.process.weight_shape or ())), {"float64"})
+        for name, (shape, dtypes) in wanted.items():
+            array = getattr(self, name)
+            if array is None:
+                return f"{name} is missing"
+            if array.shape != shape or 0 in shape or array.dtype.name not in dtypes:
+                allowed = f"{shape} of {' or '.join(sorted(dtypes))}"
+                return f"{name} has shape {array.shape} of {array.dtype}, must have {allowed}"
+            if not np.isfinite(array).all():
+                return f"{name} holds numbers that are not finite"
+        return self._fault_of_times() or self._fault_of_levels()
+
+    def _fault_of_levels(self) -> str:
+        if self.coordinate != self.process.coordinate:
+            return f"coordinate = {self.coordinate!r}, must be {self.process.coordinate!r}"
+        now = self.process.spectra(np.asarray(self.state, np.float64))
+        for name, levels in (("spectra", self.spectra), ("state", now)):
+            if not (np.diff(levels, axis=-1) >= 0).all():
+                return f"{name}: levels do not ascend"
+            if self.coordinate == "singular_values" and (levels < 0).any():
+                return f"{name}: singular values are negative"
+        if self.steps[-1] == self.last_step:
+            last = self.spectra[:, -1]
+            if (np.abs(now - last) > SAME * np.abs(last).max(axis=-1, keepdims=True)).any():
+                return "state: has other levels than the last record"
+            if self.weights is not None:
+                kept, now = self.weights[:, -1], self.process.weights(np.asarray(self.state, np.float64))
+                if (np.abs(now - kept) > SAME * np.abs(kept).max(axis=(1, 2), keepdims=True)).any():
+                    return "state: has other weights than the last record"
+        return self.process.fault_of_state(self.state)
+
+    def _fault_of_times(self) -> str:
+        ends = self.last_time, self.last_step
+        if not isinstance(self.last_step, (int, np.integer)) or not isinstance(self.last_time, (int, float)):
+            return f"last_time, last_step = {ends}: must be a number and an integer"
+        continuous = self.process.continuous
+        ascend = (np.diff(self.times) > 0).all() and (np.diff(self.steps) >= 0).all()
+        if not ascend or self.steps[0] < 0 or self.times[0] < 0:
+            return "times or steps do not ascend from 0 on"
+        if self.steps[-1] > self.last_step or self.times[-1] > self.last_time or self.last_step > MAX_STEPS:
+            return f"last_time, last_step = {ends}: are before the last record, or too large"
+        if continuous and ends != (self.times[-1], self.steps[-1]):
+            return f"last_time, last_step = {ends}: are not those of the last record"
+        if not continuous and ((self.times != self.steps).any() or self.last_time != self.last_step):
+            return "times are not the steps"
+        return ""
+
+
+# What a file holds: kinds of arrays, and of what is told about them.
+KINDS = {"times": "f", "steps": "i", "spectra": "f", "weights": "f", "state": "f", "about": "U"}
+ABOUT = {
+    "process": str, "described": str, "seed": int, "coordinate": str, "device": str, "dtype": str, "version": str,
+    "last_time": float, "last_step": int, "sha256": str,
+}  # fmt: skip
+SAME = 1e-9  # of the largest level: what LAPACK on another machine may change
+
+
+def _told(text: np.ndarray | None) -> dict[str, Any]:
+    """What a file says about its arrays; ValueError if that is not what `Run.save` writes."""
+    if text is None or text.ndim:
+        raise ValueError("nothing is said about the arrays")
+    try:
+        about = json.loads(str(text))
+    except RecursionError:
+        raise ValueError("what is said about the arrays is nested too deep") from None
+    if not isinstance(about, dict) or {name: type(value) for name, value in about.items()} != ABOUT:
+        raise ValueError(f"does not tell {', '.join(ABOUT)}")
+    _checks.integer("seed", about["seed"], 0, 2**64 - 1)
+    _checks.integer("last_step", about["last_step"], 0, MAX_STEPS)
+    _checks.real("last_time", about["last_time"], at_least=0)
+    for name, allowed in (("device", DEVICES), ("dtype", ("float64", "float32"))):
+        _checks.choice(name, about[name], allowed)
+    return about
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+def _shorten(times: np.ndarray) -> str:
+    shown = [str(s) for s in times]
+    return ", ".join(shown if len(shown) <= 6 else [*shown[:3], "...", *shown[-2:]])

@@ -1,0 +1,326 @@
+"""`simulate`: run an ensemble of networks or gases and record their spectra."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from .. import _checks
+from .._checks import shown
+from .._fingerprint import fingerprint
+from ..backend import DEVICES, STILL_WELL, Ensemble, one_blas_thread, usable_cores
+from ..processes import Process
+from .limits import check_lengths, check_memory, check_process, check_spread, check_work, memory_needed
+from .rounds import advance_in_rounds
+from .run import Run
+from .schedule import MAX_STEPS, Schedule, recorded_steps, timed
+
+__all__ = ["DivergenceError", "memory_needed", "simulate"]
+
+
+class DivergenceError(RuntimeError):
+    """A replica left the domain where its process is defined; `replica` and `step` say where first."""
+
+    def __init__(self, message: str, replica: int, step: int) -> None:
+        super().__init__(message)
+        self.replica, self.step = replica, step
+
+    def __reduce__(self) -> tuple[type, tuple[str, int, int]]:
+        return type(self), (str(self), self.replica, self.step)
+
+
+def simulate(
+    process: Process,
+    replicas: int,
+    steps: int | None = None,
+    seed: int = 0,
+    *,
+    times: Iterable[float] | None = None,
+    record_every: int | None = None,
+    record_steps: Iterable[int] | None = None,
+    keep_weights: bool = False,
+    dtype: str = "float64",
+    device: str = "cpu",
+    threads: int | None = None,
+    progress: bool | None = None,
+    resume: Run | None = None,
+) -> Run:
+    """Run `replicas` independent networks or gases and record their spectra.
+
+    Replica r of a seed is the same however many run beside it, on any number of threads, and after a resumption; on
+    the CPU bit for bit.
+
+    Parameters
+    ----------
+    process : Process
+        What to run: `SGD`, `Langevin`, `Dyson`, `CoulombGas`, ...
+    replicas : int
+        Independent networks or gases.
+    steps : int, optional
+        Steps in all, those of `resume` included: of SGD and Langevin, which must be told, or iterations of a Markov
+        chain, which has a default.
+    seed : int
+        From 0 to 2**64 - 1. Runs of one seed share their random numbers, whatever the process: give runs that are to be
+        compared as independent samples different seeds.
+    times : iterable of float
+        For processes in continuous time (`Dyson`, ...), instead of `steps`: record at exactly these times, >= 0.
+    record_every : int, optional
+        Record after every so many steps, and after the last. Default: after the last step only.
+    record_steps : iterable of int, optional
+        Record after exactly these steps instead, from 0 (the start) to `steps`.
+    keep_weights : bool
+        Keep the weight matrices of the recorded steps as well.
+    dtype : {"float64", "float32"}
+        Float type of the simulation. Spectra of weights are computed in float64.
+    device : {"cpu", "cuda"}
+        Where to run. Asking for a device that is not there is an error.
+    threads : int, optional
+        CPU threads; default: all cores that this process may use. BLAS has one thread a call meanwhile.
+    progress : bool, optional
+        Show a progress bar; default: in a terminal, once the run has taken 3 seconds. Without stderr or tqdm there is
+        none.
+    resume : Run, optional
+        An earlier run of the same process, seed and replicas: go on from its end. Its records come first. Its numbers
+        are checked (`Run.fault`): ValueError if they are not those of a run.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an argument that is not allowed; ValueError as well for an error that a user's drift or potential raises;
+        for levels so large or a spread so small that `dtype` cannot hold their squares (float64: beyond 1e140, below
+        1e-140; float32: 1e15, 1e-15); for a step of so much work that Ctrl-C would seem to be ignored; for more than a
+        million `times` or `record_steps` that are no array or range.
+    MemoryError
+        Before anything is allocated, if results and state (`memory_needed`) would not fit into what the machine, the
+        control groups (containers, batch systems) and `ulimit` leave.
+    RuntimeError
+        If device is "cuda" and no CUDA device can be used.
+    DivergenceError
+        If a replica runs away (the learning rate is too large, say) or meets a user's function that returns no number;
+        the message says why, and the replica and step where that happened first.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the learning rate is beyond the model's stability limit, batches are not Gaussian or symmetric enough for
+        `Langevin`, a `dt` is too coarse for the gaps, recorded weights are outside the model's domain (an RBM whose K
+        is not positive) though training recovers, or a Markov chain has not mixed; once in a process, if compiled
+        kernels cannot be kept on disk, or if NUMBA_DISABLE_JIT has them run as NumPy code.
+    """
+    check_process(process)
+    replicas = _checks.integer("replicas", replicas, 1, 2**32 - 1)
+    steps = None if steps is None else _checks.integer("steps", steps, 1, MAX_STEPS)
+    seed = _checks.integer("seed", seed, 0, 2**64 - 1)
+    _checks.choice("dtype", dtype, ("float64", "float32"))
+    _checks.choice("device", device, DEVICES)
+    keep_weights = _checks.flag("keep_weights", keep_weights)
+    if keep_weights and process.weight_shape is None:
+        raise ValueError(f"keep_weights = True: {type(process).__name__} has levels only, no weights")
+    if progress is not None and not isinstance(progress, bool):
+        raise TypeError(f"progress = {shown(progress)}: must be True, False or None")
+    threads = usable_cores() if threads is None else _checks.integer("threads", threads, 1)
+    if resume is not None:
+        _check_resume(resume, process, replicas, seed, dtype, keep_weights)
+    with np.errstate(all="ignore"), one_blas_thread():  # what is no number is looked for
+
+        def room(count: int) -> None:
+            """MemoryError if so many records do not fit, before they are listed."""
+            check_memory(process, replicas, count, keep_weights, dtype, threads, resume)
+
+        check_lengths(process, dtype)
+        room(1)
+        check_work(process, dtype)
+        plan = _plan(process, steps, times, record_every, record_steps, resume, room)
+        records = len(plan.steps)
+        check_spread(process, plan, dtype)
+
+        process.warn(stacklevel=2)
+        program = process.prepare(device, dtype, threads)
+        start = _start(process, replicas, seed) if resume is None else resume.state
+        workers = threads if program.parallel else 1
+        ranges = _split(replicas, program.width, program.unit, workers)
+        ensembles = [program.open(start[a:b], a, seed) for a, b in ranges]
+        del start
+
+        spectra = np.empty((replicas, records, process.n))
+        weights = np.empty((replicas, records, *(process.weight_shape or ()))) if keep_weights else None
+        outside: list[tuple[int, int]] = []  # (record, replica) of recorded levels out of the process's domain
+        lost: list[tuple[int, int]] = []  # of those that are no numbers, which the check after the round should find
+
+        def move(index: int, first: int, count: int) -> None:
+            if plan.lengths is None:
+                ensembles[index].advance(first, count)
+            else:
+                for at, some, length in plan.pieces(first, count):
+                    ensembles[index].set_reals(process.constants(length))
+                    ensembles[index].advance(at, some)
+
+        def snapshot(index: int, record: int) -> None:
+            a, b = ranges[index]
+            state = ensembles[index].state().astype(np.float64, copy=False)
+            finite = np.asarray(np.isfinite(state).all(axis=1))
+            if not finite.all():  # LAPACK wants numbers
+                lost.extend((record, a + int(r)) for r in np.flatnonzero(~finite))
+                state = np.where(finite[:, None], state, 0.0)
+            spectra[a:b, record] = process.spectra(state)
+            defined = process.is_defined(spectra[a:b, record])
+            if not defined.all():
+                outside.extend((record, a + int(r)) for r in np.flatnonzero(~defined))
+            if weights is not None:
+                weights[a:b, record] = process.weights(state)
+
+        def check() -> None:
+            _check_left(process, ensembles)
+
+        with program.while_running():
+            advance_in_rounds(
+                len(ensembles), plan.begin, plan.end, plan.steps, move, snapshot, check, workers, progress
+            )
+            state = _state(ensembles, ranges)
+            if not process.marks_after_step:
+                for ensemble in ensembles:  # looked at where a step begins: one more shows whether the last went well
+                    ensemble.advance(plan.end, 1)
+        check()
+        if lost:
+            record, replica = min(lost)
+            at = int(plan.steps[record])
+            raise DivergenceError(
+                f"replica {replica} diverged by step {at}: its levels are no longer finite numbers", replica, at
+            )
+        if outside:
+            _warn_outside(process, plan, sorted(outside), replicas)
+        run = Run(
+            process=process, seed=seed, times=plan.times, steps=plan.steps, spectra=spectra,
+            coordinate=process.coordinate, weights=weights, device=device, dtype=dtype, version=_version(), state=state,
+            last_time=plan.last_time, last_step=plan.end,
+        )  # fmt: skip
+        if resume is not None:
+            run = _joined(resume, run)
+        return replace(run, diagnostics=process.diagnose(run))
+
+
+def _start(process: Process, replicas: int, seed: int) -> np.ndarray:
+    """The start values of a process; ValueError if they are not what its kernel advances."""
+    start, shape = np.asarray(process.start(replicas, seed)), (replicas, process.state_size)
+    if start.shape != shape or start.dtype.kind != "f":
+        raise ValueError(
+            f"process: {type(process).__name__}.start gives {start.dtype} of shape {start.shape}, must give floats of "
+            f"shape {shape}"
+        )
+    return start
+
+
+def _state(ensembles: Sequence[Ensemble], ranges: Sequence[tuple[int, int]]) -> np.ndarray:
+    """That of all ensembles, one after the other."""
+    first = ensembles[0].state()
+    state = np.empty((ranges[-1][1], first.shape[1]), first.dtype)
+    state[: len(first)] = first
+    for ensemble, (a, b) in zip(ensembles[1:], ranges[1:], strict=True):
+        state[a:b] = ensemble.state()
+    return state
+
+
+def _version() -> str:
+    from .._version import __version__
+
+    return __version__
+
+
+def _plan(
+    process: Process,
+    steps: int | None,
+    times: Iterable[float] | None,
+    every: int | None,
+    chosen: Iterable[int] | None,
+    resume: Run | None,
+    room: Callable[[int], None],
+) -> Schedule:
+    """What to do and when to record, from the arguments that suit the process."""
+    name = type(process).__name__
+    begin, since = (0, 0.0) if resume is None else (resume.last_step, resume.last_time)
+    if process.continuous:
+        if times is None or steps is not None or every is not None or chosen is not None:
+            raise ValueError(
+                f"{name} runs in continuous time: give times=[...] to record at, no steps, record_every or record_steps"
+            )
+        jump = process.jumps and begin == 0
+        return timed(times, process.step_count, begin, since, resume is not None, room, jump)
+    if times is not None:
+        raise ValueError(f"{name} counts steps: give steps= and record_every= or record_steps=, not times")
+    steps = process.default_steps() if steps is None else steps
+    if steps is None:
+        raise ValueError(f"steps is missing: {name} must be told how many steps to do")
+    if resume is not None and steps <= begin:
+        raise ValueError(f"steps = {steps}: must be more than the {begin} steps that resume has done")
+    recorded = recorded_steps(steps, every, chosen, 0 if resume is None else begin + 1, room)
+    return Schedule(begin, steps, recorded, recorded.astype(np.float64))
+
+
+def _check_resume(run: Run, process: Process, replicas: int, seed: int, dtype: str, keep_weights: bool) -> None:
+    if not isinstance(run, Run):
+        raise TypeError(f"resume = {shown(run)}: must be a Run")
+    if fingerprint(run.process) != fingerprint(process):
+        raise ValueError(f"resume was made by {run.process}, not by {process}")
+    if run.version != _version():
+        raise ValueError(f"resume was made by dysonsim {run.version}, this is {_version()}: random numbers may differ")
+    fault = run.fault()
+    if fault:
+        raise ValueError(f"resume is damaged: {fault}")
+    kept = run.weights is not None
+    mine = {"replicas": replicas, "seed": seed, "dtype": dtype, "keep_weights": keep_weights}
+    theirs = {"replicas": run.replicas, "seed": run.seed, "dtype": run.dtype, "keep_weights": kept}
+    for name, value in mine.items():
+        if theirs[name] != value:
+            raise ValueError(f"{name} = {shown(value)}: resume was run with {name} = {theirs[name]!r}")
+
+
+def _joined(earlier: Run, later: Run) -> Run:
+    """One run of both, the records of the earlier first."""
+    weights = None
+    if earlier.weights is not None and later.weights is not None:
+        weights = np.concatenate([earlier.weights, later.weights], axis=1)
+    return replace(
+        later,
+        times=np.concatenate([earlier.times, later.times]),
+        steps=np.concatenate([earlier.steps, later.steps]),
+        spectra=np.concatenate([earlier.spectra, later.spectra], axis=1),
+        weights=weights,
+    )
+
+
+def _split(replicas: int, width: int, unit: int, workers: int) -> list[tuple[int, int]]:
+    """Ranges of replicas, each a whole number of blocks: small enough to keep all workers busy."""
+    blocks = -(-replicas // width)
+    size = width * max(1, min(unit, -(-blocks // workers)))
+    return [(a, min(a + size, replicas)) for a in range(0, replicas, size)]
+
+
+def _check_left(process: Process, ensembles: Sequence[Ensemble]) -> None:
+    """Raise DivergenceError for the earliest step at which a replica left, and the lowest replica among those."""
+    left = np.concatenate([ensemble.left() for ensemble in ensembles])
+    replica = int(left.argmin())
+    if left[replica] < STILL_WELL:
+        step = int(left[replica]) + process.marks_after_step
+        state = np.concatenate([ensemble.state() for ensemble in ensembles])[replica]
+        why = process.why_left(step, state)
+        raise DivergenceError(f"replica {replica} diverged at step {step}: {why}", replica, step)
+
+
+def _warn_outside(process: Process, plan: Schedule, outside: Sequence[tuple[int, int]], replicas: int) -> None:
+    """Say that recorded levels were, for a moment, out of the domain: the run goes on, statistics may not."""
+    (record, replica), networks = outside[0], len({replica for _, replica in outside})
+    when = f"time {plan.times[record]:g}" if process.continuous else f"step {plan.steps[record]}"
+    why = process.why_left(1, np.empty(0))
+    warnings.warn(
+        f"{networks} of {replicas} networks were outside the model's domain when recorded, the first of them replica "
+        f"{replica} at {when}: {why}",
+        RuntimeWarning,
+        stacklevel=3,
+    )

@@ -1,0 +1,1 @@
+"""Read drift, noise and repulsion off recorded trajectories."""

@@ -1,0 +1,240 @@
+"""`estimate_dynamics`: read a trajectory backwards, from recorded levels to the equation that moved them.
+
+dx_i = [K(x_i) + beta g^2 sum_{j != i} 1/(x_i - x_j)] dt + sqrt(2) g dB_i  for the levels of one group, which share a
+well. Estimated are K, g and beta, each from the part of the data where the others do not matter:
+
+- the centre of mass, in which the repulsion cancels, gives rate and noise of a linear drift (`inference_drift`);
+- smooth sums over the levels give K(x) and g(x) as curves;
+- small gaps give beta, from how they move and, independently, from how rare they are (`inference_gaps`).
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _checks
+from ..spectra.observables import Levels, is_run
+from .drift import CentreOfMass, Drift, DriftSums, centre_of_mass, noise_curve, points_of
+from .estimates import Estimate
+from .gaps import Collisions, Transitions, collisions, repulsion_curve, small_gap_exponent, transitions
+from .input import trajectories, window_of
+from .result import Dynamics
+
+__all__ = ["Dynamics", "estimate_dynamics"]
+
+LEAST_CORRELATION = 0.2  # of the centre of mass over the interval; below, records are as good as independent
+COARSE_CORRELATION = 0.6  # below, a drift that is not linear is averaged over the interval
+TURNS = 20  # at most, in which K, g and beta find one another
+COARSE_SLOPE = 0.2  # standard deviation of K' times the interval, above which g(x), and then the rest, is off
+COARSE_STEP = 0.35  # step of a gap over the mean gap, above which a third level arrives within the interval
+
+
+def estimate_dynamics(
+    data: Any,
+    times: ArrayLike | None = None,
+    *,
+    group: Sequence[int] | None = None,
+    coordinate: str = "eigenvalues",
+    records: Levels = None,
+    lag: int = 1,
+    window: float | tuple[float, float] = (0.02, 0.5),
+    points: int = 8,
+    beta: float | None = None,
+) -> Dynamics:
+    """Estimate drift, noise and Dyson index of levels that share a well, with errors over replicas.
+
+    Parameters
+    ----------
+    data : Run, or array (replicas, records, n)
+        Recorded levels, ascending; at least 8 independent replicas. One long trajectory can be cut into 8 or more
+        pieces that are long against 1/rate.
+    times : (records,), optional
+        When an array's records were taken, equally spaced; a Run knows.
+    group : sequence of int, optional
+        Neighbouring levels with the same K and g, ascending; a model's `degenerate_groups()` lists them. By default
+        all levels, which for a model with several wells is an error. A single level has no repulsion in its group.
+    coordinate : "eigenvalues" or "singular_values"
+        Of a Run; noise that comes with the data or the gradient is additive in singular values. An array is taken
+        as it is.
+    records : slice or sequence of int, optional
+        Which records; all by default. They must be equally spaced in time.
+    lag : int
+        Increments over this many records (all starts, overlapping). A noise with memory, as that of persistent
+        chains (`GaussianRBM.noise`: g^2 ~ c_ij), has c = 1 at a lag of one step and reaches its full c when the lag
+        exceeds the memory: compare a few lags. What survives there is the noise that the slow motion feels.
+    window : float or (float, float)
+        Gaps behind the betas, as fractions of the mean gap; a number is the upper end. Where the recorded motion is
+        in steps that do not resolve collisions (an Euler scheme), the lower end should exceed a step's 2 g sqrt(dt);
+        the steps of SGD itself are matrix steps, for which the estimator is exact.
+    points : int
+        Points of K(x), at quantiles of the levels, and of the repulsion by gap; g(x) has half as many, plus one.
+    beta : float, optional
+        Known index to take out of K(x) in place of the estimate, whose error dominates that of K in short records.
+
+    Returns
+    -------
+    Dynamics
+
+    Raises
+    ------
+    TypeError, ValueError
+        Levels that are not ascending or not finite, records not equally spaced, too few, or so far apart that the
+        centre of mass has forgotten the last one (autocorrelation below 0.2): there is no dynamics in them. Levels of
+        different wells, their gap above 1.5 times the sum of their widths: by what their model says, or, without
+        one, by what they do (uncorrelated in a state that no longer spreads): beta would be any number.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the interval is coarse: autocorrelation below 0.6 (a curved drift is averaged), K' times the interval that
+        varies by more than 0.2 (measured in a double well: at 0.46 beta is right and g(x) up to 9% low, at 1.0 beta is
+        22% and g(x) up to 20% low), or, with three or more levels, steps of a gap above 0.35 mean gaps (a third level
+        arrives within an interval; measured for 10 levels, pair_noise is 2% low at 0.35 and 7% at 0.7, beta stays
+        within 2%). If there are too few small gaps, and if levels may lie in different wells, with too few data to
+        tell.
+
+    Notes
+    -----
+    Bias from the interval tau: rate, centre, g: none for linear drift, else second order in K' tau. K(x): none in a
+    stationary state, apart from those of g and beta; g(x): second order. beta: none for two levels in a quadratic
+    well, second order in K' tau in another one, K being taken out of the motion of each gap where the gap is (a double
+    well K = 3x - x^3 with beta = 1: 0.97 (2) at tau = 0.02, 0.99 (2) at 0.05); with other levels first order in
+    g^2 tau/D^2, D the distance of the third level, after the forces of all other levels at the start of the interval
+    have been taken out. Constant g within the group is assumed for K(x): where g varies, K(x) is off by (g^2)'.
+
+    Errors are those of the jackknife over replicas times Student's t over 1.96, so that value +- 1.96 errors is meant
+    to hold the truth in 95% also for 8 replicas. One error is then more than one standard deviation.
+    """
+    x, time, chosen = trajectories(data, times, group, coordinate, records)
+    replicas, count, m = x.shape
+    lag = _checks.integer("lag", lag, 1, max(1, (count - 1) // 2))
+    points = _checks.integer("points", points, 4, 1000)
+    if beta is not None:
+        beta = _checks.real("beta", beta, above=-1, below=1e6)
+    low, high = window_of(window)
+    spacing = (time[-1] - time[0]) / (count - 1)
+    interval = lag * spacing
+
+    centre = centre_of_mass(x, lag, interval)
+    if not centre.correlation >= LEAST_CORRELATION:
+        raise ValueError(
+            f"records are {interval:g} apart: must be closer, because the centre of mass has an autocorrelation of "
+            f"{centre.correlation:.2g} over that interval (at least {LEAST_CORRELATION} is needed, 0.8 is good)"
+        )
+    places = points_of(x, points)
+    if places.size < points:
+        raise ValueError(f"data: levels {chosen} do not vary enough for a drift K(x)")
+    mean_gap = float(np.diff(x, axis=2).mean()) if m > 1 else math.nan
+    step = 2 * centre.noise.value * math.sqrt(interval) / mean_gap
+
+    bounds = (max(low, 1e-4 * high) * mean_gap, high * mean_gap)
+    moves = None
+    if m > 1:
+        moves = transitions(x, lag, interval, bounds)
+        if not moves.enough:
+            warnings.warn(
+                f"beta is not determined: only {moves.replica.size} gaps of levels {chosen} are smaller than "
+                f"{bounds[1]:.4g}; record more, or widen the window",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+    sums = DriftSums(x, points, time[-1] - time[0])
+    drift, noise, motion = _together(sums, centre, moves if moves and moves.enough else None, beta, interval)
+    _warn_if_coarse(centre.correlation, step, m, drift.slope_spread(x), interval)
+    density = small_gap_exponent(x, bounds, drift, noise.value**2) if m > 1 else None
+    return Dynamics(
+        rate=centre.rate,
+        centre=centre.centre,
+        noise=noise,
+        drift=drift.curve(places),
+        noise_curve=noise_curve(x, points_of(x, points // 2 + 1), lag, interval),
+        beta=motion.beta if motion else None,
+        pair_noise=motion.noise if motion else None,
+        beta_density=density,
+        repulsion=repulsion_curve(moves, motion, drift, points) if moves and motion else None,
+        moves=moves.replica.size if moves and motion else 0,
+        coordinate=coordinate if is_run(data) else "levels",
+        group=chosen,
+        lag=lag,
+        interval=interval,
+        replicas=replicas,
+        records=count,
+        mean_gap=mean_gap,
+        window=bounds,
+        correlation=centre.correlation,
+        step=step,
+    )
+
+
+def _together(
+    sums: DriftSums, centre: CentreOfMass, moves: Transitions | None, beta: float | None, interval: float
+) -> tuple[Drift, Estimate, Collisions | None]:
+    """K, g and beta, each of which needs the others, in turn until they agree, with their errors.
+
+    Small gaps see little of K, and K little of beta, so that a few turns are enough.
+    """
+    noise = centre.noise
+    motion = None if moves is None else collisions(moves, None, centre.rate)
+    for _ in range(TURNS):
+        square = Estimate(noise.value**2, 2 * noise.value * noise.influence)
+        drift = sums.solve(square, _strength(square, beta, motion, sums.levels))
+        noise = _bent(centre, drift, interval)
+        if moves is None:
+            continue
+        last, motion = motion, collisions(moves, drift, centre.rate, motion)
+        assert last is not None
+        error = motion.beta.error
+        if abs(motion.beta.value - last.beta.value) < 1e-3 * error and abs(last.beta.error / error - 1) < 1e-2:
+            break
+    return drift, noise, motion
+
+
+def _bent(centre: CentreOfMass, drift: Drift, interval: float) -> Estimate:
+    """g of the centre of mass where K is no straight line.
+
+    The linear fit leaves g^2 [1 + interval (rate + E K')/2] in a stationary state, to first order: E K' in the growth
+    of the noise, and half of it taken back by what of K the line does not follow, whose variance is
+    (g^2/m)(-E K' - rate) by reversibility.
+    """
+    noise, bend = centre.noise, interval / 4 * (centre.rate.value + drift.mean_slope.value)
+    if not math.isfinite(bend):  # no index, no drift
+        return noise
+    influence = noise.influence - noise.value * interval / 4 * (centre.rate.influence + drift.mean_slope.influence)
+    return Estimate(noise.value * (1 - bend), influence)
+
+
+def _strength(square: Estimate, beta: float | None, motion: Collisions | None, levels: int) -> Estimate:
+    """beta g^2: from the known index, or else from the collisions; nan where there is neither."""
+    if levels == 1:
+        return Estimate(0.0, 0.0 * square.influence)
+    if beta is not None:
+        return Estimate(beta * square.value, beta * square.influence)
+    if motion is None:
+        return Estimate(math.nan, math.nan * square.influence)
+    value = motion.beta.value
+    return Estimate(value * square.value, value * square.influence + square.value * motion.beta.influence)
+
+
+def _warn_if_coarse(correlation: float, step: float, levels: int, spread: float, interval: float) -> None:
+    reasons = []
+    if correlation < COARSE_CORRELATION:
+        reasons.append(f"the centre of mass keeps an autocorrelation of only {correlation:.2g} (0.6 or more is good)")
+    if levels > 2 and step > COARSE_STEP:
+        reasons.append(f"a gap moves by {step:.2g} mean gaps (0.35 or less is good), so that third levels interfere")
+    if spread * interval > COARSE_SLOPE:
+        reasons.append(
+            f"the drift bends, K' times the interval varies by {spread * interval:.2g} from place to place (0.2 or "
+            f"less is good for g(x), 0.5 for beta)"
+        )
+    if reasons:
+        warnings.warn(
+            f"records are coarse: over an interval of {interval:g} " + ", and ".join(reasons) + "; record more often",
+            RuntimeWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,1 @@
+"""What all kernels share: random numbers, functions, algebra, one network in plain arrays."""

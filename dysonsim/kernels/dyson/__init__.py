@@ -1,0 +1,1 @@
+"""One step of Dyson Brownian motion and of levels beside walls."""

@@ -1,0 +1,1 @@
+"""Draws of Coulomb gases: exact ones, Hamiltonian Monte Carlo, Metropolis."""

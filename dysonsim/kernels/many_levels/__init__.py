@@ -1,0 +1,1 @@
+"""Sums and steps of one system of many levels."""

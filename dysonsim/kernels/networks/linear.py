@@ -1,0 +1,241 @@
+"""One update of a linear network y = Z W x that learns a teacher y = Z W_t x + noise by stochastic gradient descent.
+
+    W <- W + alpha [ZtZ (W_t - W) C + (1/B) sum_b Zt eta_b x_bT + A],   C = (1/B) sum_b x_b x_bT
+
+(arXiv:2412.20496, sections 5 and 6) with inputs x_b ~ N(0, 1), label noise eta_b ~ N(0, sigma_y^2) and gradient
+noise A, the mean of B independent matrices, which is one Gaussian matrix of standard deviation epsilon / sqrt(B):
+symmetric with sqrt(2) times that on the diagonal if W is square, of independent entries if not. TeacherStudent is the
+case Z = 1.
+
+The inputs enter through B C alone, a Wishart matrix, which Bartlett's decomposition draws at once as F FT: F is lower
+triangular, with standard normals below the diagonal and F_ii^2 chi-squared of B - i degrees of freedom (i = 0, 1, ...;
+columns from B on are zero). The label noise then is sum_b eta_b x_bT = sigma_y G FT with G of independent normals. The
+same law as sample by sample, at n (n - 1)/2 normals and n chi-squared numbers instead of n B normals.
+
+Matrix Langevin dynamics is the same update with Gaussian matrices in place of both sums, of the same means and
+covariances: B C = B + sqrt(B) S with S symmetric, variances 1 off and 2 on the diagonal, and sigma_y sqrt(B) G.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..common import algebra, gamma, rng
+
+# Constants in `reals`, before the teacher (p n), ZtZ (p p) and Zt (p q); and in `integers`.
+RATE, INVERSE_BATCH, GRADIENT_NOISE, LABEL_NOISE, LIMIT, TEACHER = range(6)
+BATCH, PERIOD = range(2)  # PERIOD: batches of a fixed data set, 0 for fresh samples at every step
+SMALL = 600  # numbers of a network up to which two vectors a lane value are as fast or faster: measured, n <= 8
+CHUNK = 4  # samples drawn together: 4 n normals are whole blocks of the generator
+
+
+def scratch(inputs: int, width: int, outputs: int) -> int:
+    """Numbers of working space that one network needs."""
+    n, p, q = inputs, width, outputs
+    return 2 * n * n + q * n + 2 * p * n + 4 * drawn_blocks(n, p, q) + CHUNK * q + 4 * noise_blocks(n, p)
+
+
+def vectors(inputs: int, width: int, outputs: int) -> int:
+    """Vectors in a lane value (`backend.Kernel`): two where all numbers of a network are few."""
+    return 2 if width * inputs + scratch(inputs, width, outputs) <= SMALL else 1
+
+
+def drawn_blocks(n: int, p: int, q: int) -> int:
+    """Blocks of four normals that are drawn together: a chunk of samples, or all of a step."""
+    return max(n, -(-(n * (n + 1) // 2 + q * n + noise_numbers(n, p)) // 4))
+
+
+def noise_numbers(n: int, p: int) -> int:
+    """Normals that the gradient noise of a p x n matrix takes."""
+    return n * (n + 1) // 2 if n == p else n * p
+
+
+def noise_blocks(n: int, p: int) -> int:
+    """Blocks of four of them."""
+    return -(-noise_numbers(n, p) // 4)
+
+
+def build(
+    lanes,
+    inputs: int,
+    width: int,
+    outputs: int,
+    identity: bool,
+    gradient_noise: bool,
+    label_noise: bool,
+    sampling: str,
+):
+    """One step on one target, for W of shape (width, inputs), Z of shape (outputs, width).
+
+    identity: Z = 1; sampling: the batch "at_once" as a Wishart matrix, "sample_by_sample", or "gaussian".
+    """
+    jit, number = lanes.jit, lanes.number
+    load, store, full, part, sqrt = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt
+    matrix = algebra.build(lanes, (inputs, width, outputs))
+    normals, lengths = rng.build(lanes).normals, gamma.build(lanes)
+    chi_squared, chi_squared_pair = lengths.chi_squared, lengths.pair
+    n, p, q = inputs, width, outputs
+    triangle = n * (n - 1) // 2 if sampling == "at_once" else n * (n + 1) // 2
+    kicks = triangle + (q * n if label_noise else 0)  # normals before those of the gradient noise
+    drawn = -(-(kicks + (noise_numbers(n, p) if gradient_noise else 0)) // 4)
+    blocks = noise_blocks(n, p)
+    zero, one, sqrt2 = number(0), number(1), number(math.sqrt(2))
+    C, H = 0, n * n
+    D, M = H + q * n, H + q * n + p * n
+    F = M + p * n
+    X = F + n * n
+    E = X + 4 * drawn_blocks(n, p, q)
+    A = E + CHUNK * q
+    GRAM = TEACHER + p * n
+    Z_TRANSPOSED = GRAM + p * p
+
+    @jit
+    def put(o, i, j, s, columns):
+        store(o, i * columns + j, s)
+
+    @jit
+    def so_far(o, i, j, columns):
+        return load(o, i * columns + j)
+
+    added = matrix.product(put, so_far)
+    symmetric = matrix.product(matrix.mirror, lower=True)
+
+    @jit
+    def accumulate(o, a, rows, b, columns, count):
+        """o += sum over `count` samples of a_s b_sT; samples are the rows of a and b."""
+        added(o, a, 1, rows, b, 1, columns, rows, columns, count, columns)
+
+    @jit
+    def draw_factor(f, x, batch, t, replica, key0, key1):
+        """Bartlett's F, with the normals x below its diagonal by rows."""
+        rows = min(n, batch)  # the columns from there on are zero
+        for i in range(n):
+            for j in range(n):
+                store(f, i * n + j, load(x, i * (i - 1) // 2 + j) if j < min(i, rows) else full(zero))
+        for i in range(0, rows, 2):
+            degrees = batch - i
+            if i + 1 < rows and degrees > 2:
+                here, below = chi_squared_pair(
+                    number(degrees), number(degrees - 1), i, rng.LENGTHS, t, replica, key0, key1
+                )
+                store(f, i * n + i, sqrt(here))
+                store(f, (i + 1) * n + i + 1, sqrt(below))
+            else:
+                for k in range(i, min(i + 2, rows)):
+                    square = chi_squared(number(batch - k), k, rng.LENGTHS, t, replica, key0, key1)
+                    store(f, k * n + k, sqrt(square))
+
+    @jit
+    def draw_at_once(c, h, f, x, batch, t, replica, key0, key1):
+        """c = sum_b x_b x_bT = F FT and, with label noise, h = sum_b eta_b x_bT / sigma_y = G FT."""
+        draw_factor(f, x, batch, t, replica, key0, key1)
+        symmetric(c, f, n, 1, f, n, 1, n, n, n, (n, one))
+        if label_noise:
+            for a in range(q):
+                for j in range(n):
+                    s = full(zero)
+                    for m in range(n):
+                        s = load(x, triangle + a * n + m) * load(f, j * n + m) + s
+                    store(h, a * n + j, s)
+
+    @jit
+    def draw_gaussian(c, h, x, batch, t, replica, key0, key1):
+        """Gaussian c and h of the same means and covariances."""
+        size, d = sqrt(full(number(batch))), 0
+        for i in range(n):
+            for j in range(i):
+                store(c, i * n + j, load(x, d) * size)
+                store(c, j * n + i, load(x, d) * size)
+                d += 1
+            store(c, i * n + i, load(x, d) * size * sqrt2 + size * size)
+            d += 1
+        if label_noise:
+            for i in range(q * n):
+                store(h, i, load(x, triangle + i) * size)
+
+    @jit
+    def draw_samples(c, h, x, e, batch, t, replica, key0, key1):
+        """The same sums sample by sample."""
+        for i in range(n * n):
+            store(c, i, full(zero))
+        for i in range(q * n):
+            store(h, i, full(zero))
+        for at in range(0, batch, CHUNK):
+            count = min(CHUNK, batch - at)
+            normals(x, n, (at // CHUNK) * n, rng.DATA, t, replica, key0, key1)
+            accumulate(c, x, n, x, n, count)
+            if label_noise:
+                normals(e, q, (at // CHUNK) * q, rng.LABEL_NOISE, t, replica, key0, key1)
+                accumulate(h, e, q, x, n, count)
+
+    @jit
+    def add_scaled(w, scratch, at, matrix, inner, scale):
+        """w += scale matrix scratch[at:], for a matrix of shared numbers of shape (p, inner)."""
+        for i in range(p):
+            for j in range(n):
+                s = full(zero)
+                for m in range(inner):
+                    s = load(scratch, at + m * n + j) * matrix[i * inner + m] + s
+                store(w, i * n + j, load(w, i * n + j) + s * scale)
+
+    @jit
+    def add_gradient_noise(w, a, scale):
+        """w += scale S; the normals fill S by rows, from the diagonal on if S is symmetric."""
+        d = 0
+        for i in range(p):
+            if n == p:
+                store(w, i * n + i, load(w, i * n + i) + load(a, d) * (scale * sqrt2))
+                d += 1
+                for j in range(i + 1, n):
+                    kick = load(a, d) * scale
+                    store(w, i * n + j, load(w, i * n + j) + kick)
+                    store(w, j * n + i, load(w, j * n + i) + kick)
+                    d += 1
+            else:
+                for j in range(n):
+                    store(w, i * n + j, load(w, i * n + j) + load(a, d) * scale)
+                    d += 1
+
+    @jit
+    def step(state, scratch, reals, integers, s, replica, key0, key1):
+        batch, period = integers[BATCH], integers[PERIOD]
+        t = s % period if period > 0 else s
+        rate = reals[RATE]
+        c, h, f = part(scratch, C, n * n), part(scratch, H, q * n), part(scratch, F, n * n)
+        x, e = part(scratch, X, E - X), part(scratch, E, CHUNK * q)
+        if sampling != "sample_by_sample":
+            normals(x, drawn, 0, rng.DATA, t, replica, key0, key1)
+        if sampling == "at_once":
+            draw_at_once(c, h, f, x, batch, t, replica, key0, key1)
+        elif sampling == "gaussian":
+            draw_gaussian(c, h, x, batch, t, replica, key0, key1)
+        else:
+            draw_samples(c, h, x, e, batch, t, replica, key0, key1)
+        squares = full(zero)
+        for i in range(p * n):
+            value = load(state, i)
+            squares = squares + value * value
+            store(scratch, D + i, full(reals[TEACHER + i]) - value)
+        for i in range(p):  # M = (W_t - W) C, along the rows of the symmetric C
+            for j in range(n):
+                r = full(zero)
+                for m in range(n):
+                    r = load(scratch, D + i * n + m) * load(c, j * n + m) + r
+                store(scratch, M + i * n + j, r)
+        if identity:
+            for i in range(p * n):
+                store(state, i, load(state, i) + load(scratch, M + i) * (rate * reals[INVERSE_BATCH]))
+        else:
+            add_scaled(state, scratch, M, reals[GRAM:], p, rate * reals[INVERSE_BATCH])
+        if label_noise:
+            add_scaled(state, scratch, H, reals[Z_TRANSPOSED:], q, rate * reals[LABEL_NOISE] * reals[INVERSE_BATCH])
+        if gradient_noise:
+            if sampling == "sample_by_sample":
+                a = part(scratch, A, 4 * blocks)
+                normals(a, blocks, 0, rng.GRADIENT_NOISE, t, replica, key0, key1)
+            else:
+                a = part(x, kicks, 4 * drawn - kicks)
+            add_gradient_noise(state, a, rate * reals[GRADIENT_NOISE])
+        return squares < reals[LIMIT]
+
+    return step

@@ -1,0 +1,279 @@
+"""One update of a Gaussian restricted Boltzmann machine by persistent contrastive divergence.
+
+    W <- W + alpha sigma^2 W (K_target^-1 - C),   C = (1/B) sum_b phi_b phi_bT           (arXiv:2412.20496, section 4)
+
+with B persistent chains phi_b, each moved by k Gibbs steps phi -> h -> phi before C is taken. One Gibbs step is
+linear and Gaussian, phi' = A phi + noise with A = sigma^2 WtW / mu^2 and noise covariance (1 + A) / mu^2, so that k
+steps are one linear-Gaussian step: the same Markov chain in law. Two ways to draw it:
+
+at_once     phi' = A^k phi + L z with L LT = (1 + A + ... + A^(2k-1)) / mu^2: N normals a sample, not 2 k N, and as many
+            products of matrices as it takes to raise A to its powers
+two_noises  phi' = A^k phi + q(A) xi + r(A) eta with xi, eta of covariance (1 + A) / mu^2 and the polynomials q and r of
+            `noise_polynomials`: 2 N normals, and A meets nothing but samples, which are fewer than units in small
+            batches of large networks
+
+W C = (W phi) phiT / B is made of such thin products, too, where that is less (`diagonal`). Then W and phi are kept in
+the basis in which the target is diagonal; training does not care: for orthogonal V and the target VT K_target V,
+W V and VT phi are trained as W and phi are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..common import algebra, rng
+
+# Constants in `reals`, before the inverse target; and in `integers`.
+RATE, SIGMA, INVERSE_MU, INVERSE_BATCH, LIMIT, TARGET = range(6)
+BATCH, GIBBS_STEPS = range(2)
+CHUNK = 4  # samples whose normals are drawn together: 4 n normals are whole blocks of the generator
+NORMAL = 50  # multiply-adds that take as long as a normal
+TEAM_CHUNKS = (16, 8)  # the same where a team of threads draws them: the first that fits into a matrix, or the last
+
+
+def team_chunk(n_visible: int, n_hidden: int) -> int:
+    """Samples that a team of threads draws together."""
+    widest = max(n_visible, n_hidden)
+    return next((chunk for chunk in TEAM_CHUNKS if chunk * widest <= n_visible**2), TEAM_CHUNKS[-1])
+
+
+def scratch(n_visible: int, n_hidden: int, batch: int, sampling: str, diagonal: bool) -> int:
+    """Numbers of working space that one network needs: four matrices, and room for samples, if not within them."""
+    n, p = n_visible, n_hidden
+    drawn = team_chunk(n, p) * max(n, p)
+    own = 0 if drawn <= n * n else 2 * drawn  # after everything else
+    needs = [3 * n * n + n * max(n, p) + own]
+    needs += [2 * n * n + 3 * drawn] if sampling == "two_noises" else []
+    needs += [n * n + batch * p] if diagonal else []
+    return max(needs)
+
+
+def costs(n: int, p: int, batch: int, k: int) -> dict[str, float]:
+    """What the ways to draw the chains take, in multiply-adds, by these and by normals."""
+    samples = -(-batch // CHUNK) * CHUNK
+    to_factor = n * n * p / 2 + n**3 / 6
+    products = 2 * k.bit_length() + k.bit_count() - 3  # of matrices, half of each is computed: `algebra.powers`
+    noise = n * n / 2 + NORMAL * n
+    return {
+        "at_once": to_factor + products * n**3 / 2 + samples * (n * n + noise),
+        "two_noises": to_factor + samples * (k * n * n + (noise if k == 1 else 2 * noise)),
+        "step_by_step": n * p + samples * k * (2 * n * p + NORMAL * (n + p)),
+    }
+
+
+def thin_learning(n: int, p: int, batch: int) -> bool:
+    """Whether W C = (W phi) phiT / B takes fewer multiply-adds than C and W (K_target^-1 - C)."""
+    return 2 * p * batch < p * n + n * batch / 2
+
+
+def noise_polynomials(k: int) -> np.ndarray:
+    """Coefficients (k, 2) of two polynomials, the constant ones first: q(x)^2 + r(x)^2 = 1 + x^2 + ... + x^(2k-2).
+
+    q + i r is the product of x - e^(+-i pi j / k) for j = 1, ..., k - 1, the signs in turn: then no coefficient is
+    larger than 1. They are taken from the values at roots of unity, which loses nothing at large k.
+    """
+    j, circle = np.arange(1, k), np.exp(2j * np.pi * np.arange(k) / k)
+    roots = np.exp(1j * np.pi * j / k * (-1.0) ** (j + 1))
+    with np.errstate(divide="ignore"):  # some are roots
+        values = np.exp(np.log(circle[:, None] - roots).sum(axis=1))
+    coefficients = np.fft.fft(values) / k
+    return np.stack([coefficients.real, coefficients.imag], axis=1)
+
+
+def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = False, diagonal: bool = False):
+    """One step on one target.
+
+    sampling: "at_once", "two_noises", "step_by_step" or "fresh" (k = infinity); tall: as in `algebra`; diagonal: the
+    inverse target is (its n entries), and W meets no matrix.
+    """
+    jit, number = lanes.jit, lanes.number
+    load, store, full, part = lanes.load, lanes.store, lanes.full, lanes.part
+    matrix = algebra.build(lanes, (n_visible, n_hidden), tall)
+    normals = rng.build(lanes).normals
+    gram, cholesky, add_product = matrix.gram, matrix.cholesky, matrix.add_product
+    add_identity, powers, copy = matrix.add_identity, matrix.powers, matrix.copy
+    n, p = n_visible, n_hidden
+    widest = max(n, p)
+    member, together, team = lanes.member, lanes.together, lanes.team
+    chunk = CHUNK if team == 1 else team_chunk(n, p)
+    drawn = chunk * widest
+    within, buffers = drawn <= n * n, 3 * n * n + n * widest
+    zero, one, u64 = number(0), number(1), np.uint64
+    polynomials = TARGET + (n if diagonal else n * n)
+
+    @jit
+    def by_sample(o, i, b, s, scale):
+        store(o, b * n + i, s * scale)
+
+    @jit
+    def so_far(o, i, b, more):
+        return load(o, b * n + i)
+
+    kicks = matrix.product(by_sample, ragged=True, thin=True)
+    added = matrix.product(by_sample, so_far, thin=True)
+
+    @jit
+    def move(chains, at, count, power, factor, z, scale, work):
+        """phi <- power phi + scale factor z for `count` chains from number `at` on; factor lower triangular."""
+        kicks(work, factor, n, 1, z, n, 1, n, count, n, scale)
+        some = part(chains, at * n, count * n)
+        added(work, power, n, 1, some, n, 1, n, count, n, one)
+        copy(some, work, count * n)
+
+    @jit
+    def with_noises(o, i, b, s, more):
+        xi, eta, q, r = more
+        at = b * n + i
+        store(o, at, s + (load(xi, at) * q + load(eta, at) * r))
+
+    horner = matrix.product(with_noises, thin=True)
+
+    @jit
+    def move_twofold(chains, at, count, a, xi, eta, work, k, polynomials):
+        """phi <- A^k phi + q(A) xi + r(A) eta, by Horner's scheme."""
+        here, there = part(chains, at * n, count * n), part(work, 0, count * n)
+        for j in range(k - 1, -1, -1):
+            horner(there, a, n, 1, here, n, 1, n, count, n, (xi, eta, polynomials[2 * j], polynomials[2 * j + 1]))
+            here, there = there, here
+        if k % 2 == 1:
+            copy(there, here, count * n)
+
+    @jit
+    def half_step(o, i, b, s, more):
+        to, rows, weight, z, noise = more
+        store(o, (to + b) * rows + i, s * weight + load(z, b * rows + i) * noise)
+
+    halves = matrix.product(half_step, thin=True)
+
+    @jit
+    def gibbs_half(o, to, rows, a, at, inner, w, dw, dm, z, count, weight, noise):
+        """o_b = weight w a_b + noise z_b for `count` samples: one half of a Gibbs step, of either direction."""
+        samples = part(a, at * inner, count * inner)
+        halves(o, w, dw, dm, samples, inner, 1, rows, count, inner, (to, rows, weight, z, noise))
+
+    @jit
+    def draw(chains, at, count, factor, z):
+        """phi = L^-T z, of covariance (L LT)^-1, for `count` samples; factor = L lower triangular."""
+        for b in range(member(), count, team):
+            for i in range(n - 1, -1, -1):
+                s = load(z, b * n + i)
+                for m in range(i + 1, n):
+                    s = s - load(factor, m * n + i) * load(chains, (at + b) * n + m)
+                store(chains, (at + b) * n + i, s / load(factor, i * n + i))
+        together()
+
+    @jit
+    def less(o, i, j, s, more):
+        target, scale = more
+        s = full(target[u64(i * n + j)]) - s * scale
+        store(o, i * n + j, s)
+        store(o, j * n + i, s)
+
+    missing = matrix.product(less, lower=True, unroll=TEAM_CHUNKS[-1])
+
+    @jit
+    def mismatch(o, chains, batch, scale, target):
+        """o = target - scale sum_b phi_b phi_bT."""
+        missing(o, chains, 1, n, chains, 1, n, n, n, batch, (target, scale))
+
+    @jit
+    def put_answer(o, i, b, s, share):
+        store(o, b * p + i, s * share)
+
+    @jit
+    def pulled(o, i, j, more):
+        rate, inverse_target = more
+        kept = load(o, i * n + j)
+        return kept + kept * (rate * inverse_target[j])
+
+    @jit
+    def put(o, i, j, s, more):
+        store(o, i * n + j, s)
+
+    answers, push = matrix.product(put_answer, thin=True), matrix.product(put, pulled)
+
+    @jit
+    def learn(w, chains, work, batch, rate, share, inverse_target):
+        """W <- W + rate W (target^-1 - C) for a diagonal target; work: room for -rate/B W phi_b of all b."""
+        answers(work, w, n, 1, chains, n, 1, p, batch, n, -rate * share)
+        push(w, work, 1, p, chains, 1, n, p, n, batch, (rate, inverse_target))
+
+    @jit
+    def step(state, scratch, reals, integers, s, replica, key0, key1):
+        w = part(state, 0, p * n)
+        chains = part(state, p * n, integers[BATCH] * n)
+        a, area = part(scratch, 0, n * n), part(scratch, n * n, 3 * n * n)
+        power, series, free = 0, n * n, 2 * n * n
+        batch, k, inverse_mu = integers[BATCH], integers[GIBBS_STEPS], reals[INVERSE_MU]
+        scale = (reals[SIGMA] * inverse_mu) * (reals[SIGMA] * inverse_mu)
+        trace = full(zero)
+        if sampling == "step_by_step" and team == 1:
+            for i in range(p * n):
+                trace = trace + load(w, i) * load(w, i)
+            trace = trace * scale
+        else:
+            gram(a, w, p, n, scale)
+            for i in range(n):
+                trace = trace + load(a, i * n + i)
+        well = trace < reals[LIMIT]
+        together()
+        if sampling == "at_once":
+            power, series, free = powers(a, area, k, n)
+            cholesky(part(area, series, n * n), n)
+        elif sampling == "two_noises":
+            series = 0
+            add_identity(part(area, series, n * n), a, n)
+            cholesky(part(area, series, n * n), n)
+        elif sampling == "fresh":  # the Cholesky factor of K / mu^2 = 1 - A
+            for i in range(member(), n * n, team):
+                store(area, series + i, full(zero) - load(a, i))
+            together()
+            add_identity(part(area, power, n * n), part(area, series, n * n), n)
+            pivot = cholesky(part(area, power, n * n), n)
+            well = well & (zero < pivot)
+        power, factor = part(area, power, n * n), part(area, series, n * n)
+        if sampling == "two_noises":
+            z, xi = part(scratch, 2 * n * n, drawn), part(scratch, 2 * n * n + drawn, drawn)
+            eta = part(scratch, 2 * n * n + 2 * drawn, drawn)
+        elif within:
+            z, row = a, part(area, free, n * n)
+        else:
+            z, row = part(scratch, buffers, drawn), part(scratch, buffers + drawn, drawn)
+        for at in range(0, batch, chunk):
+            count = min(chunk, batch - at)
+            blocks = (count + CHUNK - 1) // CHUNK
+            if sampling == "step_by_step":
+                for g in range(k):
+                    block, more = at // CHUNK, rng.STRIDE * g
+                    normals(z, blocks * p, block * p, rng.HIDDEN + more, s, replica, key0, key1)
+                    gibbs_half(row, 0, p, chains, at, n, w, n, 1, z, count, reals[SIGMA] * reals[SIGMA], reals[SIGMA])
+                    normals(z, blocks * n, block * n, rng.VISIBLE + more, s, replica, key0, key1)
+                    gibbs_half(chains, at, n, row, 0, p, w, 1, n, z, count, inverse_mu * inverse_mu, inverse_mu)
+            elif sampling == "two_noises":
+                block = (at // CHUNK) * n
+                normals(z, blocks * n, block, rng.CHAIN, s, replica, key0, key1)
+                kicks(xi, factor, n, 1, z, n, 1, n, count, n, inverse_mu)
+                if k > 1:
+                    normals(z, blocks * n, block, rng.CHAIN + rng.STRIDE, s, replica, key0, key1)
+                    kicks(eta, factor, n, 1, z, n, 1, n, count, n, inverse_mu)
+                else:  # r = 0, and zero times what lies there need not be zero
+                    eta = xi
+                move_twofold(chains, at, count, a, xi, eta, z, k, reals[polynomials:])
+            else:
+                normals(z, blocks * n, (at // CHUNK) * n, rng.CHAIN, s, replica, key0, key1)
+                if sampling == "at_once":
+                    move(chains, at, count, power, factor, z, inverse_mu, row)
+                else:
+                    for i in range(member(), count * n, team):
+                        store(z, i, load(z, i) * inverse_mu)
+                    together()
+                    draw(chains, at, count, power, z)
+        if diagonal:
+            work = part(scratch, n * n, batch * p)
+            learn(w, chains, work, batch, reals[RATE], reals[INVERSE_BATCH], reals[TARGET:])
+        else:
+            mismatch(a, chains, batch, reals[INVERSE_BATCH], reals[TARGET:])
+            add_product(w, reals[RATE], a, p, n, part(scratch, n * n, p * n))
+        return well
+
+    return step

@@ -1,0 +1,1 @@
+"""Linear networks, with and without a hidden layer."""

@@ -1,0 +1,394 @@
+"""Theory shared by the linear networks: a trained weight matrix W, a teacher, and a quadratic loss.
+
+W <- W + alpha [ P (W_t - W) C + Z^T (1/|B|) sum_b eta_b x_b^T + A ],  P = Z^T Z,  C = (1/|B|) sum_b x_b x_b^T,
+x_b ~ N(0, 1_n), eta_b ~ N(0, label_noise^2 1_q), A = gradient_noise/sqrt(|B|) S. For square W the matrix S is symmetric
+with entry variances 1 off and 2 on the diagonal (the mean of |B| independent such matrices is A in law); for
+rectangular W its entries are independent with variance 1. With E = W - W_t the update is linear in E, and its second
+moments close: E[C_ki C_lj] is known for Gaussian x. TeacherStudent is the case Z = 1.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from ... import _checks
+from ...backend import one_blas_thread
+from .._goe import mean_goe_spacing
+from ..base import level_groups
+from ..closures import DysonTerms, check_closure
+from .closure import linear_terms
+from .training import LinearTraining
+
+_ZERO = 1e-9  # singular values of a teacher below this times the largest are zeros of a computation
+
+
+class _Frame(NamedTuple):
+    """The basis of the teacher's singular vectors, levels ascending."""
+
+    xi: np.ndarray  # (n,) singular values of the teacher, 0 up to rounding is 0; zeros first where n > p
+    left: np.ndarray  # (p, n) left singular vectors, columns; zero for levels that have none
+    right: np.ndarray  # (n, n) right singular vectors, columns
+    hessian: np.ndarray  # (n, n) left^T P left
+
+
+class _Response(NamedTuple):
+    """Coefficients of the stationary second moments of W - W_t, see `LinearModel._response`."""
+
+    identity: np.ndarray  # (p,)
+    plus: np.ndarray  # (p, p)
+    minus: np.ndarray  # (p, p)
+
+
+class LinearModel(LinearTraining):
+    """Predictions of a linear network; subclasses are dataclasses with the fields below and `hessian`.
+
+    All predictions are for fresh samples at every step. With a fixed data set of M samples they hold while
+    alpha z^2 M/|B| >> 1, because additive noise that repeats every M/|B| steps has the same stationary variance up to
+    the factor (1 + q)/(1 - q), q = (1 - alpha z^2)^(M/|B|), when the ensemble runs over data sets as well.
+    """
+
+    def fixed_point(self) -> np.ndarray:
+        """Squares of the teacher's singular values, ascending, shape (n,). W_t is the exact mean of W."""
+        self._modes()
+        return self._frame.xi**2
+
+    def drift(self, x: np.ndarray, learning_rate: float, batch_size: int) -> np.ndarray:
+        """Drift K_i per SGD step, shape (n,), up to and including alpha^2.
+
+        With xi = sqrt(x), e = xi - xi_t and P in the basis of the teacher's left singular vectors,
+        K_i = -2 alpha xi_i P_ii e_i + alpha^2 {(P^2)_ii e_i^2 (1 + 1/|B|) + (1/|B|) [sum_m (P^2)_mm e_m^2
+        + label_noise^2 tr P + gradient_noise^2 (p + 1, or p for rectangular W)]}.
+        Exact for one step from a W that has the singular vectors of the teacher, level i with level i; with output
+        layers whose P is not diagonal in that basis W leaves it during training.
+        """
+        alpha, batch = self._rates(learning_rate, batch_size)
+        xi, e = self._displacement(x)
+        frame, (p, n) = self._frame, self.weight_shape
+        squared = np.einsum("ai,ai->i", self.hessian @ frame.left, self.hessian @ frame.left)
+        variance = (
+            squared * e**2
+            + (squared * e**2).sum()
+            + self.label_noise**2 * np.trace(self.hessian)
+            + self.gradient_noise**2 * (p + (p == n))
+        )
+        return -2 * alpha * xi * np.diag(frame.hessian) * e + alpha**2 * (squared * e**2 + variance / batch)
+
+    def noise(self, x: np.ndarray, learning_rate: float, batch_size: int) -> np.ndarray:
+        """Noise strengths g_ij per SGD step, shape (n, n), from data, label and gradient noise; g^2 to order alpha^2.
+
+        g_ij^2 = (alpha^2/|B|) Var(xi_i G_ij + xi_j G_ji), 2 g_ii^2 = (alpha^2/|B|) Var(2 xi_i G_ii), G the gradient of
+        one sample in the basis of the singular vectors. Same closure as `drift`.
+        """
+        alpha, batch = self._rates(learning_rate, batch_size)
+        xi, e = self._displacement(x)
+        frame, (p, n) = self._frame, self.weight_shape
+        q = frame.hessian * e
+        qq, diagonal = np.diag(q @ q.T), np.diag(q)
+        own = qq[:, None] + q**2 + self.label_noise**2 * np.diag(frame.hessian)[:, None]  # Var G_ij
+        pair = np.outer(diagonal, diagonal)  # Cov(G_ij, G_ji)
+        if p == n:
+            t = frame.left.T @ frame.right
+            own = own + self.gradient_noise**2 * (1 + t**2)
+            pair = pair + self.gradient_noise**2 * np.outer(np.diag(t), np.diag(t))
+        else:
+            own = own + self.gradient_noise**2
+        own = xi[:, None] ** 2 * own
+        g2 = own + own.T + 2 * np.outer(xi, xi) * pair
+        # On the diagonal G_ij and G_ji are one variable: Var(2 xi G_ii) / 2 = 2 xi^2 Var G_ii
+        g2[np.diag_indices(n)] = 2 * np.diag(own)
+        return np.asarray(alpha * np.sqrt(g2 / batch))
+
+    @one_blas_thread()
+    def dyson_terms(self, learning_rate: float, batch_size: int, closure: str = "corrected") -> DysonTerms:
+        """Drift, noise and repulsion of the singular values of W, `dysonsim.models.linear.closure`."""
+        alpha, batch = self._rates(learning_rate, batch_size)
+        return linear_terms(self, alpha, batch, check_closure(closure))
+
+    def singular_value_widths(self, learning_rate: float, batch_size: int) -> np.ndarray:
+        """Stationary widths sigma_i of the singular values, shape (n,): exact variances of W, first order in E/xi.
+
+        sigma_i^2 = Var of the diagonal entry i of E in the teacher's basis. For small alpha and gradient noise only,
+        alpha gradient_noise^2/(|B| z_i^2) (1/(1 - alpha/2) for TeacherStudent); for label noise only,
+        alpha label_noise^2/(2|B|), the same for all i. In a degenerate group the numbers belong to the species,
+        ordered by ascending z^2 (the widest first), not to the sorted levels. Not valid for singular values that
+        are not large against sigma_i; 0 for the levels that are identically 0 (more columns than rows).
+        """
+        response = self._response(*self._rates(learning_rate, batch_size))
+        return np.sqrt([self._covariance(response, i, i, i, i) for i in range(self.n)])
+
+    def stationary_widths(self, learning_rate: float, batch_size: int) -> np.ndarray:
+        """2 xi_i times `singular_value_widths`, shape (n,); same order, so 0 where the fixed point is 0."""
+        return 2 * self._frame.xi * self.singular_value_widths(learning_rate, batch_size)
+
+    def singular_value_spacings(self, learning_rate: float, batch_size: int) -> np.ndarray:
+        """Mean spacing of the singular values in every degenerate group, exact variances of W, first order in E/xi.
+
+        For a pair that of sqrt(D^2 + Y^2), D = E_11 - E_22, Y = E_12 + E_21 (an elliptic integral; sqrt(pi) sigma for
+        TeacherStudent). For m > 2 levels that of the GOE, which needs equal widths: ValueError otherwise. W is taken
+        for Gaussian, which it is for alpha z^2/|B| -> 0: see `gaussian_error` for how far SGD is from it.
+        """
+        response = self._response(*self._rates(learning_rate, batch_size))
+        return np.array([self._spacing(response, group) for group in self.degenerate_groups()])
+
+    def mean_spacings(self, learning_rate: float, batch_size: int) -> np.ndarray:
+        """Mean spacing of x in every degenerate group, 2 xi times `singular_value_spacings`; same order, Gaussian W."""
+        xi = np.array([self._frame.xi[group[0]] for group in self.degenerate_groups()])
+        return 2 * xi * self.singular_value_spacings(learning_rate, batch_size)
+
+    def relaxation_rates(self, learning_rate: float) -> np.ndarray:
+        """gamma_i = alpha z_i^2 per SGD step, shape (n,), z_i^2 the diagonal of P in the teacher's basis.
+
+        One step multiplies the mean displacement by 1 - gamma_i exactly where P is diagonal in that basis. In a
+        degenerate group in the order of the species. A level whose fixed point is 0 decays as (1 - gamma_i)^2t, at the
+        rate -2 log|1 - gamma_i|, z_i^2 an eigenvalue of P among the left null vectors of the teacher: the slowest for
+        the highest level, and so on. Levels that are identically 0 (more columns than rows) have rate inf, as in
+        `GaussianRBM`, for they never are elsewhere.
+        """
+        alpha = _checks.scale("learning_rate", learning_rate)
+        gamma = alpha * np.diag(self._frame.hessian)
+        with np.errstate(divide="ignore"):
+            rates = np.where(self._frame.xi > 0, gamma, -2 * np.log(np.abs(1 - gamma)))
+        rates[: max(0, self.n - self.weight_shape[0])] = math.inf
+        return np.asarray(rates)
+
+    def relaxation(self, steps: np.ndarray, singular_values: np.ndarray, learning_rate: float) -> np.ndarray:
+        """Mean path x_i(t) = [xi_t + (xi_0 - xi_t)(1 - gamma_i)^t]^2, shape (len(steps), n), species order.
+
+        (1 - gamma)^t is the exact decay of SGD in steps of one, exp(-gamma t) its limit for small alpha z^2. Valid
+        once W has the teacher's singular vectors, and up to the variance of the noise.
+
+        Parameters
+        ----------
+        steps : int array, shape (T,)
+            SGD steps t >= 0 since W had `singular_values` (the paper's time is alpha t).
+        singular_values : array, shape (n,)
+            Singular values xi_0 at t = 0, one for each level of `fixed_point`.
+        learning_rate : float
+            alpha.
+        """
+        want = "one or more whole numbers of SGD steps >= 0"
+        times = np.atleast_1d(_checks.array("steps", steps, want, dimensions=(0, 1)))
+        if not np.issubdtype(np.asarray(steps).dtype, np.integer) or (times < 0).any():
+            raise ValueError(f"steps = {_checks.shown(steps)}: must be {want}")
+        alpha = _checks.scale("learning_rate", learning_rate)
+        start = _checks.array("singular_values", singular_values, f"{self.n} numbers, shape ({self.n},)")
+        if start.shape != (self.n,) or (start < 0).any() or start.max() > 1e30:
+            raise ValueError(f"singular_values = {start}: must be {self.n} numbers from 0 to 1e30, shape ({self.n},)")
+        xi, _ = self._displacement(start**2)
+        target = self._frame.xi
+        with np.errstate(over="ignore"):
+            decay = (1 - alpha * np.diag(self._frame.hessian)) ** times[:, None]
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond the stability limit it goes to infinity
+            moved = np.where(xi == target, 0.0, (xi - target) * decay)
+            return np.asarray((target + moved) ** 2)
+
+    def weight_covariance(self, learning_rate: float, batch_size: int) -> np.ndarray:
+        """Exact stationary covariance E[(W - W_t)_ai (W - W_t)_bj], shape (p, n, p, n), E W = W_t.
+
+        Exact in alpha and |B|, data noise included, for fresh Gaussian samples. Takes 8 (p n)^2 bytes.
+        """
+        alpha, batch = self._rates(learning_rate, batch_size)
+        identity, plus, minus = self._response(alpha, batch)
+        _, basis = self._modes()
+        p, n = self.weight_shape
+        moment = np.zeros((p, n, p, n))
+        for a in range(p):
+            moment[a, :, a, :] = identity[a] * np.eye(n)
+        if p == n:
+            moment += np.einsum("ab,ib,ja->aibj", plus, basis, basis) + np.einsum("ab,ia,jb->aibj", minus, basis, basis)
+        return np.einsum("ca,db,aibj->cidj", basis, basis, moment, optimize=True)
+
+    def gaussian_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
+        """Of the spacing of a pair, leading order in alpha: -(alpha z_i^2/8|B|) s (2 - s), shape (n,).
+
+        s is the share of label noise in the variance of W. The variances of W are exactly SGD's; what differs is the
+        shape of their law, by the fourth cumulant of eta x^T (+32 s^2) and the third of eta x^T, eta x^T and C (-64 s)
+        in that of the gap. Gradient noise is Gaussian already. For fresh samples; a fixed set of M, passed over many
+        times in a relaxation time, repeats its cumulants and adds about +2/M (measured: 2.0 (1)% at M = 80).
+
+        Not valid for alpha z^2/|B| near 1, where the third cumulant of C takes its part in second order: for gradient
+        noise alone (s = 0), a TeacherStudent at |B| = 1, measured -0.4 (1)% at alpha = 0.1 and -5.5 (2)% at 0.35.
+
+        It compares Langevin with SGD, not with `mean_spacings`, which takes W for Gaussian. C multiplies W and gives it
+        a wider law: with gradient noise alone SGD's mean spacing is about alpha z^2/(8|B|) below `mean_spacings` in
+        first order, with label noise alone it is not (same model, |B| = 1, measured: -0.9 (1) and 0.0 (1)% at
+        alpha = 0.1, -5.1 (1) and -8.0 (1)% at 0.35).
+        """
+        alpha, batch = self._rates(learning_rate, batch_size)
+        z2 = np.diag(self._frame.hessian)
+        p, n = self.weight_shape
+        label = self.label_noise**2 * z2
+        noise = label + (2 if p == n else 1) * self.gradient_noise**2
+        share = np.divide(label, noise, out=np.zeros(n), where=noise > 0)
+        return np.asarray(-alpha * z2 / (8 * batch) * share * (2 - share))
+
+    def asymmetry_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
+        """0, shape (groups,): E, label and gradient noise have symmetric laws, in SGD and in Langevin."""
+        self._rates(learning_rate, batch_size)
+        return np.zeros(len(self.degenerate_groups()))
+
+    def exact_two_by_two(self, learning_rate: float, batch_size: int) -> tuple[float, float, float]:
+        """Standard deviations (std11, std22, std12) of the symmetric 2 x 2 Gaussian matrix that W - W_t stands for.
+
+        For a 2 x 2 teacher xi 1 the singular values of W are those of xi + (E + E^T)/2 to first order in E/xi, and in
+        the eigenbasis of Z^T Z (z^2 ascending: std11 >= std22 for gradient noise) that matrix has these entries.
+        E_12 and E_21 relax at different rates but share their noise; leading order
+        std12^2 = (alpha gradient_noise^2/4|B|) [1/(2 z_1^2) + 1/(2 z_2^2) + 2/(z_1^2 + z_2^2)]. The entries are taken
+        as independent: data noise correlates the diagonal ones at relative order alpha/|B|, which is left out.
+        ValueError for other teachers.
+        """
+        xi = float(self.teacher[0, 0])
+        if (
+            self.weight_shape != (2, 2)
+            or not np.allclose(self.teacher, xi * np.eye(2), rtol=0, atol=1e-9 * abs(xi))
+            or xi == 0
+        ):
+            raise ValueError(f"teacher = {self.teacher.tolist()}: must be a non-zero multiple of the 2 x 2 unit matrix")
+        response = self._response(*self._rates(learning_rate, batch_size))
+        var11, var22 = (self._covariance(response, i, i, i, i) for i in (0, 1))
+        _, var_y, _ = self._pair_moments(response, 0, 1)
+        return math.sqrt(var11), math.sqrt(var22), math.sqrt(var_y) / 2
+
+    def max_learning_rate(self, batch_size: int) -> float:
+        """2/(z_max^2 (1 + (n + 1)/|B|)): exact limit of mean-square stability with fresh Gaussian samples.
+
+        Above it E||W - W_t||^2 grows: a row with z multiplies it by 1 - 2 g + g^2 (1 + (n + 1)/|B|), g = alpha z^2.
+        With a fixed data set the limit depends on the set and is not this one.
+        """
+        batch = self.check_batch_size(batch_size)
+        z2_max = float(self._hessian_modes[0][-1])
+        return 2 / (z2_max * (1 + (self.n + 1) / batch)) if z2_max > 0 else math.inf
+
+    def stability(self, learning_rate: float, batch_size: int) -> str:
+        """Sentence for error messages."""
+        alpha, batch = self._rates(learning_rate, batch_size)
+        limit = self.max_learning_rate(batch)
+        return (
+            f"learning_rate = {alpha:g} is {'above' if alpha >= limit else 'below'} the limit {limit:.4g} of "
+            f"mean-square stability at batch_size = {batch}, 2/(z_max^2 (1 + (n + 1)/batch_size)) with z_max^2 the "
+            f"largest eigenvalue of Z^T Z and n = {self.n} inputs"
+        )
+
+    @cached_property
+    @one_blas_thread()
+    def _frame(self) -> _Frame:
+        p, n = self.weight_shape
+        o, singular, vt = np.linalg.svd(self.teacher)
+        rank = min(p, n)
+        xi, left, right = np.zeros(n), np.zeros((p, n)), vt[::-1].T.copy()
+        xi[n - rank :] = np.where(singular > _ZERO * singular[0], singular, 0.0)[::-1]
+        left[:, n - rank :] = o[:, :rank][:, ::-1]
+        null = int((xi[n - rank :] == 0).sum())
+        if null:
+            # where the teacher is 0, W decays in the modes of P; the last ones to do so are what its levels are
+            apart = o[:, rank - null :]
+            _, modes = np.linalg.eigh(apart.T @ self.hessian @ apart)
+            zeros = slice(n - rank, n - rank + null)
+            left[:, zeros] = (apart @ modes)[:, :null][:, ::-1]
+            if p == n:  # a symmetric teacher has the same vectors on both sides
+                u, _, v = np.linalg.svd(right[:, zeros].T @ left[:, zeros])
+                right[:, zeros] = right[:, zeros] @ u @ v
+        for i in range(n):  # LAPACK leaves the sign of each pair of vectors open; fix it for reproducible output
+            sign = 1.0 if right[np.argmax(np.abs(right[:, i])), i] > 0 else -1.0
+            left[:, i] *= sign
+            right[:, i] *= sign
+        for group in level_groups(xi**2):  # within a well the basis is free: take the one in which P is diagonal
+            g = list(group)
+            _, rotation = np.linalg.eigh(left[:, g].T @ self.hessian @ left[:, g])
+            left[:, g], right[:, g] = left[:, g] @ rotation, right[:, g] @ rotation
+        return _Frame(xi, left, right, left.T @ self.hessian @ left)
+
+    def _displacement(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Singular values of W and their distance to the teacher's, shape (n,); 0 for levels that are identically 0."""
+        xi = np.sqrt(self._levels(x))
+        always_zero = max(0, self.n - self.weight_shape[0])
+        if (xi[:always_zero] > 0).any():
+            raise ValueError(f"x = {xi**2}: W has {self.weight_shape[0]} rows, so the first {always_zero} levels are 0")
+        return xi, xi - self._frame.xi
+
+    @cached_property
+    @one_blas_thread()
+    def _hessian_modes(self) -> tuple[np.ndarray, np.ndarray]:
+        z2, basis = np.linalg.eigh(self.hessian)
+        return z2, basis
+
+    def _modes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Eigenvalues z^2 (ascending) and eigenvectors (columns) of P, all z^2 > 0."""
+        z2, basis = self._hessian_modes
+        if z2[0] <= 1e-12 * z2[-1]:
+            raise ValueError(
+                f"output_layer: Z^T Z has eigenvalues {z2[0]:.3g} to {z2[-1]:.3g}: parts of W never reach the output, "
+                f"so there is no fixed point to predict; predictions need Z of full column rank"
+            )
+        return z2, basis
+
+    def _response(self, alpha: float, batch: int) -> _Response:
+        """Stationary second moments in the eigenbasis u_a of P, where the rows E_a of u^T E obey
+
+        M_ab = E[E_a^T E_b] = lam M_ab + nu (tr M_ab + M_ab^T) + Q_ab, lam = (1 - alpha z_a^2)(1 - alpha z_b^2),
+        nu = alpha^2 z_a^2 z_b^2/|B|: trace, symmetric and antisymmetric part of M_ab decouple. The source is
+        Q_ab = delta_ab q_a 1 + g u_b u_a^T, the second term from symmetric gradient noise only. Returned are the
+        coefficients in M_ab = delta_ab identity_a + plus_ab u_b u_a^T + minus_ab u_a u_b^T.
+        """
+        limit = self.max_learning_rate(batch)
+        if alpha >= limit:
+            raise ValueError(
+                f"learning_rate = {alpha:g}: must be < {limit:.6g} for a stationary state: "
+                f"{self.stability(alpha, batch)}"
+            )
+        z2, _ = self._modes()
+        p, n = self.weight_shape
+        lam = np.outer(1 - alpha * z2, 1 - alpha * z2)
+        nu = alpha**2 * np.outer(z2, z2) / batch
+        g = alpha**2 * self.gradient_noise**2 / batch
+        q = alpha**2 * self.label_noise**2 / batch * z2 + g
+        symmetric, skew = 1 - lam - nu, 1 - lam + nu
+        identity = q / np.diag(symmetric - n * nu)
+        if p != n:
+            return _Response(identity, np.zeros((p, p)), np.zeros((p, p)))
+        identity = identity + g / n * (1 / np.diag(symmetric - n * nu) - 1 / np.diag(symmetric))
+        return _Response(identity, g / 2 * (1 / symmetric + 1 / skew), g / 2 * (1 / symmetric - 1 / skew))
+
+    def _covariance(self, response: _Response, i: int, j: int, k: int, m: int) -> float:
+        """Stationary Cov(F_ij, F_km) of F = left^T E right, the displacement in the teacher's basis."""
+        identity, plus, minus = response
+        basis, frame = self._modes()[1], self._frame
+        li, lk = basis.T @ frame.left[:, i], basis.T @ frame.left[:, k]
+        total = float((li * lk * identity).sum()) if j == m else 0.0
+        if self.weight_shape[0] == self.n:
+            rj, rm = basis.T @ frame.right[:, j], basis.T @ frame.right[:, m]
+            total += float((li * rm) @ plus @ (lk * rj) + (li * rj) @ minus @ (lk * rm))
+        return total
+
+    def _pair_moments(self, response: _Response, i: int, j: int) -> tuple[float, float, float]:
+        """Var D, Var Y and Cov(D, Y) of D = F_ii - F_jj and Y = F_ij + F_ji: the gap is sqrt(D^2 + Y^2)."""
+
+        def cov(a: int, b: int, c: int, d: int) -> float:
+            return self._covariance(response, a, b, c, d)
+
+        var_d = cov(i, i, i, i) + cov(j, j, j, j) - 2 * cov(i, i, j, j)
+        var_y = cov(i, j, i, j) + cov(j, i, j, i) + 2 * cov(i, j, j, i)
+        cov_dy = cov(i, i, i, j) + cov(i, i, j, i) - cov(j, j, i, j) - cov(j, j, j, i)
+        return var_d, var_y, cov_dy
+
+    def _spacing(self, response: _Response, group: tuple[int, ...]) -> float:
+        """Mean spacing of the singular values of one degenerate group."""
+        from scipy.special import ellipe
+
+        pairs = list(zip(group, group[1:] + group[:1], strict=True)) if len(group) > 2 else [group]
+        moments = np.array([self._pair_moments(response, i, j) for i, j in pairs])
+        if len(group) > 2:
+            scale = float(moments[:, :2].mean())
+            if np.abs(moments - [scale, scale, 0]).max() > 1e-6 * scale:
+                raise ValueError(
+                    f"mean spacing of levels {group}: their noise is not isotropic (z^2 differ, or the teacher is not "
+                    f"symmetric), and no closed form is known for more than two such levels"
+                )
+            return math.sqrt(scale / 2) * mean_goe_spacing(len(group))
+        var_d, var_y, cov_dy = moments[0]
+        small, large = np.linalg.eigvalsh([[var_d, cov_dy], [cov_dy, var_y]])
+        return float(math.sqrt(2 * large / math.pi) * ellipe(1 - small / large)) if large > 0 else 0.0

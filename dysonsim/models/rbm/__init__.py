@@ -1,0 +1,1 @@
+"""The Gaussian restricted Boltzmann machine."""

@@ -1,0 +1,1 @@
+"""Numbers that processes and users compute from levels and matrices, by compiled kernels."""

@@ -1,0 +1,1 @@
+"""Dyson Brownian motion."""

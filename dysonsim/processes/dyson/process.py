@@ -1,0 +1,401 @@
+"""Dyson Brownian motion of eigenvalues."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ... import _checks
+from ..._functions import level_function
+from ...backend import Ensemble, Kernel, Program
+from ...kernels.common import quantile
+from ...kernels.dyson import nested
+from ..base import NetworkProcess, Process, initial_weights, network_process
+from ..matrix_motion import hermitian, in_lanes, working_numbers
+from .common_point import from_common_point
+from .gaps import drift_at, gap_step, slopes, warn_of_gaps
+from .kernel import constants, kernel
+
+__all__ = ["Dyson"]
+
+SCHEMES = ("auto", "matrix", "bordering", "nested", "pairs", "fast", "semi_implicit")
+LARGE, LARGE_STEPS = 2000, 400  # levels from which "auto" takes the fast sum; if dt is given
+BORDERED = 100  # levels up to which "auto" takes exact transitions by bordering, whose cost grows as n^3
+STEP = 0.1  # longest step of "pairs", in units of the fastest relaxation time
+DIRECT = 32  # levels of a model up to which "nested" freezes no force
+OUTER_STEPS = 20  # that a step of "nested" has room for at least, more or less: it must not take long
+LONGEST = 10.0  # in units of the same: the longest step of all, beyond which exp(rate dt) leaves floating point
+
+
+@dataclass(frozen=True, eq=False)
+class Dyson(Process):
+    """Dyson Brownian motion, for a network's eigenvalues or in general.
+
+    ``Dyson(sgd)`` takes K_i(x) and g_ij(x) from the model of a `SGD`,
+
+        dx_i = [K_i(x) + sum_{j != i} g_ij^2 / (x_i - x_j)] dt + sqrt(2) g_ii dB_i       (arXiv:2412.20496, section 2)
+
+    with time counted in SGD steps, from the spectrum of the same initial weights that `SGD` starts from. The general
+    process is
+
+        dx_i = K_i(x_i) dt + beta g_i^2 sum_{j != i} dt / (x_i - x_j) + sqrt(2) g_i dB_i
+
+    with K_i = -rate_i (x_i - center_i), a function `drift`, or -dV/dx of a function `potential`. Its stationary state
+    is the Coulomb gas P ~ prod_{i<j} |x_i - x_j|^beta exp(-sum_i V_i(x_i)/g_i^2) on ordered levels (level i keeps its
+    place for beta >= 1), of widths g_i/sqrt(rate_i).
+
+    Parameters
+    ----------
+    sgd : SGD, optional
+        Take everything from this; then only `closure`, `dt` and `initial` may be given besides.
+    n : int, optional
+        Number of levels, where neither `initial` nor an array says it.
+    beta : float
+        Dyson index > 0 of the repulsion.
+    rate : float or (n,) array, optional
+        Rate > 0 (or 0: free motion) of a linear drift, per unit time. Default 1, if no function is given.
+    center : float or (n,) array
+        Where the linear drift leads to.
+    drift : function, optional
+        K(x), or K(x, i) with i the level from 0, of one number: plain Python, which Numba compiles with the functions
+        that it calls, or decorated with numba.njit, or functools.partial of these. A second parameter without a default
+        must be called i; all others need defaults. Globals, closures and arrays that it uses are taken as they are when
+        the process is made: later changes of them are not seen. 1/0 is inf and sqrt(-1) is nan, no error.
+    potential : compiled function, optional
+        V(x) or V(x, i) instead, which is differentiated numerically (error about 1e-10).
+    noise : float or (n,) array
+        g > 0, per square root of unit time.
+    initial : (n,) or (replicas, n) array, optional
+        Levels at time 0, in any order; they may coincide. Default: all at `center`, or at 0.
+    closure : {"corrected", "independent"}
+        How a model's eigenvectors enter, of `Dyson(sgd)`: "independent" is the paper's, wells that know nothing of
+        each other; "corrected" keeps the mean rotation of the eigenvectors out of the target's basis.
+    scheme : {"auto", "matrix", "bordering", "nested", "pairs", "fast", "semi_implicit"}
+        "matrix": exact transition of a matrix Ornstein-Uhlenbeck process, for any length of time; for beta = 1, 2, 4,
+        linear drift, equal rates, centers and noise. "bordering": the same for any beta, one level after the other, see
+        `dysonsim.kernels.dyson.bordering`; a time of order n^3 for every record. "nested": inner steps whose length
+        follows the gaps, far forces once in ten of them, for any drift and noise; see `dysonsim.kernels.dyson.nested`.
+        "pairs": steps of a fixed length, see `dysonsim.kernels.dyson.pairs`. "fast": one system of many levels, pairs
+        for neighbors and a fast multipole sum for the rest (on "cuda" a direct sum), see
+        `dysonsim.numerics.many_levels`; any beta, linear drift, equal rates, centers and noise, initial levels that
+        differ or are all the same, float64. "semi_implicit": levels keep a strict order at every step, at the price of
+        a large bias unless dt is small. "auto": the first that can be had of "fast" (from 2000 levels on, from 400 if
+        `dt` is given), "matrix" and, if neither `dt` nor `tolerance` is given, "bordering" (up to 100 levels) and
+        "nested"; else "pairs".
+    dt : float, optional
+        Longest step of "pairs", "fast" and "semi_implicit"; "nested" chooses its own. It must follow the gaps, which
+        relax about n times faster than the levels: `simulate` warns where it is too coarse and says which step would
+        do. Default: 0.1 of the shortest relaxation time (of a user's function at the initial levels), or what the mean
+        gap allows, 0.04 gap^2/(g^2 (1 + beta)), if that is less.
+    tolerance : float, optional
+        Of "pairs": divide steps where three levels come close, 4 g^2 beta h <= tolerance (x_{i+2} - x_i)^2, and
+        where a curved drift bends by more than this part of the noise. Chosen before noise is drawn: none is rejected.
+
+    Notes
+    -----
+    Levels that all start from one point have a known law at any time under a linear drift that is the same for all, a
+    scaled Gaussian beta-ensemble: "nested" and "fast" draw the first record from it, whatever its time. "nested" is the
+    only default with a bias below 2000 levels; tests with n = 5 to 30 and beta to 50 hold it below 0.5% (mean ratio of
+    successive gaps), 0.3% (mean gaps, top level), 0.6% (mean squares of gaps and levels) and 2% (smallest gap).
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter that is not allowed; the message says what is.
+    """
+
+    continuous: ClassVar[bool] = True
+
+    sgd: NetworkProcess | None = None
+    n: int = None  # type: ignore[assignment]  # known once the object is made
+    beta: float = 1.0
+    rate: Any = None
+    center: Any = 0.0
+    drift: Callable[..., float] | None = None
+    potential: Callable[..., float] | None = None
+    noise: Any = 1.0
+    initial: Any = None
+    closure: str = "corrected"
+    scheme: str = "auto"
+    dt: float | None = None
+    tolerance: float | None = None
+
+    def __post_init__(self) -> None:
+        _checks.choice("closure", self.closure, ("corrected", "independent"))
+        _checks.choice("scheme", self.scheme, SCHEMES)
+        if self.dt is not None:
+            self._set(dt=_checks.real("dt", self.dt, above=0))
+        if self.tolerance is not None:
+            self._set(tolerance=_checks.real("tolerance", self.tolerance, above=0))
+        if self.sgd is not None:
+            self._check_of_model()
+        else:
+            self._check_general()
+        why = {"matrix": self._why_no_matrix, "bordering": self.why_not_alike}.get(self.scheme, str)()
+        if why:
+            raise ValueError(f"scheme = {self.scheme!r}: no exact transition is known for {why}")
+        if self.scheme == "semi_implicit":
+            self._check_strict_order()
+        if self.tolerance is not None and (self.exact or self.fast or self.scheme in ("semi_implicit", "nested")):
+            raise ValueError(
+                f"tolerance = {self.tolerance:g}: steps are controlled in scheme = 'pairs' only; leave it out elsewhere"
+            )
+        if self.dt is not None and self.scheme == "nested":
+            raise ValueError(f"dt = {self.dt:g}: scheme = 'nested' chooses its steps by the gaps; take 'pairs' for dt")
+        if self.scheme == "fast" and self._why_not_fast():
+            raise ValueError(f"scheme = 'fast': cannot be had for {self._why_not_fast()}")
+
+    def _check_of_model(self) -> None:
+        sgd = network_process(self.sgd)
+        given = {"n": self.n, "rate": self.rate, "drift": self.drift, "potential": self.potential}
+        for name, value in given.items():
+            if value is not None:
+                shown = _checks.shown(value)
+                raise ValueError(f"{name} = {shown}: must be left out where sgd is given, which says it all")
+        for name, default in (("beta", 1.0), ("center", 0.0), ("noise", 1.0)):
+            value = getattr(self, name)
+            if _checks.shape_of(name, value) or _checks.real(name, value) != default:
+                raise ValueError(f"{name} = {_checks.shown(value)}: must be left out where sgd is given")
+        n = sgd.n
+        self._set(n=n, initial=_checks.levels("initial", self.initial, n))
+        if self.initial is not None and (self.initial < 0).any():
+            raise ValueError(f"initial: eigenvalues of W^T W must be >= 0, the smallest is {self.initial.min():g}")
+        self._set(coordinate=self.terms.coordinate)
+
+    def _check_general(self) -> None:
+        given_arrays = {name: getattr(self, name) for name in ("initial", "rate", "center", "noise")}
+        shapes = [_checks.shape_of(name, value) for name, value in given_arrays.items() if value is not None]
+        sizes = [shape[-1] for shape in shapes if shape]
+        if self.n is None and not sizes:
+            raise ValueError("n is missing: give n, or initial levels")
+        n = sizes[0] if self.n is None else _checks.integer("n", self.n, 1, most=_checks.MOST_LEVELS)
+        if n < 1:
+            raise ValueError("initial is empty: must hold at least one level")
+        functions = {"drift": self.drift, "potential": self.potential}
+        given = [name for name in ("rate", *functions) if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} exclude each other: give one of them")
+        for name, function in functions.items():
+            if function is not None:
+                self._set(**{name: level_function(name, function, n)})
+        rate = None
+        if self.drift is None and self.potential is None:
+            rate = _checks.vector("rate", 1.0 if self.rate is None else self.rate, n, at_least=0)
+        self._set(
+            n=n,
+            beta=_checks.real("beta", self.beta, above=0),
+            rate=rate,
+            center=_checks.vector("center", self.center, n),
+            noise=_checks.vector("noise", self.noise, n, above=0),
+            initial=_checks.levels("initial", self.initial, n),
+        )
+
+    def _check_strict_order(self) -> None:
+        if self.sgd is not None:
+            raise ValueError("scheme = 'semi_implicit': cannot be had for the drift of a model, take 'pairs'")
+        rows = np.atleast_2d(np.sort(self.center) if self.initial is None else self.initial)
+        same = np.argwhere(np.diff(rows, axis=1) <= 0)
+        if len(same):
+            i, x = int(same[0, 1]), rows[tuple(same[0])]
+            raise ValueError(
+                f"initial: levels {i} and {i + 1} are both {x}, and scheme = 'semi_implicit' needs levels that differ"
+            )
+
+    def _why_no_matrix(self) -> str:
+        """What stands in the way of the exact transition; empty if nothing does."""
+        if self.beta not in (1, 2, 4):
+            return f"beta = {_checks.exact(self.beta)} (it is for 1, 2 and 4)"
+        return self.why_not_alike()
+
+    def _why_not_fast(self) -> str:
+        """What stands in the way of the fast sum; empty if nothing does."""
+        if self.n < 2:
+            return "one level"
+        if self.why_not_alike():
+            return self.why_not_alike()
+        if not self.from_common_point and (np.diff(self.initial, axis=-1) <= 0).any():
+            return "initial levels that coincide, unless all of them do"
+        return ""
+
+    def why_not_alike(self) -> str:
+        if self.rate is None:
+            return "a drift that is not linear" if self.sgd is None else "the drift of a model"
+        for name in ("rate", "center", "noise"):
+            if np.ptp(getattr(self, name)) > 0:
+                return f"levels of different {name}"
+        return ""
+
+    @cached_property
+    def terms(self) -> Any:
+        assert self.sgd is not None
+        return self.sgd.model.dyson_terms(self.sgd.learning_rate, self.sgd.batch_size, closure=self.closure)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the transition from one record to the next is exact, whatever time lies between them."""
+        return self.in_matrices or self.bordered
+
+    @property
+    def in_matrices(self) -> bool:
+        """Whether transitions are those of matrices."""
+        if self.scheme != "auto":
+            return self.scheme == "matrix"
+        return self.sgd is None and not self._why_no_matrix() and not self.fast
+
+    @property
+    def bordered(self) -> bool:
+        """Whether transitions are exact by bordering."""
+        if self.scheme != "auto":
+            return self.scheme == "bordering"
+        given = self.dt is not None or self.tolerance is not None
+        return not (given or self.n > BORDERED or self.in_matrices or self.why_not_alike())
+
+    @cached_property
+    def fast(self) -> bool:
+        """Whether the repulsion of far levels is a fast sum."""
+        large = self.scheme == "auto" and self.n >= (LARGE if self.dt is None else LARGE_STEPS) and self.sgd is None
+        return self.scheme == "fast" or (large and not self._why_not_fast())
+
+    @property
+    def nested(self) -> bool:
+        """Whether steps follow the gaps, with far forces once in ten of them."""
+        if self.scheme != "auto":
+            return self.scheme == "nested"
+        return not (self.exact or self.fast) and self.dt is None and self.tolerance is None
+
+    @property
+    def direct(self) -> bool:
+        """Whether "nested" freezes no force: of a model of few levels."""
+        return self.sgd is not None and self.n <= DIRECT
+
+    @cached_property
+    def from_common_point(self) -> bool:
+        """Whether all levels start from one point under the same linear drift: then their law is known at any time."""
+        return not self.why_not_alike() and (self.initial is None or not np.ptp(self.initial, axis=-1).any())
+
+    @property
+    def jumps(self) -> bool:
+        """Whether the first record is drawn from its exact law."""
+        return self.n > 1 and (self.nested or self.fast) and self.from_common_point
+
+    @cached_property
+    def fastest(self) -> float:
+        """Largest rate at which a level relaxes, 0 if none is known."""
+        if self.sgd is not None:
+            rates = self.sgd.model.relaxation_rates(self.sgd.learning_rate)
+        elif self.rate is not None:
+            rates = self.rate
+        else:
+            rates = slopes(self)
+        return float(np.max(rates[np.isfinite(rates)], initial=0.0))
+
+    @cached_property
+    def gap_step(self) -> float:
+        """Longest step of fixed length that resolves the gaps; infinite where none have to be."""
+        return gap_step(self)
+
+    @cached_property
+    def step(self) -> float:
+        """Longest step of the integrator: `dt`, or its default."""
+        if self.dt is not None:
+            relaxed = LONGEST / self.fastest if self.rate is not None and self.fastest > 0 else math.inf
+            return min(self.dt, relaxed)
+        if self.fast:
+            return self.gap_step if self.gap_step < math.inf else STEP
+        longest = STEP / self.fastest if self.fastest > 0 else math.inf
+        if self.nested:
+            return longest / 2 * nested.inner_steps(self.n, self.direct) / max(1.0, self.n / OUTER_STEPS)
+        longest = min(longest, self.gap_step)
+        return longest if longest < math.inf else STEP
+
+    def kernel(self) -> Kernel:
+        """Bordering, nested steps, the splitting into pairs or the strictly ordered scheme."""
+        return kernel(self)
+
+    def constants(self, dt: float) -> np.ndarray:
+        """The kernel's `reals` for steps of length dt."""
+        return constants(self, dt)
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        """Of the quantiles of the gaps' openings, `dysonsim.kernels.common.quantile`."""
+        return quantile.constants(self.beta if self.sgd is None else 1.0)
+
+    def step_count(self, duration: float) -> int:
+        """One exact transition, or steps not longer than `step`."""
+        return 1 if self.exact else max(1, math.ceil(duration / self.step * (1 - 1e-12)))
+
+    def working_numbers(self, replicas: int) -> int:
+        """Of the exact transitions."""
+        count = self.n + int(self.beta) * (self.n * (self.n - 1) // 2) if self.in_matrices else 0
+        return working_numbers(count, replicas) if count else 0
+
+    def prepare(self, device: str, dtype: str, threads: int) -> Program:
+        """Transitions of matrices, one large gas, or what `kernel` says."""
+        if not self.in_matrices:
+            program = self._fast_program(device, threads) if self.fast else super().prepare(device, dtype, threads)
+            if not self.jumps:
+                return program
+            motion = (float(self.rate[0]), float(self.center[0]), float(self.noise[0]))
+            return from_common_point(program, device, dtype, self.n, self.beta, *motion, self._state)
+        beta, motion = int(self.beta), (float(self.rate[0]), float(self.center[0]), float(self.noise[0]))
+        if device == "cpu":
+            return hermitian(self.n, beta, *motion)
+        return in_lanes(device, dtype, "hermitian", self.n, self.n, beta, *motion)
+
+    def _fast_program(self, device: str, threads: int) -> Program:
+        """Systems one after the other, whose levels all threads share; on a GPU all at once."""
+        from ...numerics.many_levels import open_large  # brings Numba along, which `import dysonsim` does without
+
+        def open_ensemble(start: np.ndarray, first_replica: int, seed: int) -> Ensemble:
+            return open_large(start, first_replica, seed, self.beta, threads, device)
+
+        return Program(open_ensemble, width=1, unit=2**32, parallel=False)
+
+    def start(self, replicas: int, seed: int) -> np.ndarray:
+        """The initial levels, ascending, and what the kernel keeps behind them."""
+        if self.sgd is not None and self.initial is None:
+            p, n = self.sgd.weight_shape
+            w = initial_weights(replicas, p * n, seed) * self.sgd.init_scale
+            levels = self.sgd.spectra(w)
+            levels = levels if self.coordinate == "singular_values" else levels**2
+        else:
+            levels = self._initial_rows(replicas)
+            levels = np.sqrt(levels) if self.coordinate == "singular_values" else levels
+        return self._state(levels)
+
+    def _state(self, levels: np.ndarray) -> np.ndarray:
+        """Levels (replicas, n) and what the kernel keeps behind them."""
+        if self.fast or self.exact:
+            return np.array(levels)
+        state = np.concatenate([levels, np.tile(self.kernel().extra, (len(levels), 1))], axis=1)
+        if self.nested and self.n > 2:
+            state[:, 2 - self.n :] = nested.first_averages(levels)
+        return state
+
+    def _initial_rows(self, replicas: int) -> np.ndarray:
+        return _checks.for_replicas(np.sort(self.center) if self.initial is None else self.initial, replicas)
+
+    def spectra(self, state: np.ndarray) -> np.ndarray:
+        return state[:, : self.n]
+
+    def warn(self, stacklevel: int) -> None:
+        """Say that a step of fixed length is too coarse for the gaps."""
+        if self.dt is not None and not self.exact and self.tolerance is None and self.dt > self.gap_step:
+            warn_of_gaps(self.dt, self.gap_step, stacklevel + 1)
+
+    def why_left(self, step: int, state: np.ndarray) -> str:
+        if self.drift is not None or self.potential is not None:
+            level, x = int(state[self.n]), float(state[self.n + 1])
+            if level >= 0 and math.isfinite(x) and not math.isfinite(drift_at(self, x, level)):
+                name = "drift" if self.drift is not None else "potential"
+                return f"{name} gives no finite number for level {level} at x = {x:g}"
+            return f"its levels run away: the drift must lead back, also in steps of dt = {self.step:g}"
+        if self.sgd is not None:
+            return self.sgd.why_left(step, state)
+        return "its levels are no longer finite numbers"

@@ -1,0 +1,222 @@
+"""Run the parts one after the other, and write down what they give after each of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from dysonsim import _checks
+from dysonsim._files import write_whole
+from dysonsim._text import aligned, plain
+from dysonsim.reproduce import (
+    densities,
+    levels,
+    linear_levels,
+    motion,
+    provenance,
+    relaxation,
+    scaling,
+    spectrum,
+    surmise,
+    teacher,
+)
+from dysonsim.reproduce.ensembles import MAX_SEED, Ensembles
+from dysonsim.reproduce.html import render
+from dysonsim.reproduce.parts import Figure, Part, redraw, row_cells
+from dysonsim.reproduce.sizes import FULL, SIZES, Size
+
+PARTS: dict[str, tuple[str, Callable[[Ensembles], Part]]] = {
+    "spectrum": ("Spectrum of the Gaussian RBM", spectrum.spectrum),
+    "surmise": ("Wigner surmise", surmise.surmise),
+    "scaling": ("Linear scaling rule, Gaussian RBM", scaling.scaling),
+    "teacher": ("Linear scaling rule, teacher–student", teacher.teacher),
+    "relaxation": ("One hidden layer: relaxation", relaxation.relaxation),
+    "densities": ("One hidden layer: stationary densities", densities.densities),
+    "levels": ("Four levels of one story, Gaussian RBM", levels.levels),
+    "motion": ("The way there: eigenvalues in time", motion.motion),
+    "linear_levels": ("Four levels of one story, linear networks", linear_levels.linear_levels),
+}
+OVERVIEW = "overview"
+
+
+def reproduce(
+    out: str | os.PathLike[str] = "dysonsim-report",
+    size: Size | str = FULL,
+    seed: int = 0,
+    echo: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Simulate the papers' networks, hold their spectra against random matrix theory, and write a report.
+
+    Parameters
+    ----------
+    out : path
+        Directory, made if it is not there: results.json, report.html (self-contained) and figures/*.png. Written
+        anew after every part, so that an interrupted run leaves what was finished.
+    size : Size, "full" or "quick"
+        How much to simulate.
+    seed : int
+        From 0 to 10**15. The same seed gives the same results.json, but for its entry "run" (times and machine).
+    echo : callable
+        Takes the lines of progress and the summary.
+
+    Returns
+    -------
+    dict
+        What results.json holds. ``results["complete"]`` says whether every part ran; a part that raised has its
+        traceback there instead of numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a bad size, seed or `out`.
+    OSError
+        If `out` cannot be written, at the start or (after the summary, which is echoed) at the end.
+    """
+    if isinstance(size, str):
+        size = SIZES[_checks.choice("size", size, SIZES)]
+    if not isinstance(size, Size):
+        raise TypeError(f"size = {size!r}: must be a dysonsim.reproduce.Size, 'full' or 'quick'")
+    seed = _checks.integer("seed", seed, 0, MAX_SEED)
+    folder = writable_directory(out)
+    results = _empty_results(size, seed)
+    ensembles = Ensembles(size, seed)
+    functions = {name: partial(function, ensembles) for name, (_, function) in PARTS.items()}
+    functions[OVERVIEW] = partial(_overview, results)
+    began = time.perf_counter()
+    try:
+        for name, function in functions.items():
+            _run_part(name, function, results, folder)
+            results["run"]["seconds"]["total"] = round(time.perf_counter() - began, 2)
+            entry = results["parts"][name]
+            _try_to_write(results, folder, echo)
+            echo(f"{entry['title']}: {entry['status']}, {results['run']['seconds'][name]:.1f} s")
+            if entry["status"] == "failed":
+                echo(entry["traceback"].rstrip())
+    except KeyboardInterrupt:
+        _try_to_write(results, folder, echo)
+        echo(f"interrupted; what was finished is in {folder / 'report.html'}")
+        raise
+    results["complete"] = all(entry["status"] == "ok" for entry in results["parts"].values())
+    echo(summary(results))
+    try:
+        write(results, folder)
+    except OSError as error:
+        raise OSError(f"out = {str(out)!r}: the report could not be written ({error})") from error
+    echo(f"report: {folder / 'report.html'}")
+    return results
+
+
+def _try_to_write(results: dict[str, Any], folder: Path, echo: Callable[[str], None]) -> None:
+    """Say if the report cannot be written (a full disk, say): there may be room again when the next part has ended."""
+    try:
+        write(results, folder)
+    except OSError as error:
+        echo(f"out = {str(folder)!r}: cannot be written now ({error})")
+
+
+def writable_directory(out: str | os.PathLike[str]) -> Path:
+    """The directory, made if need be; OSError that says so if files cannot be written there."""
+    if not isinstance(out, (str, os.PathLike)):
+        raise TypeError(f"out = {out!r}: must be the path of a directory, not {type(out).__name__}")
+    if not os.fspath(out) or "\0" in os.fsdecode(out):
+        raise ValueError(f"out = {out!r}: must be the path of a directory; '.' is the present one")
+    folder = Path(out)
+    try:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        probe = folder / ".dysonsim-probe"
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise OSError(f"out = {str(out)!r}: must be a directory that can be written ({error})") from None
+    return folder
+
+
+def summary(results: dict[str, Any]) -> str:
+    """The rows of all parts as a text table."""
+    lines = [["quantity", "measured", "predicted", "deviation", "verdict"]]
+    for row in results["summary"]:
+        lines.append([row["quantity"], *row_cells(row), row["verdict"]])
+    return aligned(lines, indent="")
+
+
+def _empty_results(size: Size, seed: int) -> dict[str, Any]:
+    quick = " --quick" if size.name == "quick" else ""
+    titles = {name: title for name, (title, _) in PARTS.items()} | {OVERVIEW: "Overview"}
+    return {
+        "complete": False,
+        "command": f"dysonsim reproduce{quick} --seed {seed}",
+        "seed": seed,
+        "size": plain(dataclasses.asdict(size)),
+        "versions": provenance.versions(),
+        "summary": [],
+        "parts": {name: {"title": title, "status": "not run"} for name, title in titles.items()},
+        "run": {
+            "machine": provenance.machine(),
+            "started": provenance.now(),
+            "seconds": {},
+            "cpu_seconds": {},
+        },
+    }
+
+
+def _run_part(name: str, function: Callable[[], Part], results: dict[str, Any], folder: Path) -> None:
+    """Put into the results what the part gives, or the traceback of what it raised, and how long it took.
+
+    A figure that cannot be drawn fails the part as well.
+    """
+    from dysonsim.reproduce import figures as plots
+
+    entry = results["parts"][name]
+    wall, cpu = time.perf_counter(), time.process_time()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            entry |= plain(dataclasses.asdict(function()))
+            for figure in entry["figures"]:
+                getattr(plots, figure["name"])(results).savefig(folder / "figures" / f"{figure['name']}.png")
+            entry["status"] = "ok"
+        except Exception:
+            entry |= {"status": "failed", "traceback": traceback.format_exc()}
+    entry["warnings"] = sorted(
+        {str(w.message) for w in caught if issubclass(w.category, (RuntimeWarning, UserWarning))}
+    )
+    results["summary"] += entry.get("rows", [])
+    results["run"]["seconds"][name] = round(time.perf_counter() - wall, 2)
+    results["run"]["cpu_seconds"][name] = round(time.process_time() - cpu, 2)
+
+
+def _overview(results: dict[str, Any]) -> Part:
+    """The project in one figure, from the parts that it shows."""
+    shown = ("spectrum", "surmise", "scaling")
+    missing = [name for name in shown if results["parts"].get(name, {}).get("status") != "ok"]
+    if missing:
+        raise RuntimeError(f"the overview shows the parts {', '.join(missing)}, which did not run")
+    caption = (
+        "Stochastic gradient descent as Dyson Brownian motion. Left: stationary eigenvalues of a trained "
+        "Gaussian RBM and their targets (dashed). Middle: spacings of a degenerate pair at every learning "
+        "rate and batch size, in units of their mean, with the Wigner surmise. Right: mean spacings of all "
+        "pairs and the linear scaling rule, no parameter."
+    )
+    return Part({}, [Figure(OVERVIEW, caption, redraw(OVERVIEW))])
+
+
+def write(results: dict[str, Any], folder: Path) -> None:
+    """results.json and report.html, each whole or not at all."""
+    texts = {
+        "results.json": json.dumps(results, indent=1, ensure_ascii=False),
+        "report.html": render(results, folder),
+    }
+    for name, text in texts.items():
+        write_whole(folder / name, partial(_write_text, text))
+
+
+def _write_text(text: str, file: BinaryIO) -> None:
+    file.write(text.encode())

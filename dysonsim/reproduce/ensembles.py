@@ -1,0 +1,226 @@
+"""The simulated parameter points: each run once, shared by the parts, and written down as Python that repeats it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import numpy as np
+
+from dysonsim.descriptions.hierarchy import Hierarchy, hierarchy
+from dysonsim.ensembles.simulate import simulate
+from dysonsim.models import GaussianRBM, LinearNetwork, Model, TeacherStudent
+from dysonsim.processes import SGD
+from dysonsim.reproduce.sizes import BATCH_SIZE, NETWORK_RATE, NETWORK_RATES, Size
+
+if TYPE_CHECKING:
+    from dysonsim.ensembles.run import Run
+
+GRADIENT_NOISE = 0.1
+TEACHER = 2.0  # W_t = 2 in every direction
+OUTPUT_LAYERS = {"mild": (1.0, 1.5), "strong": (1.0, 3.0)}  # diagonals of Z
+CURVE = 5  # records per interval where the whole training is drawn
+MAX_SEED = 10**15
+M = TypeVar("M", bound=Model)
+
+RBM_TEXT = "ds.GaussianRBM.scalar_field(n_visible=10, mass=2.0, mu=3.0, sigma=1.0, gibbs_steps=3)"
+TEACHER_TEXT = f"ds.TeacherStudent({TEACHER} * np.eye(2), gradient_noise={GRADIENT_NOISE})"
+
+
+def rbm_model() -> GaussianRBM:
+    """The scalar field on a ring of ten sites, the papers' parameters."""
+    return GaussianRBM.scalar_field(n_visible=10, mass=2.0, mu=3.0, sigma=1.0, gibbs_steps=3)
+
+
+@dataclass(frozen=True)
+class Point(Generic[M]):
+    """One run: model, parameters, seed. `settled` are the records taken in the stationary state."""
+
+    model: M
+    text: str
+    learning_rate: float
+    batch_size: int
+    replicas: int
+    steps: int
+    record_every: int
+    seed: int
+    settled: slice
+
+    @property
+    def ratio(self) -> float:
+        """alpha / |B|."""
+        return self.learning_rate / self.batch_size
+
+    @cached_property
+    def run(self) -> Run:
+        return simulate(
+            SGD(self.model, self.learning_rate, self.batch_size),
+            replicas=self.replicas,
+            steps=self.steps,
+            seed=self.seed,
+            record_every=self.record_every,
+        )
+
+    @property
+    def levels(self) -> np.ndarray:
+        """Stationary eigenvalues (replicas, snapshots, n)."""
+        return self.run.eigenvalues[:, self.settled]
+
+    @property
+    def singular_values(self) -> np.ndarray:
+        """Stationary singular values (replicas, snapshots, n)."""
+        return self.run.singular_values[:, self.settled]
+
+    def code(self) -> str:
+        """Python that makes the same run, as `run`, and leaves the model as `model`."""
+        return (
+            "import numpy as np\nimport dysonsim as ds\n"
+            f"model = {self.text}\n"
+            f"sgd = ds.SGD(model, learning_rate={self.learning_rate}, batch_size={self.batch_size})\n"
+            f"run = ds.simulate(sgd, replicas={self.replicas}, steps={self.steps}, seed={self.seed}, "
+            f"record_every={self.record_every})\n"
+        )
+
+    def settled_text(self) -> str:
+        """The index of the stationary records, as written in Python."""
+        stride = self.settled.step
+        return f"{self.settled.start}:" + (f":{stride}" if stride > 1 else "")
+
+    def about(self) -> dict[str, float | int | str]:
+        """What identifies the run, for results.json."""
+        names = ("text", "learning_rate", "batch_size", "replicas", "steps", "record_every", "seed")
+        about = {name: getattr(self, name) for name in names}
+        return {"model": about.pop("text"), **about, "stationary_records": self.settled_text()}
+
+
+@dataclass(frozen=True)
+class Levels(Generic[M]):
+    """A point's SGD and the levels of description derived from it, recorded at the same steps.
+
+    Those of a point whose training is drawn have the records on the way, too.
+    """
+
+    point: Point[M]
+    replicas: int
+    observable: str
+    resamples: int
+
+    @cached_property
+    def result(self) -> Hierarchy:
+        point, run = self.point, self.point.run
+        sgd = SGD(point.model, point.learning_rate, point.batch_size)
+        return hierarchy(
+            sgd, self.replicas, closure="both", records=run.steps[point.settled], path=run.steps[: self._way],
+            observable=self.observable, given={"sgd": run}, seed=point.seed, resamples=self.resamples,
+        )  # fmt: skip
+
+    @property
+    def _way(self) -> int:
+        return int(self.point.settled.start) if (self.point.settled.step or 1) > 1 else 0
+
+    def code(self) -> str:
+        """Python that makes the same, as `levels`; run, model and process are named as in `Point.code`."""
+        return self.point.code() + (
+            f"levels = ds.hierarchy(sgd, replicas={self.replicas}, closure='both', observable='{self.observable}',\n"
+            f"                      records=run.steps[{self.point.settled_text()}], path=run.steps[:{self._way}],\n"
+            f"                      given={{'sgd': run}}, seed={self.point.seed}, resamples={self.resamples})\n"
+        )
+
+
+class Ensembles:
+    """All points of a report, by kind. `seed` of the report -> one seed per point."""
+
+    def __init__(self, size: Size, seed: int) -> None:
+        self.size = size
+        self.seed = seed
+        points = size.points()
+        self.rbm = {point: self._rbm(*point, number=k) for k, point in enumerate(points)}
+        self.teacher = {point: self._teacher(*point, number=100 + k) for k, point in enumerate(points)}
+        self.paths = {
+            name: self._network(name, number=200 + k, path=True) for k, name in enumerate(OUTPUT_LAYERS)
+        }
+        self.densities = {
+            name: self._network(name, number=300 + k, path=False) for k, name in enumerate(OUTPUT_LAYERS)
+        }
+        self.rbm_levels = [self._levels(self.rbm[rate, BATCH_SIZE]) for rate in size.level_rates]
+        self.teacher_levels = [self._levels(self.teacher[rate, BATCH_SIZE]) for rate in size.level_rates]
+        self.network_levels = {
+            name: [
+                self._levels(
+                    self.densities[name]
+                    if rate == NETWORK_RATE
+                    else self._network(name, number=400 + 10 * k + j, path=False, rate=rate)
+                )
+                for j, rate in enumerate(NETWORK_RATES)
+            ]
+            for k, name in enumerate(OUTPUT_LAYERS)
+        }
+
+    @property
+    def spectrum(self) -> Point[GaussianRBM]:
+        """The RBM whose modes are shown one by one."""
+        return self.rbm[self.size.spectrum_rate, BATCH_SIZE]
+
+    def _rbm(self, rate: float, batch: int, number: int) -> Point[GaussianRBM]:
+        size = self.size
+        drawn = (rate, batch) == (size.spectrum_rate, BATCH_SIZE)
+        times = (size.burn_in, size.duration, size.interval)
+        return self._point(
+            rbm_model(),
+            RBM_TEXT,
+            rate,
+            batch,
+            size.replicas(rate),
+            times,
+            number,
+            stride=CURVE if drawn else 1,
+        )
+
+    def _teacher(self, rate: float, batch: int, number: int) -> Point[TeacherStudent]:
+        size = self.size
+        model = TeacherStudent(TEACHER * np.eye(2), gradient_noise=GRADIENT_NOISE)
+        times = (size.linear_burn_in, size.linear_duration, size.linear_interval)
+        return self._point(model, TEACHER_TEXT, rate, batch, size.teacher_replicas, times, number)
+
+    def _levels(self, point: Point[M]) -> Levels[M]:
+        size = self.size
+        shown = -(-size.resamples // 4)  # of p-values that are shown, not judged
+        if isinstance(point.model, GaussianRBM):
+            return Levels(point, size.level_replicas, "eigenvalues", shown)
+        resamples = size.resamples if point.learning_rate == NETWORK_RATE else shown
+        return Levels(point, size.linear_level_replicas, "singular_values", resamples)
+
+    def _network(
+        self, name: str, number: int, path: bool, rate: float = NETWORK_RATE
+    ) -> Point[LinearNetwork]:
+        size = self.size
+        layer = OUTPUT_LAYERS[name]
+        model = LinearNetwork(TEACHER * np.eye(2), np.diag(layer), gradient_noise=GRADIENT_NOISE)
+        text = f"ds.LinearNetwork({TEACHER} * np.eye(2), np.diag({list(layer)}), gradient_noise={GRADIENT_NOISE})"
+        if path:
+            times, replicas = (0.1, 10.0, 0.1), size.path_replicas
+        else:
+            times = (size.linear_burn_in, size.linear_duration, size.linear_interval)
+            replicas = size.density_replicas if rate == NETWORK_RATE else size.linear_level_replicas
+        return self._point(model, text, rate, BATCH_SIZE, replicas, times, number)
+
+    def _point(
+        self,
+        model: M,
+        text: str,
+        rate: float,
+        batch: int,
+        replicas: int,
+        times: tuple[float, float, float],
+        number: int,
+        stride: int = 1,
+    ) -> Point[M]:
+        """`times` (burn-in, duration, interval) in units of alpha x steps -> whole numbers of steps."""
+        burn_in, duration, interval = times
+        every = max(1, round(interval / stride / rate))
+        first, last = round(burn_in / interval), round(duration / interval)
+        return Point(
+            model, text, rate, batch, replicas, steps=last * stride * every, record_every=every,
+            seed=1000 * self.seed + number, settled=slice(first * stride - 1, None, stride),
+        )  # fmt: skip

@@ -1,0 +1,46 @@
+"""Which versions on which machine made the numbers."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+
+from dysonsim.backend import usable_cores
+
+
+def versions() -> dict[str, str]:
+    """Of dysonsim and everything that takes part in the numbers."""
+    import matplotlib
+    import numba
+    import numpy
+    import scipy
+
+    from dysonsim._version import __version__
+
+    modules = (numba, numpy, scipy, matplotlib)
+    return {
+        "dysonsim": __version__,
+        **{module.__name__: module.__version__ for module in modules},
+        "python": platform.python_version(),
+    }
+
+
+def machine() -> dict[str, str | int]:
+    """Processor, cores that this process may use, operating system."""
+    return {"processor": _processor(), "cores": usable_cores(), "system": f"{platform.system()} {platform.machine()}"}
+
+
+def now() -> str:
+    """UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

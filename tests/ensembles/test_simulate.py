@@ -1,0 +1,258 @@
+"""simulate and Run: the same numbers however they are computed, what is recorded, and how a run ends early."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import dysonsim as ds
+from dysonsim.ensembles import rounds
+
+RBM = ds.SGD(ds.GaussianRBM.scalar_field(4, mass=1.5, mu=2.8), learning_rate=0.05, batch_size=6)
+NETWORK = ds.SGD(ds.LinearNetwork(2 * np.eye(2), np.diag([1, 1.5]), 0.1), learning_rate=0.1, batch_size=16)
+SHORT = {"steps": 40, "record_every": 15, "keep_weights": True, "seed": 3}
+
+
+def same(a: ds.Run, b: ds.Run, rows=slice(None)):
+    np.testing.assert_array_equal(a.steps, b.steps)
+    np.testing.assert_array_equal(a.weights, b.weights[rows])
+    np.testing.assert_array_equal(a.singular_values, b.singular_values[rows])
+    np.testing.assert_array_equal(a.state, b.state[rows])
+
+
+@pytest.mark.parametrize("sgd", [RBM, NETWORK], ids=["rbm", "network"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_same_numbers_on_any_threads_in_any_company_and_chunking(sgd, dtype, monkeypatch):
+    one = ds.simulate(sgd, replicas=150, threads=1, dtype=dtype, **SHORT)
+    same(one, ds.simulate(sgd, replicas=150, threads=16, dtype=dtype, **SHORT))
+    same(ds.simulate(sgd, replicas=37, threads=2, dtype=dtype, **SHORT), one, slice(37))
+    monkeypatch.setattr(rounds, "FIRST_ROUND", 1)
+    monkeypatch.setattr(rounds, "GROWTH", 1.0)
+    same(one, ds.simulate(sgd, replicas=150, threads=3, dtype=dtype, **SHORT))
+    other = ds.simulate(sgd, replicas=150, threads=1, dtype=dtype, **(SHORT | {"seed": 4}))
+    assert not np.isclose(other.weights[:, -1], one.weights[:, -1]).any()
+
+
+@pytest.mark.parametrize("sgd", [RBM, NETWORK], ids=["rbm", "network"])
+@pytest.mark.parametrize("stop", [1, 15, 22])
+def test_same_numbers_after_a_resumption_from_disk(sgd, stop, tmp_path):
+    whole = ds.simulate(sgd, replicas=20, **SHORT)
+    cut = ds.simulate(sgd, replicas=20, **(SHORT | {"steps": stop, "record_every": None, "record_steps": [stop]}))
+    cut.save(tmp_path / "run.npz")
+    loaded = ds.Run.load(tmp_path / "run.npz", sgd)
+    same(loaded, cut)
+    rest = ds.simulate(sgd, replicas=20, resume=loaded, **SHORT)
+    np.testing.assert_array_equal(rest.state, whole.state)
+    common = [rest.record(s) for s in whole.steps if s > stop]
+    np.testing.assert_array_equal(rest.weights[:, common], whole.weights[:, whole.steps > stop])
+    assert rest.steps[0] == stop
+
+
+def test_a_saved_run_knows_its_process(tmp_path):
+    ds.simulate(RBM, replicas=2, steps=1).save(tmp_path / "run.npz")
+    with pytest.raises(ValueError, match="was made by"):
+        ds.Run.load(tmp_path / "run.npz", NETWORK)
+    changed = ds.SGD(ds.GaussianRBM.scalar_field(4, mass=1.5001, mu=2.8), 0.05, 6)
+    with pytest.raises(ValueError, match="was made by"):
+        ds.Run.load(tmp_path / "run.npz", changed)
+
+
+def test_records():
+    default = ds.simulate(RBM, replicas=3, steps=20)
+    assert default.steps.tolist() == [20]
+    assert default.weights is None
+    assert default.eigenvalues.shape == (3, 1, 4)
+    every = ds.simulate(RBM, replicas=3, steps=20, record_every=8)
+    assert every.steps.tolist() == [8, 16, 20]
+    chosen = ds.simulate(RBM, replicas=3, steps=20, record_steps=[16, 0, 3, 16], keep_weights=True)
+    assert chosen.steps.tolist() == [0, 3, 16]
+    np.testing.assert_array_equal(chosen.eigenvalues[:, 2], every.eigenvalues[:, 1])
+    w = chosen.weights
+    expected = np.sqrt(np.linalg.eigvalsh(w.swapaxes(-1, -2) @ w).clip(0))
+    np.testing.assert_allclose(chosen.singular_values, expected, atol=1e-8)
+    assert (np.diff(chosen.singular_values) >= 0).all()
+    assert chosen.record(3) == 1
+    np.testing.assert_allclose(chosen.spacings((1, 2)), np.diff(chosen.eigenvalues[:, -1, 1:3]))
+
+
+def test_run_says_what_made_it():
+    run = ds.simulate(RBM, replicas=3, steps=2, seed=9, dtype="float32")
+    assert (run.process, run.seed, run.device, run.dtype, run.version) == (RBM, 9, "cpu", "float32", ds.__version__)
+    assert "seed 9" in repr(run)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (1, 2), (5, 2), (3, 5), (5, 3), (1, 1)])
+def test_singular_values(shape):
+    w = np.random.default_rng(0).normal(size=(50, *shape))
+    w[0] = 0
+    w[1, -1] = w[1, 0]
+    p, n = shape
+    expected = np.zeros((50, n))
+    expected[:, max(0, n - p) :] = np.linalg.svd(w, compute_uv=False)[:, ::-1]
+    np.testing.assert_allclose(ds.singular_values(w), expected, atol=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3)])
+def test_rectangular_weights_have_as_many_levels_as_columns(shape):
+    sgd = ds.SGD(ds.TeacherStudent(np.ones(shape), gradient_noise=0.1), 0.05, 4)
+    run = ds.simulate(sgd, replicas=4, steps=30)
+    assert run.eigenvalues.shape == (4, 1, shape[1])
+    assert (run.eigenvalues[:, :, : max(0, shape[1] - shape[0])] == 0).all()
+
+
+DIVERGING = [
+    (ds.SGD(ds.TeacherStudent(2 * np.eye(2), 0.1), learning_rate=1.5, batch_size=1), "mean-square stability"),
+    (ds.SGD(ds.LinearNetwork(2 * np.eye(2), np.diag([1, 3.0]), 0.1), 0.5, 16), "limit"),
+    (ds.SGD(ds.GaussianRBM.scalar_field(4, 2.0, 3.0), learning_rate=1.5, batch_size=2), "stability limit"),
+    (ds.SGD(ds.GaussianRBM.scalar_field(4, 2.0, 3.0, gibbs_steps=np.inf), 1.5, 2), "stability limit"),
+]
+
+
+@pytest.mark.filterwarnings("ignore:training may not be stable")
+@pytest.mark.parametrize(("sgd", "words"), DIVERGING)
+def test_divergence_names_limit_and_first_replica_and_step(sgd, words):
+    with pytest.raises(ds.DivergenceError, match=words) as caught:
+        ds.simulate(sgd, replicas=100, steps=2000, seed=1)
+    error = caught.value
+    assert f"replica {error.replica}" in str(error)
+    assert f"step {error.step}" in str(error)
+    for how in ({"threads": 5}, {"record_every": 1}, {"record_every": 7}, {"steps": error.step}):
+        with pytest.raises(ds.DivergenceError) as again:  # in any threads, wherever recorded, at the very last step
+            ds.simulate(**({"process": sgd, "replicas": 100, "steps": 1000, "seed": 1} | how))
+        assert (again.value.replica, again.value.step) == (error.replica, error.step)
+    if sgd is DIVERGING[0][0]:  # up to there all was well
+        run = ds.simulate(sgd, replicas=100, steps=error.step - 1, seed=1)
+        assert np.isfinite(run.eigenvalues).all()
+
+
+@pytest.mark.filterwarnings("ignore:training may not be stable")
+@pytest.mark.parametrize(("rate", "steps"), [(1e3, 2), (1e59, 6)])
+def test_no_run_holds_numbers_that_are_none(rate, steps, capfd):
+    with pytest.raises(ds.DivergenceError):
+        ds.simulate(ds.SGD(ds.TeacherStudent(2 * np.eye(3), 0.1), rate, 16), replicas=8, steps=steps)
+    assert capfd.readouterr().err == ""
+    with pytest.raises(ValueError, match=r"learning_rate = 1e\+200: must be from 1e-60 to 1e\+60"):
+        ds.simulate(ds.SGD(ds.TeacherStudent(2 * np.eye(3), 0.1), 1e200, 16), replicas=8, steps=steps)
+
+
+def test_a_learning_rate_beyond_the_limit_is_told_at_once():
+    model = ds.TeacherStudent(2 * np.eye(2), 0.1)
+    with pytest.warns(RuntimeWarning, match="training may not be stable") as caught:
+        ds.simulate(ds.SGD(model, 1.01 * model.max_learning_rate(16), 16), replicas=2, steps=2)
+    assert caught[0].filename == __file__  # of the call, not of what called that
+
+
+def test_initial_weights_outside_the_domain_are_named():
+    with pytest.raises(ds.DivergenceError, match="init_scale = 10000"):
+        ds.simulate(ds.SGD(ds.TeacherStudent(2 * np.eye(2), 0.1), 0.1, 16, init_scale=1e4), replicas=2, steps=2)
+
+
+def test_recorded_weights_that_are_no_model_are_told():
+    """K = mu^2 - X is not positive for initial weights this large; the trace is not yet past its bound."""
+    sgd = ds.SGD(ds.GaussianRBM.scalar_field(4, 2.0, 3.0), learning_rate=1e-6, batch_size=4, init_scale=0.9)
+    with pytest.warns(RuntimeWarning, match=r"networks were outside the model's domain .* at step 0") as caught:
+        run = ds.simulate(sgd, replicas=200, steps=2, record_steps=[0])
+    outside = np.flatnonzero(run.eigenvalues[:, 0, -1] >= 9)
+    assert str(caught[0].message).startswith(f"{len(outside)} of 200 networks")
+    assert f"replica {outside[0]} " in str(caught[0].message)
+
+
+def test_memory_is_stated_and_bounded_before_it_is_taken():
+    needed = ds.memory_needed(RBM, replicas=10**6, records=100)
+    assert 2 * 100 * 4 * 8 * 10**6 <= needed <= 1.2 * 2 * 100 * 4 * 8 * 10**6  # values, squares; and state
+    assert ds.memory_needed(RBM, 10**6, 100, keep_weights=True) > needed
+    began = time.perf_counter()
+    with pytest.raises(MemoryError, match=r"replicas = 4000000000 .* GiB"):
+        ds.simulate(RBM, replicas=4 * 10**9, steps=10)
+    assert time.perf_counter() - began < 1.0
+
+
+def test_memory_does_not_grow_with_steps():
+    run = ds.simulate(NETWORK, replicas=64, steps=5000)
+    assert run.singular_values.nbytes + run.state.nbytes < 10_000
+
+
+def test_progress_bar_can_be_forced_and_silenced(capfd):
+    ds.simulate(RBM, replicas=2, steps=10, progress=True)
+    assert "step" in capfd.readouterr().err
+    ds.simulate(RBM, replicas=2, steps=10, progress=False)
+    ds.simulate(RBM, replicas=2, steps=10)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_ctrl_c_ends_a_run_at_once_and_leaves_no_threads():
+    ds.simulate(RBM, replicas=200, steps=2)  # compiled before the clock starts
+    threads = threading.active_count()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C
+    timer = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    began = time.perf_counter()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            ds.simulate(RBM, replicas=200, steps=10**8)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert time.perf_counter() - began < 10
+    timer.join()
+    assert threading.active_count() == threads
+    same(ds.simulate(RBM, replicas=20, **SHORT), ds.simulate(RBM, replicas=20, **SHORT))
+
+
+def test_a_second_process_does_not_compile_and_an_edited_kernel_is_never_served_stale(tmp_path):
+    """The cache: a second process does without Numba; nothing is taken from it once any kernel file differs."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent("""
+            import sys
+            import dysonsim as ds
+            from dysonsim.backend import cpu
+            run = ds.simulate(ds.SGD(ds.TeacherStudent([[1.0]], 0.1), 0.1, 4), 2, 2)
+            print("numba" in sys.modules, repr(float(run.eigenvalues.sum())), cpu.source_hash())
+        """)
+    )
+
+    def run(*lines):
+        program = "\n".join(lines) + f"\nexec(open({str(script)!r}).read())"
+        env = {"DYSONSIM_CACHE_DIR": str(tmp_path / "cache"), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+        done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    first, value, digest = run()
+    assert first == "True"
+    assert run() == ["False", value, digest]
+    package = tmp_path / "edited"
+    copy = "import shutil, sys, dysonsim as original, pathlib"
+    move = f"shutil.copytree(pathlib.Path(original.__file__).parent, {str(package / 'dysonsim')!r})"
+    edit = f"p = pathlib.Path({str(package / 'dysonsim' / 'kernels' / 'rng.py')!r}); p.write_text(p.read_text() + '#')"
+    forget = "[sys.modules.pop(name) for name in list(sys.modules) if name.startswith('dysonsim')]"
+    third, same_value, other_digest = run(copy, move, edit, forget, f"sys.path.insert(0, {str(package)!r})")
+    assert other_digest != digest
+    assert (third, same_value) == ("True", value)
+
+
+def test_kernels_compiled_by_different_processes_do_not_mix_in_a_third(tmp_path):
+    """Their functions have the same names and arguments; each kernel's machine code is linked by itself."""
+    program = textwrap.dedent("""
+        import sys
+        import dysonsim as ds
+        for n in map(int, sys.argv[1:]):
+            run = ds.simulate(ds.SGD(ds.TeacherStudent([[1.0] * n] * n, 0.1), 0.1, 4), 3, 20)
+            print(repr(float(run.eigenvalues.sum())))
+    """)
+    env = {"DYSONSIM_CACHE_DIR": str(tmp_path / "cache"), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+
+    def run(*sizes):
+        command = [sys.executable, "-c", program, *map(str, sizes)]
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.split()
+
+    alone = run(2) + run(3) + run(4)
+    assert run(2, 3, 4) == alone
+    assert run(4, 3, 2) == alone[::-1]
