@@ -8,19 +8,22 @@ user's drift, a user's own model) are compiled anew by each process.
 
 Whoever can write there can run code as the user who reads it. So directories are made for their owner alone, and
 nothing is read or written in what belongs to another user or what others may write to, links excepted that lead to what
-is the user's own. Against damage, not malice, there are checksums (`native.py`).
+is the user's own. Against damage, not malice, `seal` writes checksums: what is not `intact` is compiled anew.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import shutil
 import stat
 import sys
 import tempfile
 import time
 import warnings
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -38,7 +41,9 @@ from .kernel import Kernel
 PACKAGE = Path(__file__).parent.parent
 NO_MATTER = {"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS"}  # settings of Numba that change no machine code
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
-FORGOTTEN = 3600  # seconds after which a temporary file is what a killed process left
+TEXT, SEAL = "advance.py", "sha256.json"  # files of a kernel, beside Numba's
+UNFINISHED = ".tmp"
+FORGOTTEN = 3600  # seconds after which an unfinished directory is what a killed process left
 
 
 class Unsuitable(Exception):
@@ -107,16 +112,20 @@ def cache_directory(build, parts: list[str]) -> Path | None:
 
 
 def private(root: Path, name: str) -> Path:
-    """The directory root/name, made if it is not there; Unsuitable or OSError if it is not this user's alone."""
+    """The directory root/name, which need not be there; Unsuitable or OSError if it is not this user's alone."""
     if not root.exists():
         above = next(path for path in root.absolute().parents if path.exists())
         if is_root() and above.stat().st_uid != 0:  # as with sudo: the owner could not use it afterwards
             raise Unsuitable(f"{above} belongs to another user")
         root.parent.mkdir(parents=True, exist_ok=True)
         root.mkdir(mode=0o700, exist_ok=True)
+    if not os.access(root, os.W_OK):
+        raise Unsuitable(f"{root} cannot be written to")
     directory = root / name
-    directory.mkdir(mode=0o700, exist_ok=True)
-    for path, status in ((root, root.stat()), (directory, directory.lstat())):
+    found = [(root, root.stat())]
+    with suppress(FileNotFoundError):
+        found.append((directory, directory.lstat()))
+    for path, status in found:
         check_ownership(str(path), status)
         if not stat.S_ISDIR(status.st_mode):
             raise Unsuitable(f"{path} is no directory")
@@ -148,37 +157,54 @@ def say_once(why: str) -> None:
     )
 
 
-def execute(text: str, names: dict[str, Any], directory: Path | None) -> bool:
-    """Run `text`, the outermost functions of a kernel, in `names`; True if Numba can keep what it compiles."""
-    filename = "<dysonsim>"
-    kept = directory is not None and os.access(directory, os.W_OK)
-    if directory is not None and kept:
-        file = directory / "advance.py"
-        kept = file.exists() or written(file, text.encode())  # a newer file would make Numba compile anew
-        filename = str(file) if kept else filename
+@dataclass
+class Place:
+    """Where Numba keeps what it compiles of one text: a directory that is sealed, or one that is to become it.
+
+    Nothing is ever changed in a sealed directory. A new one is filled beside it and takes its place as a whole, so that
+    processes that compile the same at once do not disturb each other.
+    """
+
+    folder: Path | None = None  # None: nowhere
+    final: Path | None = None
+
+    def keep(self) -> None:
+        """Once all is compiled: seal a new directory and put it where later processes look."""
+        if self.folder is None or self.final is None or self.folder == self.final:
+            return
+        try:
+            seal(self.folder)
+            if not intact(self.final):
+                forget(self.final)
+                self.folder.rename(self.final)
+        except (OSError, Unsuitable) as error:
+            say_once(f"{self.final}: {error}")
+        forget(self.folder)
+
+
+def execute(text: str, names: dict[str, Any], directory: Path | None) -> Place:
+    """Run `text`, the outermost functions of a kernel, in `names`; returns where Numba can keep what it compiles."""
+    place = Place()
+    if directory is not None and intact(directory):
+        place = Place(directory, directory)
+    elif directory is not None:
+        try:
+            clear(directory.parent)
+            folder = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", suffix=UNFINISHED, dir=directory.parent))
+            (folder / TEXT).write_text(text)
+            place = Place(folder, directory)
+        except OSError as error:
+            say_once(f"{directory.parent}: {error.strerror or error}")
+    filename = "<dysonsim>" if place.folder is None else str(place.folder / TEXT)  # Numba keeps functions beside it
     exec(compile(text, filename, "exec"), names)
-    return kept
+    return place
 
 
-def written(path: Path, data: bytes) -> bool:
-    """Write a file, whole or not at all, as two processes may at once; False if it cannot be: a full disk, say."""
-    name = ""
-    try:
-        for old in path.parent.glob("*.tmp"):
-            if time.time() - old.lstat().st_mtime > FORGOTTEN:
-                old.unlink()
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            name = file.name
-            file.write(data)
-        os.replace(name, path)
-    except OSError as error:
-        say_once(f"{path.parent}: {error.strerror or error}")
-    else:
-        return True
-    finally:  # Ctrl-C, too
-        with suppress(OSError):
-            os.unlink(name)
-    return False
+def clear(root: Path) -> None:
+    """Remove what killed processes left unfinished."""
+    for folder in root.glob(f"*{UNFINISHED}"):
+        if time.time() - folder.lstat().st_mtime > FORGOTTEN:
+            forget(folder)
 
 
 def read(path: Path) -> bytes:
@@ -191,6 +217,41 @@ def read(path: Path) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise Unsuitable(f"{path} is no file")
         return file.read()
+
+
+def seal(folder: Path) -> None:
+    """Note the checksums of all files of a kernel."""
+    for path in folder.rglob("*"):  # Numba makes them as the user's mask says
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    (folder / SEAL).write_text(json.dumps(checksums(folder)))
+    (folder / SEAL).chmod(0o600)
+
+
+def intact(folder: Path) -> bool:
+    """Whether all files of a kernel are this user's alone and as they were when it was sealed."""
+    try:
+        return bool(json.loads(read(folder / SEAL)) == checksums(folder))
+    except (OSError, ValueError, Unsuitable):
+        return False
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Of the files of a kernel, by their names."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir() and not path.is_symlink():
+            check_ownership(str(path), path.stat())
+        elif path.name != SEAL:
+            found[str(path.relative_to(folder))] = hashlib.sha256(read(path)).hexdigest()
+    return found
+
+
+def forget(folder: Path) -> None:
+    """Remove the files of a kernel, as far as they can be."""
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        folder.unlink()
 
 
 def cache_root() -> Path:

@@ -1,4 +1,4 @@
-"""The CPU: kernels compiled to vector code, one thread an ensemble, the machine code kept on disk (`native.py`)."""
+"""The CPU: kernels compiled to vector code, one thread an ensemble, the machine code kept on disk (`compiled.py`)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from .._functions import LevelFunction
 from .cache import ByContent, cache_directory, foreign, source_hash, variant
+from .compiled import OPTIONS, Compiled, in_some_directory
 from .host import (
     LOOP_OVER_BLOCKS,
     LOOP_OVER_NETWORKS,
@@ -22,7 +23,6 @@ from .host import (
     loop_names,
 )
 from .kernel import Kernel, Program
-from .native import Native, in_some_directory
 from .reference import builder, check_kernel
 from .threads import one_blas_thread
 
@@ -65,10 +65,10 @@ def compiled(what: ByContent, dtype: str, width: int) -> Callable[..., None]:
         return function(build, sizes, dtype, width)
 
     if owner is build:
-        return Native(outermost, cache_directory(build, words))
+        return Compiled(outermost, cache_directory(build, words))
     from numba import njit
 
-    run = njit(nogil=True, error_model="numpy")(outermost())  # whose exceptions reach the caller
+    run = njit(**OPTIONS)(outermost())  # whose exceptions reach the caller
 
     def told(*arguments: Any) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Functions of one large gas, compiled for lane values that hold eight of its levels (`vector_levels.py`); threads."""
+"""Functions of one large gas, compiled for lane values that hold eight of its levels (`simd_levels.py`); threads."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from .cache import cache_directory, variant
-from .native import Native
+from .compiled import Compiled
 from .threads import share
 
 
 @cache
-def compiled(build: Callable, **sizes: int) -> Native:
+def compiled(build: Callable, **sizes: int) -> Compiled:
     """The compiled function ``build(lanes, **sizes)``, from the cache on disk where it is there. It holds no lock."""
 
     def function():
@@ -23,7 +23,7 @@ def compiled(build: Callable, **sizes: int) -> Native:
 
         return build(lanes(), **sizes).py_func
 
-    return Native(function, directory(build, sizes))
+    return Compiled(function, directory(build, sizes))
 
 
 def directory(build: Callable, sizes: dict[str, int]) -> Path | None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import dysonsim as ds
-from dysonsim.backend import cache, memory, native
+from dysonsim.backend import cache, machine, native
 from dysonsim.backend.threads import share
 from dysonsim.ensembles import rounds, schedule
 
@@ -47,7 +47,7 @@ def test_limits_of_control_groups_are_seen(tmp_path):
     (root / "user" / "memory.current").write_text("300\n")
     (root / "user" / "memory.stat").write_text("anon 7\ninactive_file 100\n")
     about.write_text("0::/user/job\n")
-    assert list(memory._of_control_groups(about, root)) == [800]
+    assert list(machine._of_control_groups(about, root)) == [800]
     old = root / "memory" / "batch"
     old.mkdir(parents=True)
     (old / "memory.limit_in_bytes").write_text("600\n")
@@ -55,12 +55,12 @@ def test_limits_of_control_groups_are_seen(tmp_path):
     (root / "memory" / "memory.limit_in_bytes").write_text(f"{2**63 - 4096}\n")
     (root / "memory" / "memory.usage_in_bytes").write_text("200\n")
     about.write_text("5:cpu,memory:/batch\n1:name=systemd:/\n")
-    assert list(memory._of_control_groups(about, root)) == [400]
+    assert list(machine._of_control_groups(about, root)) == [400]
     about.write_text("5:memory:/docker/of-the-machine\n")
     (root / "memory" / "memory.limit_in_bytes").write_text("900\n")  # a container's own, mounted at the top
-    assert list(memory._of_control_groups(about, root)) == [700]
+    assert list(machine._of_control_groups(about, root)) == [700]
     about.unlink()
-    assert list(memory._of_control_groups(about, root)) == []
+    assert list(machine._of_control_groups(about, root)) == []
 
 
 @LINUX

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numba import cuda, types
 
-from ..cache import ByContent, cache_directory, execute, foreign, variant
+from ..cache import ByContent, Place, cache_directory, execute, foreign, variant
 from ..host import LOOP_OVER_STEPS, checked_reals, checked_start, from_blocks, loop_names, to_blocks
 from ..kernel import STILL_WELL, Kernel, Program, split_seed
 from ..reference import check_kernel
@@ -238,14 +238,15 @@ def signature(dtype: str):
 @cache
 def compiled(what: ByContent, dtype: str, chosen: Plan, state: int, scratch: int):
     """The kernel that advances one block of networks a CUDA block."""
-    function, cached = kernel_function(what.build, what.sizes, dtype, chosen, state, scratch)
+    function, place = kernel_function(what.build, what.sizes, dtype, chosen, state, scratch)
     if SIMULATED:
         return cuda.jit(function)
     # All of the memory that L1 and shared memory divide goes where the plan puts the numbers.
     options: dict[str, Any] = {"shared_memory_carveout": "MaxShared" if chosen.shared else "MaxL1"}
     if chosen.registers:
         options["max_registers"] = chosen.registers
-    run = cuda.jit(signature(dtype), cache=cached, **options)(function)
+    run = cuda.jit(signature(dtype), cache=place.folder is not None, **options)(function)
+    place.keep()
     if chosen.opts_in:
         allow_shared(run, chosen.shared)
     return run
@@ -268,13 +269,13 @@ def allow_shared(run, size: int) -> None:
         raise SharedMemoryRefused(f'device = "cuda": {size} bytes of shared memory were refused ({error})') from error
 
 
-def kernel_function(build, sizes: tuple, dtype: str, chosen: Plan, state: int, scratch: int):
-    """The kernel's Python function, for `cuda.jit` or `cuda.compile`, and whether what is made of it can be cached."""
+def kernel_function(build, sizes: tuple, dtype: str, chosen: Plan, state: int, scratch: int) -> tuple[Any, Place]:
+    """The kernel's Python function, for `cuda.jit` or `cuda.compile`, and where Numba can keep what it makes of it."""
     functions = lanes(dtype, chosen.networks, chosen.place == "private", chosen.team, chosen.tile, chosen.unroll)
     names = loop_names(functions, build(functions, **dict(sizes)), chosen.networks)
     names |= {"cuda": cuda, "REAL": getattr(types, dtype), "WORD": types.uint32, "STATE": state, "SCRATCH": scratch}
     names |= {"together": functions.together, "THREADS": chosen.threads, "u64": int if SIMULATED else np.uint64}
     directory = cache_directory(*variant(build, sizes, compiler(), dtype, repr(chosen), f"{state} {scratch}"))
-    cached = execute(LOOP_OVER_STEPS + text_of(chosen), names, directory)
+    place = execute(LOOP_OVER_STEPS + text_of(chosen), names, directory)
     names["advance_block"] = functions.jit(names["advance_block"])
-    return names["advance"], cached
+    return names["advance"], place

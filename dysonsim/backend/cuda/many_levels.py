@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numba import cuda, types
 
-from ..cache import cache_directory, execute
+from ..cache import Place, cache_directory, execute
 from ..kernel import STILL_WELL, split_seed
 from . import lanes as cuda_lanes
 from .driver import compiler, quietly, require_device, room_for
@@ -119,7 +119,7 @@ def lanes() -> SimpleNamespace:
     return SimpleNamespace(**vars(base) | vars(memory), barrier=cuda_lanes.barrier(), any_thread=any_thread)
 
 
-def kernel_functions(kernel: ModuleType, normals: int) -> tuple[dict[str, Any], bool]:
+def kernel_functions(kernel: ModuleType, normals: int) -> tuple[dict[str, Any], Place]:
     """The kernels' Python functions, for `cuda.jit` or `cuda.compile`, and whether what is made of them can be cached.
 
     `normals` as of `kernel.build_before`.
@@ -137,18 +137,20 @@ def kernel_functions(kernel: ModuleType, normals: int) -> tuple[dict[str, Any], 
         "do_move": kernel.build_move(functions), "do_sort": order.sort, "do_mend": order.mend,
     }  # fmt: skip
     directory = cache_directory(kernel.build_forces, [compiler(), str(normals)])
-    cached = execute(TEXT, names, directory)
-    return {name: names[name] for name in signatures()}, cached
+    place = execute(TEXT, names, directory)
+    return {name: names[name] for name in signatures()}, place
 
 
 @cache
 def compiled(kernel: ModuleType, normals: int) -> SimpleNamespace:
     """The kernels."""
-    functions, cached = kernel_functions(kernel, normals)
+    functions, place = kernel_functions(kernel, normals)
     if SIMULATED:
         return SimpleNamespace(**{name: cuda.jit(function) for name, function in functions.items()})
     types_of = signatures()
-    made = {name: cuda.jit(types_of[name], cache=cached)(function) for name, function in functions.items()}
+    kept = place.folder is not None
+    made = {name: cuda.jit(types_of[name], cache=kept)(function) for name, function in functions.items()}
+    place.keep()
     return SimpleNamespace(**made)
 
 
