@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _checks
+from . import _defaults
 from ._numerics import LARGEST, real
 
 
@@ -24,12 +25,14 @@ class Law(ABC):
     float, NaN gives NaN, and probabilities outside [0, 1] give NaN. `law.cdf` can be handed to
     scipy.stats.kstest. An instance iterates over its parameters: ``loc, scale = TwoLevel.fit(x)``.
 
-    A new law is a frozen dataclass that names its fields in `shape` and `_positive` and supplies `_logpdf`,
-    `_cdf`, `_sf`, `_ppf`, `_isf`, `_sample`, `mean`, `var` and `_estimate`; the underscored ones receive
-    flat float64 arrays that lie inside the support (probabilities: strictly between 0 and 1). A law that is
-    symmetric about its parameter `loc` needs less: see `SymmetricLaw`. One that is not continuous says so in `atoms`,
-    `log_terms` and `read`. Parameters and data are bounded by 1e100, widths from below by 1e-100, so that squares are
-    floats; no method raises or warns of floating-point errors, whatever numpy.seterr says.
+    A new law is a frozen dataclass that names its fields in `shape` and `_positive` and supplies `support`, `_logpdf`
+    and `_cdf`. The rest is derived from these by numerical methods, until the law supplies what is faster or more
+    accurate: `_sf` (here 1 - cdf, of no relative accuracy in the right tail), `_ppf`, `_isf`, `_sample`, `mean`, `var`
+    and `_estimate`. The underscored ones receive flat float64 arrays that lie inside the support (probabilities:
+    strictly between 0 and 1). A law that is symmetric about its parameter `loc` has a base of its own: see
+    `SymmetricLaw`. One that is not continuous says so in `atoms`, `log_terms` and `read`. Parameters and data are
+    bounded by 1e100, widths from below by 1e-100, so that squares are floats; no method raises or warns of
+    floating-point errors, whatever numpy.seterr says.
     """
 
     shape: ClassVar[tuple[str, ...]] = ()
@@ -100,13 +103,13 @@ class Law(ABC):
         low, high = self.support()
         return self._inside_unit(lambda p: np.clip(self._isf(p), low, high), q, high, low)
 
-    @abstractmethod
     def mean(self) -> float:
         """Expectation."""
+        return _defaults.moment(self, 1, 0.0)
 
-    @abstractmethod
     def var(self) -> float:
         """Variance."""
+        return _defaults.moment(self, 2, self.mean())
 
     def std(self) -> float:
         """Standard deviation."""
@@ -117,7 +120,7 @@ class Law(ABC):
         return float(self.ppf(0.5))
 
     def rvs(self, size: int | tuple[int, ...] | None = None, random_state: Any = None) -> Any:
-        """Independent random variates, drawn by the construction that defines the law, not by inverting cdf.
+        """Independent random variates, drawn by the construction that defines the law where it states one.
 
         Parameters
         ----------
@@ -213,22 +216,22 @@ class Law(ABC):
     @abstractmethod
     def _cdf(self, x: np.ndarray) -> np.ndarray: ...
 
-    @abstractmethod
-    def _sf(self, x: np.ndarray) -> np.ndarray: ...
+    def _sf(self, x: np.ndarray) -> np.ndarray:
+        return 1.0 - self._cdf(x)
 
-    @abstractmethod
-    def _ppf(self, q: np.ndarray) -> np.ndarray: ...
+    def _ppf(self, q: np.ndarray) -> np.ndarray:
+        return _defaults.quantile(self, np.log(q), np.log1p(-q))
 
-    @abstractmethod
-    def _isf(self, q: np.ndarray) -> np.ndarray: ...
+    def _isf(self, q: np.ndarray) -> np.ndarray:
+        return _defaults.quantile(self, np.log1p(-q), np.log(q))
 
-    @abstractmethod
-    def _sample(self, size: int, rng: np.random.Generator) -> np.ndarray: ...
+    def _sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
+        return self._ppf(rng.uniform(1e-16, 1.0, size))
 
     @classmethod
-    @abstractmethod
     def _estimate(cls, x: np.ndarray, fixed: dict[str, float]) -> dict[str, float]:
         """The fitted parameters by name (those in `shape` and not in `fixed`)."""
+        return _defaults.estimate(cls, x, fixed)
 
     # ---- arrays in, arrays out -------------------------------------------------------------------
 
