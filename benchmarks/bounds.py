@@ -177,7 +177,7 @@ def aligned(rows: list[list[str]]) -> str:
 
 
 def markdown(report: dict) -> str:
-    """The tables of the README, from the JSON."""
+    """The tables of the performance guide, from the JSON."""
     return "\n\n".join((markdown_kernels(report), markdown_rates(report)))
 
 

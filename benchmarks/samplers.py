@@ -5,7 +5,7 @@ autocorrelation time, which each contestant's own chains are measured for. Peers
 matrices of the same law; Hamiltonian Monte Carlo in log gaps with the same mass matrix, step and leaps; single-particle
 Metropolis with the same proposals. NumPy takes the pairs of levels of all chains in one array (chains, n, n), as one
 writes it first; *tuned* it goes level by level, chains fastest, with all chains in one array on one thread or in
-pieces on two threads. The bar of HMC is held against the first. All contestants of a case take turns; ratios are taken
+pieces on two threads. The bar of HMC is for the first. All contestants of a case take turns; ratios are taken
 within a round.
 """
 

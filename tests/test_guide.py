@@ -31,7 +31,7 @@ def blocks(page: Path) -> list[tuple[str, str, int]]:
 def code_of(page: Path) -> list[tuple[str, str | None, int]]:
     """Code, the output that is shown after it if there is any, and the line, of every block that runs."""
     found = blocks(page)
-    after = [*found[1:], ("", "", 0)]
+    after = [*found, ("", "", 0)][1:]
     pairs = zip(found, after, strict=True)
     return [(text, shown if kind == "text" else None, line) for (info, text, line), (kind, shown, _) in pairs
             if info == "python"]  # fmt: skip
@@ -107,7 +107,8 @@ def main(pages: list[str]) -> None:
         for text, shown, line in code_of(page):
             printed = "".join(f"{row.rstrip()}\n" for row in run(text, page, line, module).splitlines())
             if shown is not None:
-                page.write_text(page.read_text().replace(f"{text}```\n\n```text\n{shown}", f"{text}```\n\n```text\n{printed}"))
+                old, new = (f"{text}```\n\n```text\n{output}" for output in (shown, printed))
+                page.write_text(page.read_text().replace(old, new))
 
 
 if __name__ == "__main__":

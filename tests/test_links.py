@@ -1,4 +1,4 @@
-"""Every relative link, image and anchor in the Markdown files leads somewhere. Addresses on the network are not asked."""
+"""Every relative link, image and anchor in the Markdown files leads somewhere; nothing is asked of the network."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def broken(page: Path, text: str) -> list[str]:
             continue
         name, _, anchor = target.partition("#")
         path = (page.parent / unquote(name)).resolve() if name else page
-        inside = path == ROOT or ROOT in path.parents
-        if not inside or (path != page and not path.exists()):
-            found.append(target)
-        elif anchor and (path.suffix != ".md" or anchor not in anchors(text if path == page else path.read_text())):
+        there = (path == ROOT or ROOT in path.parents) and (path == page or path.exists())
+        if there and anchor:
+            there = path.suffix == ".md" and anchor in anchors(text if path == page else path.read_text())
+        if not there:
             found.append(target)
     return found
 
