@@ -385,8 +385,8 @@ def test_the_slope_of_a_logarithmic_wall_near_it(walls, dtype):
 
 def test_a_pilot_that_cannot_mix_ends_early():
     """After an eighth of the longest; one that nearly does not mix is followed on."""
+    gas = ds.CoulombGas.laguerre(2, 1.001, 2.0, method="hmc")
     with pytest.raises(ds.MixingError):
-        gas = ds.CoulombGas.laguerre(2, 1.001, 2.0, method="hmc")
         ds.simulate(gas, 4)
     assert gas.tuning.length <= gas_pilot.LONGEST / 8
     assert ds.CoulombGas.laguerre(2, 1.1, 2.0, method="hmc").tuning.mixed

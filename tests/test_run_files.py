@@ -224,7 +224,7 @@ def test_a_pipe_is_refused_and_a_missing_file_is_an_os_error(tmp_path):
         ds.Run.load(tmp_path / "pipe", SGD)
     with pytest.raises(FileNotFoundError):
         ds.Run.load(tmp_path / "none.npz", SGD)
-    with pytest.raises(FileNotFoundError, match="no folder.run.npz"):
+    with pytest.raises(FileNotFoundError, match=r"no folder.run\.npz"):
         RUN.save(tmp_path / "no folder" / "run.npz")
     with pytest.raises(TypeError, match="process = 'sgd'"):
         ds.Run.load(__file__, "sgd")
@@ -246,7 +246,7 @@ def test_what_ends_writing_leaves_the_old_file_and_nothing_else(error, where, tm
 
     other = replace(RUN, seed=3)
     monkeypatch.setattr(*{"write": (np, "savez", half)}.get(where, (os, where, fails)))
-    with pytest.raises(type(error), match="run.npz" if isinstance(error, OSError) else None):
+    with pytest.raises(type(error), match=r"run\.npz" if isinstance(error, OSError) else None):
         other.save(path)
     monkeypatch.undo()
     assert path.read_bytes() == before
