@@ -120,6 +120,7 @@ def private(root: Path, name: str) -> Path:
         check_ownership(str(path), status)
         if not stat.S_ISDIR(status.st_mode):
             raise Unsuitable(f"{path} is no directory")
+    clear(directory)
     return directory
 
 
@@ -160,13 +161,18 @@ def execute(text: str, names: dict[str, Any], directory: Path | None) -> bool:
     return kept
 
 
+def clear(directory: Path) -> None:
+    """Take away what processes left that were killed while they wrote."""
+    for old in directory.glob("*.tmp"):
+        with suppress(OSError):
+            if time.time() - old.lstat().st_mtime > FORGOTTEN:
+                old.unlink()
+
+
 def written(path: Path, data: bytes) -> bool:
     """Write a file, whole or not at all, as two processes may at once; False if it cannot be: a full disk, say."""
     name = ""
     try:
-        for old in path.parent.glob("*.tmp"):
-            if time.time() - old.lstat().st_mtime > FORGOTTEN:
-                old.unlink()
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
             name = file.name
             file.write(data)

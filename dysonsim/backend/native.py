@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from llvmlite import binding
 
+from .._patience import told_if_slow
 from .cache import Unsuitable, processor, read, written
 from .drivers import jit_disabled
 from .threads import LINKING
@@ -174,7 +175,9 @@ class Native:
 
         with global_compiler_lock:
             if of not in self.codes:
-                with no_garbage_collection(), in_some_directory():
+                kept = "this process alone" if path is None else "later ones too, on disk"
+                told = told_if_slow(f"compiling a kernel, for {kept}")
+                with no_garbage_collection(), in_some_directory(), told:
                     self.codes[of] = compiled(self.make(), of)
                 if path is not None:
                     self.codes[of].save(path)

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import _validate
 from .._functions import LevelFunction, level_function
+from .._patience import told_if_slow
 from ..backend import Kernel
 from ..kernels import gas_trace, gas_wells
 from .base import NetworkProcess, Process, initial_weights, network_process
@@ -262,7 +263,8 @@ class CoulombGas(Process):
     @cached_property
     def tuning(self) -> Tuning:
         """Step and length of the Markov chain, from a pilot run of 64 chains with a seed of its own."""
-        return run_pilot(self.sampler, self.n, self._chain, self._dispersed, self._ascending, self._check_word)
+        with told_if_slow("finding step and length of a Markov chain, by a pilot of 64 chains"):
+            return run_pilot(self.sampler, self.n, self._chain, self._dispersed, self._ascending, self._check_word)
 
     def kernel(self) -> Kernel:
         """What the kernel layer runs."""
