@@ -142,9 +142,20 @@ def no_name(state, s, store):
     store(state, 0, not_defined)  # noqa: F821
 
 
+def later(state, s, store):
+    if s == 99:
+        store(state, 4, state[:2])
+
+
+def odd_and_large(state, s, store):
+    if s % 2 == 1 and np.any(state[:2] < -10):
+        store(state, 4, state[:2])
+
+
 @pytest.mark.parametrize(("model", "error", "words"), [
     (Own(3, no_more), ValueError, "Kernel of Own has weights = 3, must have 4"),
     (Own(4, by_step), ValueError, "number 4 of"),
+    (Own(4, later), ValueError, "number 4 of"), (Own(4, odd_and_large), ValueError, "number 4 of"),
     (Own(4, no_name), TypeError, "the step of .*Own.kernel.* cannot be compiled by Numba"),
 ])  # fmt: skip
 def test_models_of_ones_own_with_a_slip(model, error, words):
