@@ -127,8 +127,11 @@ def array(
     float64 array, aligned; not a copy where `value` is one already.
     """
     given = _given(name, value, want)
-    with np.errstate(over="ignore"):
-        numbers = np.require(given, np.float64, "A")
+    try:
+        with np.errstate(over="ignore"):
+            numbers = np.require(given, np.float64, "A")
+    except MemoryError as error:  # of a view that repeats itself, say
+        raise MemoryError(f"{name} has shape {given.shape}: {error}") from None
     if given.dtype.itemsize > 8 and (np.isinf(numbers) & np.isfinite(given)).any():
         raise ValueError(f"{name} holds {given.dtype} numbers that are too large for a float64: must be {want}")
     if dimensions is not None and numbers.ndim not in dimensions:
@@ -174,8 +177,9 @@ def _given(name: str, value: Any, want: str) -> np.ndarray:
         raise TypeError(f"{name} is {type(value).__name__} {shown(value)}: must be {want}")
     try:
         given = np.asarray(value)
-    except MemoryError:
-        raise
+    except MemoryError as error:
+        why = str(error) or "so many numbers do not fit"
+        raise MemoryError(f"{name} is {type(value).__name__}: {why}") from None
     except Exception as error:  # ragged lists; tensors on another device, or of a type that NumPy lacks
         raise TypeError(f"{name} is {type(value).__name__}: must be {want} ({error})") from None
     inside = _types(value) if isinstance(value, (list, tuple)) else {type(value)}
@@ -289,11 +293,17 @@ def size(value: Any) -> tuple[int, ...]:
 
 def generator(value: Any) -> np.random.Generator:
     """The argument `random_state` as a generator."""
-    if not isinstance(value, (bool, range)):  # a range may be endless
-        try:
+    sources = np.random.Generator, np.random.BitGenerator, np.random.SeedSequence, np.random.RandomState
+    try:
+        if value is not None and not isinstance(value, (int, *sources)):
+            value = _given("random_state", value, "integers")  # NumPy's own reading of a numpy.matrix crashes Python
+            if value.dtype.kind not in "iu" or value.ndim > 1:
+                raise TypeError
+            value = value if value.ndim else int(value)
+        if not isinstance(value, bool):
             return np.random.default_rng(value)
-        except Exception:
-            pass
+    except Exception:
+        pass
     raise TypeError(
         f"random_state = {shown(value)}: must be None, an integer >= 0, a numpy.random.SeedSequence or a "
         "numpy.random.Generator"
