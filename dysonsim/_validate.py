@@ -19,6 +19,7 @@ import numpy as np
 LARGEST = 2**63 - 1  # kernels hold integers in 64 bits
 SMALLEST = 1e-60  # of what sets a scale, and 1e60 is the largest
 MOST_LEVELS = 10**8
+MOST_NUMBERS = 2**40  # of an array, which can be a view that repeats itself; copies would take 8 TiB
 LONGEST_RANGE = 10**7  # entries of a range that is made an array; what is longer is a slip, and takes minutes
 
 _brief = reprlib.Repr()
@@ -127,11 +128,10 @@ def array(
     float64 array, aligned; not a copy where `value` is one already.
     """
     given = _given(name, value, want)
-    try:
-        with np.errstate(over="ignore"):
-            numbers = np.require(given, np.float64, "A")
-    except MemoryError as error:  # of a view that repeats itself, say
-        raise MemoryError(f"{name} has shape {given.shape}: {error}") from None
+    if given.size > MOST_NUMBERS:
+        raise MemoryError(f"{name} has shape {given.shape}: so many numbers do not fit into any memory")
+    with np.errstate(over="ignore"):
+        numbers = np.require(given, np.float64, "A")
     if given.dtype.itemsize > 8 and (np.isinf(numbers) & np.isfinite(given)).any():
         raise ValueError(f"{name} holds {given.dtype} numbers that are too large for a float64: must be {want}")
     if dimensions is not None and numbers.ndim not in dimensions:

@@ -516,7 +516,7 @@ class Endless:
         return 1.0
 
 
-@pytest.mark.parametrize("data", [Endless(), np.broadcast_to(np.float32(1), (10**7, 10**7))])
+@pytest.mark.parametrize("data", [Endless(), np.broadcast_to(1.0, (10**7, 10**7))])
 def test_what_fits_into_no_memory_is_named(data):
     with pytest.raises(MemoryError, match=r"data (is Endless|has shape)"):
         ds.laws.Normal.fit(data)
