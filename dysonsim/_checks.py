@@ -19,6 +19,7 @@ import numpy as np
 LARGEST = 2**63 - 1  # kernels hold integers in 64 bits
 SMALLEST = 1e-60  # of what sets a scale, and 1e60 is the largest
 MOST_LEVELS = 10**8
+MOST_NUMBERS = 2**40  # of an array, which can be a view that repeats itself; copies would take 8 TiB
 LONGEST_RANGE = 10**7  # entries of a range that is made an array; what is longer is a slip, and takes minutes
 
 _brief = reprlib.Repr()
@@ -127,6 +128,8 @@ def array(
     float64 array, aligned; not a copy where `value` is one already.
     """
     given = _given(name, value, want)
+    if given.size > MOST_NUMBERS:
+        raise MemoryError(f"{name} has shape {given.shape}: so many numbers do not fit into any memory")
     with np.errstate(over="ignore"):
         numbers = np.require(given, np.float64, "A")
     if given.dtype.itemsize > 8 and (np.isinf(numbers) & np.isfinite(given)).any():
@@ -174,8 +177,9 @@ def _given(name: str, value: Any, want: str) -> np.ndarray:
         raise TypeError(f"{name} is {type(value).__name__} {shown(value)}: must be {want}")
     try:
         given = np.asarray(value)
-    except MemoryError:
-        raise
+    except MemoryError as error:
+        why = str(error) or "so many numbers do not fit"
+        raise MemoryError(f"{name} is {type(value).__name__}: {why}") from None
     except Exception as error:  # ragged lists; tensors on another device, or of a type that NumPy lacks
         raise TypeError(f"{name} is {type(value).__name__}: must be {want} ({error})") from None
     inside = _types(value) if isinstance(value, (list, tuple)) else {type(value)}
@@ -289,11 +293,17 @@ def size(value: Any) -> tuple[int, ...]:
 
 def generator(value: Any) -> np.random.Generator:
     """The argument `random_state` as a generator."""
-    if not isinstance(value, (bool, range)):  # a range may be endless
-        try:
+    sources = np.random.Generator, np.random.BitGenerator, np.random.SeedSequence, np.random.RandomState
+    try:
+        if value is not None and not isinstance(value, (int, *sources)):
+            value = _given("random_state", value, "integers")  # NumPy's own reading of a numpy.matrix crashes Python
+            if value.dtype.kind not in "iu" or value.ndim > 1:
+                raise TypeError
+            value = value if value.ndim else int(value)
+        if not isinstance(value, bool):
             return np.random.default_rng(value)
-        except Exception:
-            pass
+    except Exception:
+        pass
     raise TypeError(
         f"random_state = {shown(value)}: must be None, an integer >= 0, a numpy.random.SeedSequence or a "
         "numpy.random.Generator"

@@ -6,6 +6,7 @@ import math
 import os
 import secrets
 import stat
+import time
 import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,6 +16,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 __all__ = ["checked_path", "read_arrays", "write_whole"]
+
+FORGOTTEN = 3600  # seconds after which nobody writes to a temporary file any more
 
 
 def checked_path(name: str, path: Any) -> Path:
@@ -40,15 +43,17 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) 
 
     The file is made beside the old one, under a name that begins with a dot, and takes its place when it is complete;
     so whatever ends the process before (an error, a full disk, Ctrl-C, kill -9, a power cut) leaves the old one. All
-    but the last two leave nothing else behind. Permissions are those of the old file; a link stays a link.
+    but the last two leave nothing else behind, and what these leave is cleared when something is written there an hour
+    later. Permissions are those of the old file; a link stays a link.
 
     Raises
     ------
     OSError
-        If it cannot be written.
+        If it cannot be written; it names `path`, not the file beside it.
     """
     target = Path(os.path.realpath(path))
     name = target.parent / f".dysonsim-{secrets.token_hex(8)}.tmp"
+    _clear(target.parent)
     try:
         with open(name, "xb") as file:
             with suppress(FileNotFoundError):
@@ -57,11 +62,21 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) 
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, target)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             os.unlink(name)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from None
         raise
     _settle(target.parent)
+
+
+def _clear(folder: Path) -> None:
+    """Take away what processes left that were killed while they wrote."""
+    for old in folder.glob(f".dysonsim-{'[0-9a-f]' * 16}.tmp"):
+        with suppress(OSError):
+            if time.time() - old.lstat().st_mtime > FORGOTTEN:
+                old.unlink()
 
 
 def _settle(folder: Path) -> None:

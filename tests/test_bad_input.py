@@ -492,3 +492,31 @@ def test_sizes_that_leave_nothing_to_fit(call, words):
 @pytest.mark.parametrize("more", [{"rate": 5e-324}, {"initial": [0, 1e139, 2e139], "noise": 1e-139}])
 def test_the_step_for_gaps_of_extreme_sizes_is_a_number(more):
     assert ds.Dyson(n=3, beta=1.5, **more).gap_step > 0
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_what_a_random_state_may_be():
+    """A matrix of numbers recurses in NumPy until Python crashes, also within a list."""
+    law = ds.laws.Normal(0.0, 1.0)
+    expected = law.rvs(2, random_state=[1, 2])
+    for value in ((1, 2), np.array([1, 2]), np.random.default_rng([1, 2]), np.random.SeedSequence([1, 2])):
+        np.testing.assert_array_equal(law.rvs(2, random_state=value), expected)
+    np.testing.assert_array_equal(law.rvs(2, random_state=np.int8(3)), law.rvs(2, random_state=3))
+    assert law.rvs(random_state=10**40) != law.rvs(random_state=None)
+    for value in (np.matrix([1.0, 2.0]), [np.matrix([1, 2])], np.array([[1, 2]]), 1.0, "a", [1.0], -1, True):
+        with pytest.raises(TypeError, match=r"random_state = .*must be None, an integer"):
+            law.rvs(2, random_state=value)
+
+
+class Endless:
+    def __len__(self):
+        return 10**12
+
+    def __getitem__(self, i):
+        return 1.0
+
+
+@pytest.mark.parametrize("data", [Endless(), np.broadcast_to(1.0, (10**7, 10**7))])
+def test_what_fits_into_no_memory_is_named(data):
+    with pytest.raises(MemoryError, match=r"data (is Endless|has shape)"):
+        ds.laws.Normal.fit(data)

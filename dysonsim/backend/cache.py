@@ -129,6 +129,7 @@ def private(root: Path, name: str) -> Path:
         check_ownership(str(path), status)
         if not stat.S_ISDIR(status.st_mode):
             raise Unsuitable(f"{path} is no directory")
+    clear(directory)
     return directory
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .._patience import told_if_slow
 from .cache import execute
 from .machine import jit_disabled
 
@@ -51,7 +52,9 @@ class Compiled:
         from numba import typeof
         from numba.core.compiler_lock import global_compiler_lock
 
-        with global_compiler_lock, in_some_directory():
+        kept = "this process alone" if self.directory is None else "later ones too, on disk"
+        told = told_if_slow(f"compiling a kernel, for {kept}")
+        with global_compiler_lock, in_some_directory(), told:
             if self.run is not None:  # another thread has just made it
                 return
             types = tuple(map(typeof, arguments))

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from .._functions import LevelFunction
-from .cache import ByContent, cache_directory, foreign, source_hash, variant
+from .._patience import told_if_slow
+from .cache import ByContent, cache_directory, foreign, outside, source_hash, variant
 from .compiled import OPTIONS, Compiled, in_some_directory
 from .host import (
     LOOP_OVER_BLOCKS,
@@ -28,6 +29,8 @@ from .threads import one_blas_thread
 
 __all__ = ["WIDTH", "CpuDriver", "source_hash"]
 
+ANEW = "compiling a kernel that holds a function from outside dysonsim, which every process does anew"
+
 
 class CpuDriver:
     """Runs kernels on the cores of this machine."""
@@ -39,10 +42,13 @@ class CpuDriver:
         scratch = Scratch(kernel.scratch * width, dtype)
         if foreign(kernel):
             check_kernel(kernel, dtype)
-        run = compiled(ByContent(kernel.build, tuple(sorted(kernel.sizes.items()))), dtype, width)
+        what = ByContent(kernel.build, tuple(sorted(kernel.sizes.items())))
+        owner, _ = variant(what.build, what.sizes)
+        told = nullcontext() if owner is what.build and not outside(owner) else told_if_slow(ANEW)
         # Compile or load now: a call that does no step.
         try:
-            with in_some_directory():
+            with in_some_directory(), told:
+                run = compiled(what, dtype, width)
                 HostEnsemble.open(run, kernel, dtype, width, scratch, np.zeros((1, kernel.state)), 0, 0).advance(0, 0)
         except Exception as error:  # Numba's and LLVM's are of many kinds
             if not foreign(kernel):

@@ -6,6 +6,7 @@ which take from it the very random numbers that a compiled kernel draws.
 
 from __future__ import annotations
 
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -86,8 +87,12 @@ class Enough(Exception):
     """The check of a kernel has seen so much that it would take too long."""
 
 
-SOME_STEPS = (0, 1, 2**32 - 2)  # numbers of steps that a check does: the first two, and the largest there is
-MOST = 10**6  # numbers loaded and stored by a check: a few seconds
+# Steps that a check does: the first ones, some later ones, even and odd, and the largest there is. And factors of the
+# state that it begins with: a step may branch on its size and sign.
+SOME_STEPS = (0, 1, 2**32 - 2, 2, 3, 10, 99, 1000, 65_537, 10**6)
+SOME_STATES = (1.0, 0.0, 1e3, -1.0, -1e3, 1e-6, 1e12)
+MOST = 10**6  # numbers loaded and stored by a check: some ten seconds
+ENOUGH = 2 * 10**5  # after which no further step is begun, the first three excepted
 
 
 def watching(dtype: str, width: int) -> SimpleNamespace:
@@ -115,7 +120,7 @@ def watching(dtype: str, width: int) -> SimpleNamespace:
         within(a, first, count)
         return own.part(a, first, count)
 
-    return SimpleNamespace(**vars(own) | {"load": load, "store": store, "part": part})
+    return SimpleNamespace(**vars(own) | {"load": load, "store": store, "part": part, "seen": lambda: seen})
 
 
 def builder(kernel: Kernel) -> str:
@@ -127,8 +132,12 @@ def check_kernel(kernel: Kernel, dtype: str) -> None:
     """Run some steps as ordinary Python, to find what compiled code would do without a word.
 
     For kernels from outside dysonsim: state, scratch, reals and integers are as long as the Kernel says, and whatever
-    lies beyond their ends is memory of somebody else. What depends on numbers that a step meets later is not seen, nor
-    what comes after a million numbers, nor a step that ordinary Python cannot do.
+    lies beyond their ends is memory of somebody else. Ten steps are done, from step 0 to the last that can be counted,
+    each from seven states, small and large, of either sign, for two networks.
+
+    Not seen: what happens at other steps alone, or for other states, random numbers or replicas; of steps so long that
+    all of these load and store more than 200 000 numbers, the later ones, and whatever comes after a million; a step
+    that ordinary Python cannot do.
 
     Raises
     ------
@@ -138,8 +147,7 @@ def check_kernel(kernel: Kernel, dtype: str) -> None:
     width = 1 if kernel.whole else 2
     functions = watching(dtype, width)
     step = kernel.build(functions, **kernel.sizes)
-    start = np.concatenate([np.linspace(0.1, 0.2, kernel.weights), np.ravel(kernel.extra)])
-    state = watched(np.repeat(start.astype(dtype), width), "state")
+    weights, extra = np.linspace(0.1, 0.2, kernel.weights), np.ravel(kernel.extra)
     scratch = watched(np.zeros(kernel.scratch * width, dtype), "scratch")
     reals = watched(np.asarray(kernel.reals, dtype), "reals")
     integers = watched(np.asarray(kernel.integers, np.int64), "integers")
@@ -147,7 +155,11 @@ def check_kernel(kernel: Kernel, dtype: str) -> None:
     name = builder(kernel)
     with np.errstate(all="ignore"):  # numbers may be odd, their places must not
         try:
-            for s in SOME_STEPS:
+            for done, (factor, s) in enumerate(product(SOME_STATES, SOME_STEPS)):
+                if done >= 3 and functions.seen() > ENOUGH:
+                    break
+                start = np.concatenate([factor * weights, extra]).astype(dtype)
+                state = watched(np.repeat(start, width), "state")
                 well = step(state, scratch, reals, integers, s, *words)
         except Enough:
             return

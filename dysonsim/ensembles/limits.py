@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,9 +16,18 @@ from ..processes import Process
 from .run import Run
 from .schedule import Schedule
 
-__all__ = ["check_lengths", "check_memory", "check_process", "check_spread", "check_work", "memory_needed"]
+__all__ = [
+    "check_imported",
+    "check_lengths",
+    "check_memory",
+    "check_process",
+    "check_spread",
+    "check_work",
+    "memory_needed",
+]
 
 MOST_WORK = 2e10  # multiply-adds of one step of one block of networks: some ten seconds
+SPEED, PATIENCE = 1e10, 20.0  # multiply-adds a second of one thread, roughly; seconds of a step that are told of
 MOST_DEGREES = 1e30  # of freedom of chi-squared numbers, which are drawn in float32
 LENGTHS = {"float64": (1e-140, 1e140), "float32": (1e-15, 1e15)}  # whose squares, and a million of them, are numbers
 # What `memory_needed` counts, beside arrays whose size is known.
@@ -24,6 +36,17 @@ ENSEMBLE = 4096  # bytes of the objects of an ensemble
 MARKS = 2  # numbers of a replica: when it left, and whether
 SNAPSHOTS = 6  # copies of the state of an ensemble that is being recorded
 SCHEDULE = 6  # numbers of a record: its step and time, as they are made
+
+
+def check_imported() -> None:
+    """RuntimeError in the middle of an import that this thread makes: in a signal handler, that is."""
+    for name in ("numba", "scipy.linalg"):
+        if name in sys.modules:
+            import_module(name)  # waits for another thread that imports it
+            if getattr(getattr(sys.modules[name], "__spec__", None), "_initializing", False):
+                raise RuntimeError(
+                    f"simulate was called while {name} is being imported, by a signal handler: call it later"
+                )
 
 
 def check_process(process: Process) -> None:
@@ -74,8 +97,11 @@ def check_memory(
         )
 
 
-def check_work(process: Process, dtype: str) -> None:
-    """ValueError if one step of one block of networks takes so long that Ctrl-C would seem to be ignored."""
+def check_work(process: Process, dtype: str, replicas: int, threads: int) -> None:
+    """ValueError if one step of one block of networks takes so long that Ctrl-C would seem to be ignored.
+
+    RuntimeWarning if one of all networks takes so long that the run would seem to stand still.
+    """
     kernel = process.kernel_on("cpu")
     width, _ = layout(kernel, dtype)
     if kernel.work * width > MOST_WORK:
@@ -84,6 +110,18 @@ def check_work(process: Process, dtype: str) -> None:
             f"interrupt it; up to {MOST_WORK / width:.1g} are let through: take a smaller batch_size, fewer "
             "gibbs_steps (math.inf draws fresh samples), or sampling='at_once'"
         )
+    blocks = -(-replicas // width)
+    seconds = kernel.work * width * -(-blocks // threads) / SPEED
+    if seconds > PATIENCE:
+        warnings.warn(
+            f"one step of {replicas} replicas takes some {_rounded(seconds)} seconds on threads = {threads}, by the "
+            "gibbs_steps and the batch_size: take fewer, or sampling='at_once'",
+            RuntimeWarning, stacklevel=3,
+        )  # fmt: skip
+
+
+def _rounded(seconds: float) -> str:
+    return np.format_float_positional(seconds, precision=1, fractional=False, trim="-")
 
 
 def check_lengths(process: Process, dtype: str) -> None:

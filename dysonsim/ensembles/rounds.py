@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .._patience import PATIENCE
 from ..backend.threads import share
 
 __all__ = ["advance_in_rounds"]
@@ -18,7 +19,6 @@ __all__ = ["advance_in_rounds"]
 TASK_SECONDS = 0.1  # one ensemble, one round: short enough for Ctrl-C, long enough to be cheap
 FIRST_ROUND = 1  # steps of the first round, from which the length of the next is taken
 GROWTH = 4.0  # by which the length of a round may change from one to the next
-PATIENCE = 3.0  # seconds until a bar is shown that was not asked for
 
 
 def advance_in_rounds(

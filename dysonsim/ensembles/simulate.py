@@ -11,9 +11,10 @@ import numpy as np
 from .. import _checks
 from .._checks import shown
 from .._fingerprint import fingerprint
+from .._patience import quiet
 from ..backend import DEVICES, STILL_WELL, Ensemble, one_blas_thread, usable_cores
 from ..processes import Process
-from .limits import check_lengths, check_memory, check_process, check_spread, check_work, memory_needed
+from .limits import check_imported, check_lengths, check_memory, check_process, check_spread, check_work, memory_needed
 from .rounds import advance_in_rounds
 from .run import Run
 from .schedule import MAX_STEPS, Schedule, recorded_steps, timed
@@ -81,7 +82,7 @@ def simulate(
         CPU threads; default: all cores that this process may use. BLAS has one thread a call meanwhile.
     progress : bool, optional
         Show a progress bar; default: in a terminal, once the run has taken 3 seconds. Without stderr or tqdm there is
-        none.
+        none. Unless it is False, what else takes more than 3 seconds, as compiling does, is told of on stderr, once.
     resume : Run, optional
         An earlier run of the same process, seed and replicas: go on from its end. Its records come first. Its numbers
         are checked (`Run.fault`): ValueError if they are not those of a run.
@@ -101,7 +102,7 @@ def simulate(
         Before anything is allocated, if results and state (`memory_needed`) would not fit into what the machine, the
         control groups (containers, batch systems) and `ulimit` leave.
     RuntimeError
-        If device is "cuda" and no CUDA device can be used.
+        If device is "cuda" and no CUDA device can be used; in a signal handler that interrupts the import of Numba.
     DivergenceError
         If a replica runs away (the learning rate is too large, say) or meets a user's function that returns no number;
         the message says why, and the replica and step where that happened first.
@@ -109,10 +110,11 @@ def simulate(
     Warns
     -----
     RuntimeWarning
-        If the learning rate is beyond the model's stability limit, batches are not Gaussian or symmetric enough for
-        `Langevin`, a `dt` is too coarse for the gaps, recorded weights are outside the model's domain (an RBM whose K
-        is not positive) though training recovers, or a Markov chain has not mixed; once in a process, if compiled
-        kernels cannot be kept on disk, or if NUMBA_DISABLE_JIT has them run as NumPy code.
+        If one step takes more than some 20 seconds, the learning rate is beyond the model's stability limit, batches
+        are not Gaussian or symmetric enough for `Langevin`, a `dt` is too coarse for the gaps, recorded weights are
+        outside the model's domain (an RBM whose K is not positive) though training recovers, or a Markov chain has not
+        mixed; once in a process, if compiled kernels cannot be kept on disk, or if NUMBA_DISABLE_JIT has them run as
+        NumPy code.
     """
     check_process(process)
     replicas = _checks.integer("replicas", replicas, 1, 2**32 - 1)
@@ -128,7 +130,8 @@ def simulate(
     threads = usable_cores() if threads is None else _checks.integer("threads", threads, 1)
     if resume is not None:
         _check_resume(resume, process, replicas, seed, dtype, keep_weights)
-    with np.errstate(all="ignore"), one_blas_thread():  # what is no number is looked for
+    check_imported()
+    with np.errstate(all="ignore"), one_blas_thread(), quiet(progress is False):  # what is no number is looked for
 
         def room(count: int) -> None:
             """MemoryError if so many records do not fit, before they are listed."""
@@ -136,7 +139,7 @@ def simulate(
 
         check_lengths(process, dtype)
         room(1)
-        check_work(process, dtype)
+        check_work(process, dtype, replicas, threads)
         plan = _plan(process, steps, times, record_every, record_steps, resume, room)
         records = len(plan.steps)
         check_spread(process, plan, dtype)

@@ -136,7 +136,11 @@ class LaguerreProcess(Confined):
 
     @cached_property
     def _unit(self) -> float:
-        """The power of two near the largest of the scales of singular values, in which the state is kept."""
+        """The power of two near the largest of the scales of singular values, in which the state is kept.
+
+        So that float32 can hold it. The transitions by bordering have a unit of their own, of each replica at its time:
+        at rate 0 levels outgrow any that is fixed, and their fourth powers occur.
+        """
         scale = math.log2(self.noise) - (0.5 * math.log2(self.rate) if self.rate > 0 else 0.0)
         largest = 0.0 if self.initial is None else float(self.initial.max())
         if largest > 0:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from another_python import python
 
 import dysonsim as ds
 from dysonsim.backend import Kernel, driver
@@ -313,3 +314,17 @@ def test_a_real_device_gives_the_numbers_of_the_cpu(name):
     for dtype, tolerance in (("float64", 1e-5), ("float32", 1e-3)):
         cpu, cuda = (simulated(PROCESSES[name], device, dtype, 1000) for device in ("cpu", "cuda"))
         np.testing.assert_allclose(cuda.spectra, cpu.spectra, rtol=0, atol=tolerance)
+
+
+def test_where_numba_may_not_compile_kernels_run_as_numpy_code():
+    program = """
+        import warnings, numpy as np, dysonsim as ds
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            run = ds.simulate(ds.SGD(ds.GaussianRBM.scalar_field(3, 1.5, 2.8), 0.1, 3), 4, 3, seed=1)
+        print(any("NUMBA_DISABLE_JIT" in str(of.message) for of in told), repr(float(run.spectra.sum())))
+    """
+    told, total = python(program, NUMBA_DISABLE_JIT="1")
+    assert told == "True"
+    run = ds.simulate(ds.SGD(ds.GaussianRBM.scalar_field(3, 1.5, 2.8), 0.1, 3), 4, 3, seed=1)
+    assert float(total) == pytest.approx(run.spectra.sum(), abs=1e-4)

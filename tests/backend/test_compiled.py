@@ -87,10 +87,11 @@ def damages(folder):
     yield (folder / cache.SEAL).unlink
     yield lambda: (folder / cache.SEAL).write_text("{")
     yield lambda: (folder / "more").write_text("")
-    yield lambda: (next(folder.rglob("*.nbi")).unlink(), os.mkfifo(folder / "__pycache__" / "pipe"))
+    if hasattr(os, "mkfifo"):
+        yield lambda: (next(folder.rglob("*.nbi")).unlink(), os.mkfifo(folder / "__pycache__" / "pipe"))
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(7 + hasattr(os, "mkfifo")))
 def test_damaged_files_are_compiled_anew(function, root, number):
     list(damages(root / "kernel"))[number]()
     assert not cache.intact(root / "kernel")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import dysonsim as ds
+from dysonsim import _patience
 from dysonsim.backend import Kernel, driver
 from dysonsim.backend.reference import check_kernel
 
@@ -115,10 +116,10 @@ class Own(ds.Model):
     weight_shape = (2, 2)
 
     def kernel(self, learning_rate, batch_size):
-        also = self.also
+        of_user = self.also
 
         def build(lanes):
-            load, store, number = lanes.load, lanes.store, lanes.number
+            load, store, number, also = lanes.load, lanes.store, lanes.number, lanes.jit(of_user)
 
             def step(state, scratch, reals, integers, s, replica, key0, key1):
                 also(state, s, store)
@@ -141,11 +142,31 @@ def no_name(state, s, store):
     store(state, 0, not_defined)  # noqa: F821
 
 
+def later(state, s, store):
+    if s == 99:
+        store(state, 4, state[:2])
+
+
+def odd_and_large(state, s, store):
+    if s % 2 == 1 and np.any(state[:2] < -10):
+        store(state, 4, state[:2])
+
+
 @pytest.mark.parametrize(("model", "error", "words"), [
     (Own(3, no_more), ValueError, "Kernel of Own has weights = 3, must have 4"),
     (Own(4, by_step), ValueError, "number 4 of"),
+    (Own(4, later), ValueError, "number 4 of"), (Own(4, odd_and_large), ValueError, "number 4 of"),
     (Own(4, no_name), TypeError, "the step of .*Own.kernel.* cannot be compiled by Numba"),
 ])  # fmt: skip
 def test_models_of_ones_own_with_a_slip(model, error, words):
     with pytest.raises(error, match=words):
         ds.simulate(ds.SGD(model, 0.1, 4), 8, steps=2, threads=1)
+
+
+def test_that_a_kernel_of_ones_own_is_compiled_is_told_if_it_takes_long(monkeypatch, capsys):
+    monkeypatch.setattr(_patience, "PATIENCE", 0.0)
+    monkeypatch.setattr(_patience, "SAID", set())
+    for progress in (False, None):
+        assert capsys.readouterr().err == ""
+        ds.simulate(ds.SGD(Own(4, lambda state, s, store: None), 0.1, 4), 8, steps=2, threads=1, progress=progress)
+    assert "compiling a kernel that holds a function from outside dysonsim" in capsys.readouterr().err

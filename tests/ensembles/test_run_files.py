@@ -224,7 +224,7 @@ def test_a_pipe_is_refused_and_a_missing_file_is_an_os_error(tmp_path):
         ds.Run.load(tmp_path / "pipe", SGD)
     with pytest.raises(FileNotFoundError):
         ds.Run.load(tmp_path / "none.npz", SGD)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"no folder.run\.npz"):
         RUN.save(tmp_path / "no folder" / "run.npz")
     with pytest.raises(TypeError, match="process = 'sgd'"):
         ds.Run.load(__file__, "sgd")
@@ -246,7 +246,7 @@ def test_what_ends_writing_leaves_the_old_file_and_nothing_else(error, where, tm
 
     other = replace(RUN, seed=3)
     monkeypatch.setattr(*{"write": (np, "savez", half)}.get(where, (os, where, fails)))
-    with pytest.raises(type(error)):
+    with pytest.raises(type(error), match=r"run\.npz" if isinstance(error, OSError) else None):
         other.save(path)
     monkeypatch.undo()
     assert path.read_bytes() == before
@@ -268,6 +268,13 @@ def test_a_killed_process_leaves_the_old_file(tmp_path):
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=False)
     assert done.returncode == -9
     assert (tmp_path / "run.npz").read_bytes() == b"old"
+    (left,) = tmp_path.glob(".*.tmp")
+    os.utime(left, (1, 1))
+    other = tmp_path / ".dysonsim-mine.tmp"  # a name that dysonsim does not give
+    other.write_text("")
+    os.utime(other, (1, 1))
+    _files.write_whole(tmp_path / "run.npz", lambda file: file.write(b"new"))
+    assert sorted(os.listdir(tmp_path)) == [other.name, "run.npz"]
 
 
 def test_permissions_and_links_stay(tmp_path):

@@ -256,3 +256,16 @@ def test_kernels_compiled_by_different_processes_do_not_mix_in_a_third(tmp_path)
     alone = run(2) + run(3) + run(4)
     assert run(2, 3, 4) == alone
     assert run(4, 3, 2) == alone[::-1]
+
+
+def test_errors_of_floating_point_may_be_errors():
+    """Underflow is no fault of a user's; other threads than the caller's do not know of his wish either."""
+    with np.errstate(all="raise"):
+        for process, how in (
+            (ds.SGD(ds.TeacherStudent(2 * np.eye(3), 0.1), 0.1, 4), {"steps": 50}),
+            (ds.Dyson(n=4, beta=1), {"times": [1e3]}),
+            (ds.Dyson(n=4, beta=1.5), {"times": [0.5]}),
+            (ds.CoulombGas(beta=1.0, centers=[0.0, 40.0], widths=0.1), {"steps": 400}),
+            (ds.SGD(ds.GaussianRBM.scalar_field(4, 2.0, 3.0, gibbs_steps=500), 0.05, 4), {"steps": 3}),
+        ):
+            ds.simulate(process, 50, seed=1, threads=2, **how)

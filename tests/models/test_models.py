@@ -432,3 +432,14 @@ def test_persistent_chains_multiply_the_summed_noise_by_c():
     assert z < 4.5
     assert worst(squares[:, *upper], (predicted / c)[upper]) > 20
     assert worst(squares[:, *upper], 1.08 * predicted[upper]) > 4.5
+
+
+@pytest.mark.parametrize("k", [1, 2, 7, 12, 10**6, 10**12])
+def test_predictions_for_many_gibbs_steps(k):
+    """sum_l a^l b^(k-1-l) against its closed form and, at few steps, the sum."""
+    model = GaussianRBM.scalar_field(3, 1.5, 2.8, gibbs_steps=k)
+    a = np.array([0.3, 0.55, 0.9])
+    found = model._power_slope(a) * model.mu**2
+    i, j = np.triu_indices(3, 1)
+    np.testing.assert_allclose(found[i, j], (a[i] ** k - a[j] ** k) / (a[i] - a[j]), rtol=1e-12)
+    np.testing.assert_allclose(np.diag(found), k * a ** (k - 1.0), rtol=1e-9, atol=1e-300)

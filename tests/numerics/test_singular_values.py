@@ -240,3 +240,10 @@ def test_working_space_is_enough():
         for guarded in (work, out, found):
             assert (guarded[:16] == 7.5).all()
             assert (guarded[-16:] == 7.5).all()
+
+
+def test_unaligned_matrices():
+    w = np.random.default_rng(0).normal(size=(2, 3, 4))
+    shifted = np.frombuffer(b"x" + w.tobytes(), np.float64, w.size, 1).reshape(w.shape)
+    assert not shifted.flags.aligned
+    np.testing.assert_array_equal(ds.singular_values(shifted), ds.singular_values(w))

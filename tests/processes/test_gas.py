@@ -16,6 +16,8 @@ from scipy import stats
 
 import dysonsim as ds
 from dysonsim import CoulombGas, laws
+from dysonsim.kernels import gas_wells
+from dysonsim.processes import gas_pilot
 
 SIGMAS, REPLICAS = 4.5, 4096
 CHAINS = ("hmc", "metropolis")
@@ -356,3 +358,35 @@ def test_a_function_that_returns_nan_on_the_way_is_named():
     """The survey before the run does not see so small a hole; the chains do."""
     with pytest.raises(ValueError, match=r"potential gives nan for level \d at x = 2\.[01]"):
         ds.simulate(CoulombGas(potential=hole, n=4, method="metropolis"), 8)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("walls", ["lower", "upper", "both"])
+def test_the_slope_of_a_logarithmic_wall_near_it(walls, dtype):
+    """And one that has no digits there, at 7, is one-sided, not 0/0; a quarter of the slope off must not pass."""
+    from dysonsim.backend import plain
+
+    lanes = plain.lanes(dtype, 1)
+    constants = np.zeros(gas_wells.CONSTANTS, dtype)
+    constants[gas_wells.WIDTH], constants[gas_wells.FAR] = 1e-4, 1e3
+    failed = np.array([-1.0, 0.0], dtype)
+
+    def slope(function, x, distance):
+        found = gas_wells.build(lanes, "function", walls, function).slope
+        number = np.dtype(dtype).type
+        distances = [number(distance)] * 2 if walls != "both" else [number(distance), number(1)]
+        return float(found(np.array([x], dtype), *distances, 0, 1, None, constants, failed)[0])
+
+    for distance in (1e-12, 1e-3):
+        x = -distance if walls == "upper" else distance
+        assert slope(lambda x: 0.9 * math.log(abs(x)), x, distance) * x == pytest.approx(0.9, rel=2e-3)
+    assert np.isfinite(slope(lambda x: 0.9 * math.log(abs(x - 7) + 1e-300), 7.0, 1e-12))
+
+
+def test_a_pilot_that_cannot_mix_ends_early():
+    """After an eighth of the longest; one that nearly does not mix is followed on."""
+    gas = ds.CoulombGas.laguerre(2, 1.001, 2.0, method="hmc")
+    with pytest.raises(ds.MixingError):
+        ds.simulate(gas, 4)
+    assert gas.tuning.length <= gas_pilot.LONGEST / 8
+    assert ds.CoulombGas.laguerre(2, 1.1, 2.0, method="hmc").tuning.mixed

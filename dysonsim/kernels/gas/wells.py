@@ -18,12 +18,15 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
+
 from ..common import functions
 
 # In `reals`, from their own offset on; what a well needs follows.
 # INSIDE: some x between the walls; WIDTH: of differences; FAR: a function may be NaN beyond.
 LOWER, UPPER, INSIDE, WIDTH, FAR, FIRST, SECOND, THIRD, CONSTANTS = range(9)
 TAGS = {"one": 0, "many": 3, "power": 0, "function": 0, "labelled": 2}
+OF_DISTANCE = 0.01  # to a wall: width of differences near it
 FAILED = 2  # numbers of the state where a function leaves word: label (-1: all is well) and x
 
 
@@ -89,8 +92,10 @@ def _asked(lanes, has_lower: bool, has_upper: bool, call, labelled: bool):
     jit, number, load, store, full, select = (
         lanes.jit, lanes.number, lanes.load, lanes.store, lanes.full, lanes.select
     )  # fmt: skip
-    absolute = functions.build(lanes).absolute
+    elementary = functions.build(lanes)
+    absolute, least, largest = elementary.absolute, elementary.least, elementary.largest
     zero, one, coarser = number(0), number(1), number(1 if number.__name__ == "float64" else 100)
+    share, rounding = number(OF_DISTANCE), number(np.finfo(number).eps ** 0.5)
 
     @jit
     def asked(x, k, tags, constants, failed):
@@ -111,8 +116,17 @@ def _asked(lanes, has_lower: bool, has_upper: bool, call, labelled: bool):
 
     @jit
     def slope(x, below, above, k, n, tags, constants, failed):
-        """By central differences, one-sided at a wall: an error that the Metropolis test makes good."""
+        """By central differences: an error that the Metropolis test makes good.
+
+        A function may be a logarithm of the distance to a wall: they are a small part of that, and one-sided where x
+        has no such digits.
+        """
         h = full(constants[WIDTH]) * coarser
+        finest = absolute(x) * rounding
+        if has_lower:
+            h = least(h, largest(below * share, finest))
+        if has_upper:
+            h = least(h, largest(above * share, finest))
         low, high = x - h, x + h
         if has_lower:
             low = select(below < h, x, low)

@@ -25,6 +25,7 @@ FIRST_STEP = {"hmc": 0.25, "metropolis": 1.0}
 WANTED = {"hmc": 0.85, "metropolis": 0.45}  # acceptance
 TRACED = 512  # records of a pilot, at most
 SHORTEST, LONGEST, WORK = 256, 2**16, 32 * 10**6  # iterations, and iterations times n^2, of a pilot
+HOPELESS = 2.0  # times the longest pilot: the search ends once chains would have to be followed for longer
 MEMORIES = 40.0  # autocorrelation times that a pilot must see: 64 chains are worth 2500 draws then
 WARM_UP, WINDOWS = 10.0, 30.0  # autocorrelation times of a default run
 MIXED = 1.01  # largest R-hat of chains that have mixed (Vehtari et al. 2021); they must be 50 memories long to show it
@@ -137,7 +138,9 @@ def run_pilot(
         tau = np.maximum(tau, 1.0)
         spread = r_hat(x)
         tuning = replace(tuning, tau=tau, r_hat=spread, length=count)
-        if tuning.mixed or 2 * count > longest:
+        # While chains do not mix their memory is seen too short: what must be followed only grows.
+        hopeless = not tuning.mixed and float(tau.max()) * MEMORIES > HOPELESS * longest
+        if tuning.mixed or hopeless or 2 * count > longest:
             break
         count *= 2
     memory = float(tau.max()) if tuning.mixed else UNKNOWN

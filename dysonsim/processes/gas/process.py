@@ -11,6 +11,7 @@ import numpy as np
 
 from ... import _checks
 from ..._functions import LevelFunction, level_function
+from ..._patience import told_if_slow
 from ...backend import Kernel
 from ...kernels.gas import trace as gas_trace
 from ...kernels.gas import wells as gas_wells
@@ -263,7 +264,8 @@ class CoulombGas(Process):
     @cached_property
     def tuning(self) -> Tuning:
         """Step and length of the Markov chain, from a pilot run of 64 chains with a seed of its own."""
-        return run_pilot(self.sampler, self.n, self._chain, self._dispersed, self._ascending, self._check_word)
+        with told_if_slow("finding step and length of a Markov chain, by a pilot of 64 chains"):
+            return run_pilot(self.sampler, self.n, self._chain, self._dispersed, self._ascending, self._check_word)
 
     def kernel(self) -> Kernel:
         """What the kernel layer runs."""
@@ -351,8 +353,8 @@ class CoulombGas(Process):
             exact = "" if self._why_not_exact() else "; method = 'exact' needs no chains"
             raise MixingError(
                 f"the chains of {self} have not mixed: {self.tuning.why_not_mixed()} over 64 pilot chains of "
-                f"{self.tuning.length} iterations, the most that are tried. Levels that barriers keep apart, or that a "
-                "wall draws, are weighted by where chains start, not by the law; give steps= to run "
+                f"{self.tuning.length} iterations, and as many as are tried would not do. Levels that barriers keep "
+                "apart, or that a wall draws, are weighted by where chains start, not by the law; give steps= to run "
                 f"regardless{exact}"
             )
         return self.tuning.steps
