@@ -46,7 +46,7 @@ pre { background: var(--soft); padding: .8em 1em; overflow-x: auto; font: 13px/1
 details { margin: .5em 0; }
 summary { cursor: pointer; font: 15px/1.45 Helvetica, Arial, sans-serif; color: var(--link); padding: .3em 0; }
 .group { border: 1px solid var(--line); border-radius: 4px; padding: .2em .8em; }
-.group summary b { color: #1c1c1c; } .group summary span { white-space: nowrap; }
+.group summary b { color: #1c1c1c; } .rows td:nth-child(2) { min-width: 9.5em; }
 .verdict { font-weight: bold; } .agrees { color: #1b6b34; } .expected { color: #7d5200; } .disagrees { color: #b00020; }
 td.disagrees { font-weight: bold; }
 .failed { border-left: 4px solid #b00020; padding-left: 1em; }
@@ -72,6 +72,7 @@ td.disagrees { font-weight: bold; }
     overflow-y: auto; }
   header, main { grid-column: 2; }
 }
+@page { margin: 16mm 14mm; }
 @media print {
   body { display: block; max-width: none; padding: 0; font-size: 10.5pt; } .switch, .again { display: none; }
   nav { position: static; max-height: none; } a { color: inherit; text-decoration: none; }
@@ -173,8 +174,16 @@ def _part(name: str, entry: dict[str, Any], folder: Path, results: dict[str, Any
     lines = [title, _verdict(entry["rows"], f"rows-{name}")]
     lines += [_figure(figure, folder, results) for figure in entry["figures"]]
     lines += [_table(table) for table in entry["tables"]]
-    lines += [f'<p class="small">Warning: {escape(text)}</p>' for text in entry["warnings"]]
+    lines.append(_warnings(entry["warnings"]))
     return "\n".join(lines) + "</section>"
+
+
+def _warnings(texts: list[str]) -> str:
+    if not texts:
+        return ""
+    said = "1 warning" if len(texts) == 1 else f"{len(texts)} warnings"
+    listed = "".join(f"<li>{escape(text)}</li>" for text in texts)
+    return f'<details><summary>{said} during this part</summary><ul class="small">{listed}</ul></details>'
 
 
 def _comparisons(results: dict[str, Any], parts: dict[str, Any]) -> str:
@@ -241,7 +250,8 @@ def _table(table: dict[str, Any]) -> str:
 def _provenance(results: dict[str, Any]) -> str:
     run, machine = results["run"], results["run"]["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    times = "; ".join(f"{name} {value:.1f} s" for name, value in run["seconds"].items())
+    seconds = sorted(run["seconds"].items(), key=lambda item: item[0] == "total")  # the total comes last
+    times = "; ".join(f"{name} {value:.1f} s" for name, value in seconds)
     return (
         f'<section><h2 id="run">How this report was made</h2><pre>{escape(results["command"])}</pre>'
         f"<p>{escape(versions)}. Started {run['started']} on {escape(str(machine['processor']))}, {machine['cores']} "

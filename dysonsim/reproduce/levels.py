@@ -14,7 +14,7 @@ from dysonsim.descriptions.quantities import REFERENCE, TITLES
 from dysonsim.ensembles.run import mean_and_error
 from dysonsim.models import GaussianRBM
 from dysonsim.reproduce.ensembles import Ensembles, Levels
-from dysonsim.reproduce.parts import NEXT_ORDER, Figure, Part, Row, Table, number_row, probability
+from dysonsim.reproduce.parts import NEXT_ORDER, Figure, Part, Row, Table, number_row, probability, span
 from dysonsim.reproduce.sizes import BATCH_SIZE
 from dysonsim.reproduce.style import THEORY, label_panel, legend_above, mark_descriptions, new_figure, styled
 
@@ -191,7 +191,7 @@ def _cells(
 
 
 def _caption(studies: list[Levels[GaussianRBM]], limits: dict[str, ScalingFit]) -> str:
-    networks = f"{studies[0].point.replicas} to {studies[-1].point.replicas}"
+    networks = span([study.point.replicas for study in studies])
     said = []
     for name, fit in limits.items():
         assert fit.trend is not None

@@ -21,6 +21,11 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 AGREES = "agrees"
 EXPECTED = "deviates as expected"
 DISAGREES = "disagrees"
+VERBS = {  # singular, plural
+    AGREES: ("agrees", "agree"),
+    EXPECTED: ("deviates as expected", "deviate as expected"),
+    DISAGREES: ("disagrees", "disagree"),
+}
 
 WHY_NEXT_ORDER = (
     "The prediction is the leading order in α/|B|. The other modes and the finite learning rate change it by "
@@ -149,6 +154,12 @@ def probability(p: float) -> str:
     return f"{mantissa}·10{str(int(exponent)).translate(SUPERSCRIPTS)}"
 
 
+def span(numbers: Sequence[int]) -> str:
+    """Write the range of some numbers: "24", or "192 to 320"."""
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"
+
+
 def redraw(name: str) -> str:
     """Return Python that draws the figure again from results.json."""
     return (
@@ -167,33 +178,23 @@ def row_cells(row: dict[str, Any]) -> list[str]:
 
 
 def counts(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """Count the verdicts of stored rows: how many agree, deviate as expected and disagree."""
-    return {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in (AGREES, EXPECTED, DISAGREES)}
+    """Count the stored rows with each verdict."""
+    return {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in VERBS}
 
 
 def counted(rows: Sequence[dict[str, Any]]) -> str:
     """Write the counts of all verdicts: "12 agree, 2 deviate as expected, 0 disagree"."""
-    agree, expected, disagree = counts(rows).values()
-    return (
-        f"{agree} {'agrees' if agree == 1 else 'agree'}, "
-        f"{expected} {'deviates' if expected == 1 else 'deviate'} as expected, "
-        f"{disagree} {'disagrees' if disagree == 1 else 'disagree'}"
-    )
+    return ", ".join(f"{number} {VERBS[verdict][number != 1]}" for verdict, number in counts(rows).items())
 
 
 def in_words(rows: Sequence[dict[str, Any]]) -> str:
-    """Write the verdict on stored rows as a sentence."""
-    agree, expected, disagree = counts(rows).values()
-    total = len(rows)
-    if not total:
+    """Write the verdict on stored rows as a sentence: "12 of 14 comparisons agree and 2 deviate as expected."."""
+    found = {verdict: number for verdict, number in counts(rows).items() if number}
+    if not found:
         return "Nothing was compared."
-    if agree == total:
-        return {1: "The one comparison agrees.", 2: "Both comparisons agree."}.get(
-            total, f"All {total} comparisons agree."
-        )
-    said = [f"{agree or 'None'} of {total} comparisons {'agrees' if agree == 1 else 'agree'}"]
-    if expected:
-        said.append(f"{expected} {'deviates' if expected == 1 else 'deviate'} within the accuracy of the theory")
-    if disagree:
-        said.append(f"{disagree} {'disagrees' if disagree == 1 else 'disagree'}")
+    if len(found) == 1:
+        subject = {1: "The one comparison", 2: "Both comparisons"}.get(len(rows), f"All {len(rows)} comparisons")
+        return f"{subject} {VERBS[next(iter(found))][len(rows) != 1]}."
+    said = [f"{number} {VERBS[verdict][number != 1]}" for verdict, number in found.items()]
+    said[0] = said[0].replace(" ", f" of {len(rows)} comparisons ", 1)
     return f"{', '.join(said[:-1])} and {said[-1]}."

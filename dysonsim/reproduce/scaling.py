@@ -14,7 +14,7 @@ from dysonsim.comparison.scaling import ScalingFit, scaling_fit
 from dysonsim.ensembles.run import mean_and_error
 from dysonsim.models import GaussianRBM
 from dysonsim.reproduce.ensembles import Ensembles, Point
-from dysonsim.reproduce.parts import NEXT_ORDER, WHY_NEXT_ORDER, Figure, Part, Row, Table, number_row, probability
+from dysonsim.reproduce.parts import NEXT_ORDER, WHY_NEXT_ORDER, Figure, Part, Row, Table, number_row, probability, span
 from dysonsim.reproduce.sizes import BATCH_SIZE
 from dysonsim.reproduce.style import THEORY, kappa_colors, label_panel, math_value, new_figure, ratio_axis, styled
 
@@ -237,7 +237,7 @@ def _caption(data: dict[str, Any]) -> str:
     return (
         "Linear scaling rule of the Gaussian RBM (N = 10, m = 2, μ = 3, σ_h = 1, k = 3): (a) mean spacing "
         "⟨S⟩ of the four degenerate pairs (filled) and √π σ with σ from the fit of the two-level law "
-        f"(open) at every α and |B| of the two scans, {min(replicas)} to {max(replicas)} networks per point; "
+        f"(open) at every α and |B| of the two scans, {span(replicas)} networks per point; "
         "dashed: √(2π) x, the leading order without the correlation of the persistent chains. (b) The same "
         "data divided by the leading order √(2π c_κ) x, c_κ = (1 + a²ᵏ)/(1 − a²ᵏ), a = 1 − κ/μ², against "
         "α/|B|: the rule is the limit α/|B| → 0, and the curves are the linear trends fitted to |B| = "

@@ -11,7 +11,7 @@ from dysonsim.comparison.compare import Comparison, compare
 from dysonsim.ensembles.run import mean_and_error
 from dysonsim.models import GaussianRBM
 from dysonsim.reproduce.ensembles import Ensembles, Point
-from dysonsim.reproduce.parts import Figure, Part, Row, Table, compare_finely, control_row, law_row, probability
+from dysonsim.reproduce.parts import Figure, Part, Row, Table, compare_finely, control_row, law_row, probability, span
 from dysonsim.reproduce.sizes import BATCH_SIZE, LEARNING_RATE, Size
 from dysonsim.reproduce.style import (
     THEORY,
@@ -140,7 +140,7 @@ def _caption(data: dict[str, Any], size: Size) -> str:
     replicas = [record["point"]["replicas"] for record in data["points"]]
     return (
         f"Spacing S of the degenerate pair at κ = {data['shown_kappa']:.3f} of the Gaussian RBM (N = 10, m "
-        f"= 2, μ = 3, σ_h = 1, k = 3), {min(replicas)} to {max(replicas)} networks per point. Top: P(S); "
+        f"= 2, μ = 3, σ_h = 1, k = 3), {span(replicas)} networks per point. Top: P(S); "
         "lines are the Wigner surmise with the mean spacing fitted (maximum likelihood). Bottom: P(s) with s = "
         f"S/⟨S⟩, all on one curve without a free parameter. Left: |B| varied at α = {LEARNING_RATE:g}; right: "
         f"α varied at |B| = {BATCH_SIZE}. Errors treat each network as one unit. The p-values of the "
