@@ -151,9 +151,7 @@ def _rows(name: str, point: Point[LinearNetwork], study: dict[str, Any]) -> list
         symbol = {"std11": "σ₁₁", "std22": "σ₂₂", "std12": "σ₁₂"}[width]
         quantity = f"{title} {symbol} × 10³, fit of the exact law"
         rows.append(
-            number_row(
-                quantity, 1e3 * getattr(fit.law, width), 1e3 * fit.errors[width], 1e3 * getattr(known, width)
-            )
+            number_row(quantity, 1e3 * getattr(fit.law, width), 1e3 * fit.errors[width], 1e3 * getattr(known, width))
         )
     rows.append(control_row(f"{title} one species, fitted", study["fits"]["one species"].pvalue))
     rows.append(_favored(title, study["ratios"]["exact / two species"]))
@@ -174,9 +172,7 @@ def _cells(name: str, point: Point[LinearNetwork], study: dict[str, Any]) -> lis
     lines = []
     for law, test in study["fits"].items():
         widths = ", ".join(
-            with_error(1e3 * value, 1e3 * test.errors[key])
-            for key, value in test.parameters.items()
-            if key != "loc"
+            with_error(1e3 * value, 1e3 * test.errors[key]) for key, value in test.parameters.items() if key != "loc"
         )
         lines.append([f"diag{OUTPUT_LAYERS[name]}", f"{law}, fitted", widths, *_tested_cells(test)])
     for law, test in study["tests"].items():
@@ -205,9 +201,7 @@ def _sentence(name: str, study: dict[str, Any]) -> str:
     exact, two = (study["tests"][name].pvalue for name in ("exact", "two species"))
     verdicts = []
     for law, test in fits.items():
-        verdicts.append(
-            f"{law} p = {probability(test.pvalue)}" + (" (ruled out)" if test.pvalue < LEVEL else "")
-        )
+        verdicts.append(f"{law} p = {probability(test.pvalue)}" + (" (ruled out)" if test.pvalue < LEVEL else ""))
     if ratio.z > SIGMAS:
         better = f"the exact law is favored over two species by {ratio.z:.1f}σ"
     elif ratio.z < -SIGMAS:
@@ -273,9 +267,7 @@ def draw(results: dict[str, Any]) -> Any:
         for name, fit in network["fits"].items():
             fitted = stored_law(fit)
             dash = "--" if name == "two species" else "-"
-            label = (
-                f"{name}, ${math_probability(fit['pvalue'])}$" if fit["pvalue"] >= 1e-3 else f"{name}, $p < 0.001$"
-            )
+            label = f"{name}, ${math_probability(fit['pvalue'])}$" if fit["pvalue"] >= 1e-3 else f"{name}, $p < 0.001$"
             upper.plot(unit * (x - 2), fitted.pdf(x) / unit, dash, color=SPECIES[name], label=label)
             lower.plot(unit * (x - 2), scale * (fitted.pdf(x) - reference.pdf(x)), dash, color=SPECIES[name])
         known = network["predicted"]["exact"]

@@ -137,12 +137,8 @@ class Ensembles:
         points = size.points()
         self.rbm = {point: self._rbm(*point, number=k) for k, point in enumerate(points)}
         self.teacher = {point: self._teacher(*point, number=100 + k) for k, point in enumerate(points)}
-        self.paths = {
-            name: self._network(name, number=200 + k, path=True) for k, name in enumerate(OUTPUT_LAYERS)
-        }
-        self.densities = {
-            name: self._network(name, number=300 + k, path=False) for k, name in enumerate(OUTPUT_LAYERS)
-        }
+        self.paths = {name: self._network(name, number=200 + k, path=True) for k, name in enumerate(OUTPUT_LAYERS)}
+        self.densities = {name: self._network(name, number=300 + k, path=False) for k, name in enumerate(OUTPUT_LAYERS)}
         self.rbm_levels = [self._levels(self.rbm[rate, BATCH_SIZE]) for rate in size.level_rates]
         self.teacher_levels = [self._levels(self.teacher[rate, BATCH_SIZE]) for rate in size.level_rates]
         self.network_levels = {
@@ -191,9 +187,7 @@ class Ensembles:
         resamples = size.resamples if point.learning_rate == NETWORK_RATE else shown
         return Levels(point, size.linear_level_replicas, "singular_values", resamples)
 
-    def _network(
-        self, name: str, number: int, path: bool, rate: float = NETWORK_RATE
-    ) -> Point[LinearNetwork]:
+    def _network(self, name: str, number: int, path: bool, rate: float = NETWORK_RATE) -> Point[LinearNetwork]:
         size = self.size
         layer = OUTPUT_LAYERS[name]
         model = LinearNetwork(TEACHER * np.eye(2), np.diag(layer), gradient_noise=GRADIENT_NOISE)

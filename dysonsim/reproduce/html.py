@@ -212,7 +212,7 @@ def _group(name: str, entry: dict[str, Any]) -> str:
         )
         style = _style([row])
         lines.append(
-            f'<tr><td>{escape(row["quantity"])}</td>{cells}'
+            f"<tr><td>{escape(row['quantity'])}</td>{cells}"
             f'<td data-label="verdict" class="{style}">{escape(row["verdict"])}{mark}</td></tr>'
         )
     remarks = "".join(f"<li>{escape(note)}</li>" for note in notes)

@@ -10,13 +10,13 @@ import numpy as np
 from dysonsim._text import with_error
 from dysonsim.comparison.scaling import ScalingFit, scaling_fit
 from dysonsim.descriptions.hierarchy import Hierarchy
-from dysonsim.descriptions.quantities import REFERENCE, TITLES
+from dysonsim.descriptions.quantities import REFERENCE
 from dysonsim.ensembles.run import mean_and_error
 from dysonsim.models import GaussianRBM
 from dysonsim.reproduce.ensembles import Ensembles, Levels
 from dysonsim.reproduce.parts import NEXT_ORDER, Figure, Part, Row, Table, number_row, probability, span
 from dysonsim.reproduce.sizes import BATCH_SIZE
-from dysonsim.reproduce.style import THEORY, label_panel, legend_above, mark_descriptions, new_figure, styled
+from dysonsim.reproduce.style import THEORY, TITLES, label_panel, legend_above, mark_descriptions, new_figure, styled
 
 GAUSSIAN = 0.005  # relative, what Langevin may deviate by where its noise is Gaussian enough
 FEWEST, PER_RATE = 0.01, 0.2  # relative, what Dyson with the corrected closure may: 1% at alpha = 0.02, 2% at 0.1
@@ -165,13 +165,13 @@ def _rows(
     rows = []
     base, base_error = shift[REFERENCE]
     for name, (of_spacing, of_shift, why, why_shift) in allowed.items():
-        end = f"of {TITLES[name]}, mean of the pairs, α = {rates[0]:g}"
-        rows.append(number_row(f"RBM, ⟨S⟩ over SGD's {end}", *spacing[name], 1.0, allowed=of_spacing, why=why))
+        end = f"mean of the pairs, α = {rates[0]:g}"
+        quantity = f"RBM, ⟨S⟩ of {TITLES[name]} over SGD's, {end}"
+        rows.append(number_row(quantity, *spacing[name], 1.0, allowed=of_spacing, why=why))
         value, error = shift[name]
-        rows.append(
-            number_row(f"RBM, 10³ (λ/κ − 1) {end}: that of SGD", 1e3 * value, 1e3 * math.hypot(error, base_error),
-                    1e3 * base, allowed=1e3 * of_shift, why=why_shift)
-        )  # fmt: skip
+        quantity = f"RBM, 10³ (λ/κ − 1) of {TITLES[name]} compared with SGD, {end}"
+        error = 1e3 * math.hypot(error, base_error)
+        rows.append(number_row(quantity, 1e3 * value, error, 1e3 * base, allowed=1e3 * of_shift, why=why_shift))
     return rows
 
 

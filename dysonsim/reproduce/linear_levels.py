@@ -9,7 +9,7 @@ import numpy as np
 
 from dysonsim import laws
 from dysonsim._text import with_error
-from dysonsim.descriptions.quantities import REFERENCE, TITLES
+from dysonsim.descriptions.quantities import REFERENCE
 from dysonsim.reproduce.ensembles import OUTPUT_LAYERS, TEACHER, Ensembles, Levels
 from dysonsim.reproduce.levels import FEWEST, GAUSSIAN, PER_RATE, WHY_CLOSED, WHY_CUMULANTS, relative_spacings
 from dysonsim.reproduce.parts import Figure, Part, Row, Table, control_row, law_row, number_row, probability
@@ -17,6 +17,7 @@ from dysonsim.reproduce.sizes import BATCH_SIZE, NETWORK_RATE
 from dysonsim.reproduce.style import (
     DESCRIPTIONS,
     THEORY,
+    TITLES,
     label_panel,
     legend_above,
     mark_descriptions,

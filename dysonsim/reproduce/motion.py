@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from dysonsim._text import with_error
-from dysonsim.descriptions.quantities import REFERENCE, TITLES
+from dysonsim.descriptions.quantities import REFERENCE
 from dysonsim.ensembles.run import mean_and_error
 from dysonsim.ensembles.simulate import simulate
 from dysonsim.models import GaussianRBM
 from dysonsim.processes import SGD, Dyson
 from dysonsim.reproduce.ensembles import Ensembles, Levels
 from dysonsim.reproduce.parts import Figure, Part, Row, Table, number_row
-from dysonsim.reproduce.style import DESCRIPTIONS, label_panel, legend_above, new_figure, styled
+from dysonsim.reproduce.style import DESCRIPTIONS, TITLES, label_panel, legend_above, new_figure, styled
 
 LATER = 50.0  # alpha x steps at which Dyson Brownian motion is also started, from the eigenvalues of SGD
 LEVELS = ("langevin", "dyson", "independent")

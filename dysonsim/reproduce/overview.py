@@ -83,9 +83,7 @@ def draw(results: dict[str, Any]) -> Any:
         ]
     )
     right.plot(end, np.sqrt(2 * np.pi) * end, color=THEORY, linestyle="--", linewidth=1, label=RULE)
-    right.set(
-        xscale="log", yscale="log", xlim=end, xlabel=rf"${ROOT}$", ylabel=r"mean spacing $\langle S\rangle$"
-    )
+    right.set(xscale="log", yscale="log", xlim=end, xlabel=rf"${ROOT}$", ylabel=r"mean spacing $\langle S\rangle$")
     ticks = [0.02, 0.05, 0.1, 0.2, 0.4, 0.8]
     for axis in (right.xaxis, right.yaxis):
         low, high = axis.get_view_interval()

@@ -108,9 +108,7 @@ def compare_finely(values: np.ndarray, law: Any, resamples: int, fit: str | None
     return compare(values, law, fit=fit, resamples=FINER * resamples)
 
 
-def law_row(
-    quantity: str, comparisons: Sequence[Comparison], *, allowed: float = 0.0, why: str = ""
-) -> Row:
+def law_row(quantity: str, comparisons: Sequence[Comparison], *, allowed: float = 0.0, why: str = "") -> Row:
     """Judge comparisons with a law that should describe the data by their smallest p-value, Bonferroni-corrected.
 
     If it is below LEVEL, the largest Kolmogorov-Smirnov distance decides: `allowed` is how far the law may be off.
@@ -122,9 +120,7 @@ def law_row(
         n = len(comparisons)
         shown = f"{n} tests: {n} × smallest p = {probability(worst)}, largest D = {distance:.4f}"
     verdict = AGREES if worst >= LEVEL else EXPECTED if distance <= allowed else DISAGREES
-    return Row(
-        quantity, worst, None, None, None, verdict, why if verdict != AGREES else "", shown, f"p ≥ {LEVEL:g}"
-    )
+    return Row(quantity, worst, None, None, None, verdict, why if verdict != AGREES else "", shown, f"p ≥ {LEVEL:g}")
 
 
 def control_row(quantity: str, pvalue: float) -> Row:

@@ -84,12 +84,8 @@ def measure(ensembles: Ensembles) -> Part:
             fit = fits["own"]
             rows.append(_row(z, weight, fit, gamma))
             cells += [_cells(z, weight, one, gamma) for one in fits.values()]
-            said.append(
-                f"γ = {with_error(fit.gamma, fit.gamma_error)} for z = {weight:g} (expected {gamma:.4f})"
-            )
-            fitted = {
-                w: {**f.to_dict(), "curve": relaxation_law(time, *f.parameters)} for w, f in fits.items()
-            }
+            said.append(f"γ = {with_error(fit.gamma, fit.gamma_error)} for z = {weight:g} (expected {gamma:.4f})")
+            fitted = {w: {**f.to_dict(), "curve": relaxation_law(time, *f.parameters)} for w, f in fits.items()}
             levels.append({"z": weight, "gamma_predicted": gamma, "fits": fitted})
         networks[name] = {
             "point": point.about(),
@@ -127,16 +123,12 @@ def fit_path(time: np.ndarray, paths: np.ndarray, start: float, stop: float) -> 
     spread = x.std(axis=0)
     best = _least_squares(t, x.mean(axis=0), spread)
     blocks = np.array_split(np.arange(len(x)), BLOCKS)
-    left_out = np.array(
-        [_least_squares(t, np.delete(x, b, axis=0).mean(axis=0), spread, best) for b in blocks]
-    )
+    left_out = np.array([_least_squares(t, np.delete(x, b, axis=0).mean(axis=0), spread, best) for b in blocks])
     errors = np.sqrt((BLOCKS - 1) / BLOCKS * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))
     return PathFit(start, stop, best, errors)
 
 
-def _least_squares(
-    t: np.ndarray, mean: np.ndarray, spread: np.ndarray, guess: np.ndarray | None = None
-) -> np.ndarray:
+def _least_squares(t: np.ndarray, mean: np.ndarray, spread: np.ndarray, guess: np.ndarray | None = None) -> np.ndarray:
     from scipy.optimize import curve_fit
 
     if guess is None:
@@ -196,9 +188,7 @@ def draw(results: dict[str, Any]) -> Any:
     """Draw single networks, mean and fit of both eigenvalues for the mild and the strong output layer."""
     data = results["parts"]["relaxation"]["data"]
     fig = new_figure(10, 4.6)
-    for axes, letter, network in zip(
-        fig.subplots(1, 2, sharey=True), "ab", data["networks"].values(), strict=True
-    ):
+    for axes, letter, network in zip(fig.subplots(1, 2, sharey=True), "ab", data["networks"].values(), strict=True):
         time, mean, single = (np.array(network[key]) for key in ("time", "mean", "single"))
         for k, (level, color) in enumerate(zip(network["levels"], (DATA, "#e08a1e"), strict=True)):
             axes.plot(time, single[:, :, k].T, color=color, linewidth=0.5, alpha=0.3)
@@ -208,15 +198,13 @@ def draw(results: dict[str, Any]) -> Any:
             late = time >= fit["start"] - 1e-9
             axes.plot(time[late], np.array(fit["curve"])[late], color=THEORY, linestyle="--", linewidth=1.2)
             gamma = math_value(own["gamma"], own["errors"]["gamma"])
-            rates = rf"$\gamma={gamma}$ ({level['gamma_predicted']:.4f})"
+            rates = rf"$\gamma={gamma}$, expected {level['gamma_predicted']:.4f}"
             axes.plot([], [], color=color, linewidth=2, label=rf"$z={level['z']:g}$: {rates}")
         axes.plot([], [], color=THEORY, linestyle="--", linewidth=1.2, label="fits")
         axes.axvline(data["start"], color="#8a8a8a", linestyle=":", linewidth=1)
         axes.axhline(4, color="#8a8a8a", linestyle=":", linewidth=1)
         axes.set(xlim=(0, 8), ylim=(0, 4.4), xlabel=r"time $t = \alpha \times$ SGD steps")
-        axes.legend(
-            loc="lower right", title="row: fitted (expected) rate", title_fontsize=11, alignment="left"
-        )
+        axes.legend(loc="lower right", title="relaxation rate of each row", title_fontsize=11, alignment="left")
         label_panel(axes, letter, rf"$Z = \mathrm{{diag}}({network['z'][0]:g},\, {network['z'][1]:g})$")
     fig.axes[0].set_ylabel(r"eigenvalues $x_i$ of $W^T W$")
     return fig

@@ -24,9 +24,7 @@ INDEPENDENT = {
     0.02: [(2.472, 0.009), (2.485, 0.010), (2.479, 0.010), (2.472, 0.010)],
     0.1: [(2.199, 0.015), (2.380, 0.016), (2.345, 0.016), (2.303, 0.016)],
 }
-WHY_CURVED = (
-    "The extrapolation takes the corrections as linear in α/|B|; their curvature is of order (n α/|B|)²."
-)
+WHY_CURVED = "The extrapolation takes the corrections as linear in α/|B|; their curvature is of order (n α/|B|)²."
 
 WHY_SHIFT = "The prediction is the first order in α/|B|; the second is smaller by a factor of order n α/|B|."
 
@@ -57,9 +55,7 @@ def measure(ensembles: Ensembles) -> Part:
     cells = []
     for pair in reversed(pairs):  # ascending kappa, as the papers count
         fits = {name: _fits(pair, name, ratios, used) for name in ("spacing", "width")}
-        pair["fits"] = {
-            name: {which: f.to_dict() for which, f in both.items()} for name, both in fits.items()
-        }
+        pair["fits"] = {name: {which: f.to_dict() for which, f in both.items()} for name, both in fits.items()}
         rows += _slope_rows(pair, fits, points, used, model.n)
         cells.append(_cells(pair, fits))
     pairs.reverse()
@@ -166,9 +162,7 @@ def _slope_rows(
         predicted = pair["slope_predicted"]
         quantity = f"RBM, {symbol}/√((α/|B|)(μ² − κ)) for α/|B| → 0 at κ = {pair['kappa']:.3f}"
         allowed = NEXT_ORDER * largest**2 * predicted
-        rows.append(
-            number_row(quantity, trend.slope, trend.slope_error, predicted, allowed=allowed, why=WHY_CURVED)
-        )
+        rows.append(number_row(quantity, trend.slope, trend.slope_error, predicted, allowed=allowed, why=WHY_CURVED))
     return rows
 
 
@@ -194,9 +188,7 @@ def _point_rows(pairs: list[dict[str, Any]], points: list[Point[GaussianRBM]], n
                     why=WHY_NEXT_ORDER,
                 )
             )
-            rows.append(
-                number_row(f"{quantity}: independent code", slope, math.hypot(slope_error, error), value)
-            )
+            rows.append(number_row(f"{quantity}: independent code", slope, math.hypot(slope_error, error), value))
             level = pair["level_predicted"][k]
             rows.append(
                 number_row(
@@ -256,7 +248,7 @@ def _level_caption(shift: ScalingFit) -> str:
         "Mean eigenvalue of every degenerate pair in units of its target, ⟨λ⟩/κ with λ = μ² − x, against α/|B| "
         "(same networks as above). (a) Lines: second-order perturbation theory in the fluctuations of X, first "
         "order in α/|B| (GaussianRBM.mean_shift), with no parameter fitted. (b) The measured shift divided by "
-        "the predicted one; all pairs at the small α of the scan at |B| = 16 give "
+        "the predicted one, symbols at one α/|B| side by side; all pairs at the small α of the scan at |B| = 16 give "
         f"{with_error(shift.slope, shift.slope_error)} (1 expected; χ²/dof = {shift.chi2:.1f}/{shift.dof}, "
         f"p = {probability(shift.pvalue)}). The pair at κ = 4.382 leaves the line first: κ₀ = 4 is so near "
         "that the two wells soon overlap, where perturbation theory ends."
@@ -348,12 +340,13 @@ def draw_mean_levels(results: dict[str, Any]) -> Any:
     level, ratio = fig.subplots(1, 2)
     x = np.array(data["ratio"])
     end = np.array([0, 1.05 * x.max()])
-    for pair, color, marker in pairs_with_marks(data):
+    for k, (pair, color, marker) in enumerate(pairs_with_marks(data)):
         y, error, predicted = (np.array(pair[key]) for key in ("level", "level_error", "level_predicted"))
         options = {"fmt": marker, "color": color, "markersize": 4.5, "elinewidth": 0.9}
         level.errorbar(x, y, error, label=rf"$\kappa={pair['kappa']:.3f}$", **options)
         level.plot(end, 1 + end * (predicted[0] - 1) / x[0], color=color, linewidth=1)
-        ratio.errorbar(x, (y - 1) / (predicted - 1), error / np.abs(predicted - 1), **options)
+        beside = x * 1.025 ** (k - 1.5)
+        ratio.errorbar(beside, (y - 1) / (predicted - 1), error / np.abs(predicted - 1), **options)
     level.set(xlim=(0, end[1]), xlabel=r"$\alpha/|B|$", ylabel=r"$\langle\lambda\rangle/\kappa$")
     level.legend(loc="upper left")
     ratio.axhline(1, color=THEORY, linestyle="--", linewidth=0.9)

@@ -69,9 +69,7 @@ class Size:
     def points(self) -> list[tuple[float, int]]:
         """Return every (learning rate, batch size) once: first those with alpha varied, then those with |B| varied."""
         scan = [(rate, BATCH_SIZE) for rate in self.learning_rates]
-        return scan + [
-            (LEARNING_RATE, batch) for batch in self.batch_sizes if (LEARNING_RATE, batch) not in scan
-        ]
+        return scan + [(LEARNING_RATE, batch) for batch in self.batch_sizes if (LEARNING_RATE, batch) not in scan]
 
     def replicas(self, learning_rate: float) -> int:
         """Return the number of networks of the RBM at this learning rate."""

@@ -126,9 +126,7 @@ def _modes(point: Point[GaussianRBM], values: np.ndarray, resamples: int) -> lis
         level, law = group[0], laws.TwoLevel if len(group) > 1 else laws.Normal
         mine = values[:, :, list(group)].reshape(len(values), -1)
         test = compare_finely(mine, law, resamples)
-        modes.append(
-            Mode(group, float(model.kappa[level]), mine, test, float(means[level]), float(widths[level]))
-        )
+        modes.append(Mode(group, float(model.kappa[level]), mine, test, float(means[level]), float(widths[level])))
     return modes
 
 
@@ -241,7 +239,7 @@ def draw(results: dict[str, Any]) -> Any:
                          fontsize=11)  # fmt: skip
     density.set_xlabel("stationary density of eigenvalues")
     density.set_xlim(0, 1.3 * max(mode["levels"] * max(mode["density"]) for mode in modes.values()))
-    label_panel(density, "b")
+    label_panel(density, "b", "stationary state")
     singles = data["singles"]
     for axes, letter, name in zip(bottom.subplots(1, 3), "cde", (data["pair"], *singles), strict=True):
         _draw_mode(axes, modes[name], colors[name])
@@ -261,7 +259,7 @@ def _draw_training(axes: Any, data: dict[str, Any], colors: dict[str, Any]) -> N
     axes.set_xlim(0, min(600.0, float(time[-1])))
     axes.set_xlabel(r"time $t = \alpha \times$ SGD steps")
     axes.set_ylabel(r"$\lambda_i = \mu^2 - x_i$")
-    label_panel(axes, "a")
+    label_panel(axes, "a", "during training")
 
 
 def _draw_mode(axes: Any, mode: dict[str, Any], color: Any) -> None:

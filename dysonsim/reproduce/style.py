@@ -34,9 +34,10 @@ DESCRIPTIONS: dict[str, tuple[str, str, str]] = {  # label, color, marker
     "sgd": ("SGD", THEORY, "o"),
     "langevin": ("Langevin", DATA, "s"),
     "dyson": ("Dyson", LAW, "D"),
-    "independent": ("Dyson, independent wells", "#e08a1e", "^"),
+    "independent": ("Dyson (independent wells)", "#e08a1e", "^"),
     "gas": ("Coulomb gas", "#7a7a7a", "v"),
 }
+TITLES = {name: label for name, (label, _, _) in DESCRIPTIONS.items()}
 SIDE = 0.018  # between the marks of two descriptions, in units of the axis
 
 
@@ -147,5 +148,6 @@ def mark_descriptions(axes: Any, x: np.ndarray, values: dict[str, Any], width: f
 
 def legend_above(fig: Any, axes: Any) -> None:
     """Put the legend of these axes in one row above the figure."""
-    handles, labels = axes.get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=12)
+    found = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    labels = [label for label in TITLES.values() if label in found]
+    fig.legend([found[label] for label in labels], labels, loc="outside upper center", ncols=len(labels), fontsize=12)

@@ -73,9 +73,7 @@ def measure(ensembles: Ensembles) -> Part:
     return Part(data, [figure], [Table(caption, header, cells)], _rows(tests, control, points))
 
 
-def _record(
-    point: Point[GaussianRBM], spacings: list[np.ndarray], results: list[Comparison]
-) -> dict[str, Any]:
+def _record(point: Point[GaussianRBM], spacings: list[np.ndarray], results: list[Comparison]) -> dict[str, Any]:
     chosen = spacings[SHOWN]
     mean, error = mean_and_error(chosen.mean(axis=1))
     raw = histogram(chosen, BINS * float(mean))
@@ -107,9 +105,7 @@ def _cells(point: Point[GaussianRBM], results: list[Comparison]) -> list[str]:
     ]
 
 
-def _rows(
-    tests: dict[float, list[Comparison]], control: Comparison, points: list[Point[GaussianRBM]]
-) -> list[Row]:
+def _rows(tests: dict[float, list[Comparison]], control: Comparison, points: list[Point[GaussianRBM]]) -> list[Row]:
     small = [c for ratio, results in tests.items() if ratio <= SMALL for c in results]
     large = [c for ratio, results in tests.items() if ratio > SMALL for c in results]
     epsilon = points[0].model.n * max(tests)
@@ -120,9 +116,7 @@ def _rows(
     )
     rows = []
     if small:
-        rows.append(
-            law_row(f"RBM, Wigner surmise, all pairs at α/|B| ≤ {SMALL:g}", small, allowed=0.01, why=why)
-        )
+        rows.append(law_row(f"RBM, Wigner surmise, all pairs at α/|B| ≤ {SMALL:g}", small, allowed=0.01, why=why))
     if large:
         name = f"RBM, Wigner surmise, all pairs at α/|B| > {SMALL:g}"
         rows.append(law_row(name, large, allowed=0.3 * epsilon, why=why))
@@ -190,9 +184,7 @@ def draw(results: dict[str, Any]) -> Any:
         )
         axes[0, column].set(xlabel="$S$", ylabel="$P(S)$", ylim=(0, None))
         axes[0, column].set_xlim(0, 3.2 * max(r["mean_spacing"] for r in records))
-        axes[1, column].set(
-            xlabel=r"$s = S/\langle S\rangle$", ylabel="$P(s)$", xlim=(0, 3.4), ylim=(0, 0.98)
-        )
+        axes[1, column].set(xlabel=r"$s = S/\langle S\rangle$", ylabel="$P(s)$", xlim=(0, 3.4), ylim=(0, 0.98))
         for row, letter in zip(axes[:, column], ("ac", "bd")[column], strict=True):
             row.legend(loc="upper right")
             label_panel(row, letter, rf"{fixed[scan]}, pair at $\kappa={data['shown_kappa']:.3f}$")

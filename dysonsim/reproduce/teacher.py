@@ -48,14 +48,10 @@ def measure(ensembles: Ensembles) -> Part:
     rates = [k for k, p in enumerate(points) if p.batch_size == BATCH_SIZE]
     fits: dict[str, dict[str, ScalingFit]] = {}
     for name in ("spacing", "width"):
-        x, y, error, alpha = (
-            np.array(measured[key]) for key in ("x", name, f"{name}_error", "learning_rate")
-        )
+        x, y, error, alpha = (np.array(measured[key]) for key in ("x", name, f"{name}_error", "learning_rate"))
         exact = np.array(measured["exact"])
         fits[name] = {
-            "batch_size": scaling_fit(
-                x[batches], y[batches], error[batches], prediction=_slope(LEARNING_RATE)
-            ),
+            "batch_size": scaling_fit(x[batches], y[batches], error[batches], prediction=_slope(LEARNING_RATE)),
             "learning_rate": scaling_fit(
                 x[rates], y[rates], error[rates], trend=alpha[rates], prediction=math.sqrt(math.pi)
             ),
@@ -146,12 +142,8 @@ def _rows(
                 exact.slope, exact.slope_error, 1.0,
             ),
         ]  # fmt: skip
-    rows.append(
-        law_row("Teacher–student, Wigner surmise at all points", surmises, allowed=small, why=WHY_TAILS)
-    )
-    rows.append(
-        law_row("Teacher–student, two-level law at all points", pairs, allowed=small, why=WHY_TAILS)
-    )
+    rows.append(law_row("Teacher–student, Wigner surmise at all points", surmises, allowed=small, why=WHY_TAILS))
+    rows.append(law_row("Teacher–student, two-level law at all points", pairs, allowed=small, why=WHY_TAILS))
     return rows
 
 
@@ -219,13 +211,9 @@ def draw(results: dict[str, Any]) -> Any:
         beside = alpha[k]
         if marker == "o":  # the points of the scan in |B| share one alpha
             beside = beside + 0.003 * (np.arange(len(k)) - (len(k) - 1) / 2)
-            ratio.plot(
-                beside, exact[k] / x[k], "_", color=color, markersize=9, label="exact variances, each $|B|$"
-            )
+            ratio.plot(beside, exact[k] / x[k], "_", color=color, markersize=9, label="exact variances, each $|B|$")
         else:
-            ratio.plot(
-                alpha[k], exact[k] / x[k], color=color, linewidth=1, label="exact variances, $|B|=16$"
-            )
+            ratio.plot(alpha[k], exact[k] / x[k], color=color, linewidth=1, label="exact variances, $|B|=16$")
         for name, size, face in (("spacing", 4, color), ("width", 7, "none")):
             y, error = np.array(data[name])[k], np.array(data[f"{name}_error"])[k]
             style = {
@@ -235,9 +223,7 @@ def draw(results: dict[str, Any]) -> Any:
                 "markersize": size,
                 "elinewidth": 0.9,
             }
-            line.errorbar(
-                1e3 * x[k], 1e3 * y, 1e3 * error, label=label if name == "spacing" else None, **style
-            )
+            line.errorbar(1e3 * x[k], 1e3 * y, 1e3 * error, label=label if name == "spacing" else None, **style)
             ratio.errorbar(beside + (0.0007 if name == "width" else 0.0), y / x[k], error / x[k], **style)
     end = np.array([0, 1.06 * x.max()])
     fit = data["fits"]["spacing"]["batch_size"]["line"]

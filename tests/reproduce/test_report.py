@@ -197,9 +197,7 @@ def test_teacher_student_at_toy_size_has_the_predicted_spacing(report):
     """4 points with 48 networks: the mean of measured over exact is 1 within 5 errors (false alarm 6e-7)."""
     line = report.results["parts"]["teacher"]["data"]["fits"]["spacing"]["exact"]["line"]
     assert abs(line["slope"] - 1) < 5 * line["slope_error"]
-    assert (
-        line["slope_error"] < 0.05
-    )  # a spacing without repulsion, or sigma off by sqrt(2), would be far outside
+    assert line["slope_error"] < 0.05  # a spacing without repulsion, or sigma off by sqrt(2), would be far outside
 
 
 def run_code(report, part, name):
@@ -228,9 +226,7 @@ def test_code_of_the_scans_gives_their_numbers(report):
     np.testing.assert_allclose(names["spacing"], data["pairs"][0]["spacing"][k], rtol=1e-9)
     np.testing.assert_allclose(np.sqrt(np.pi) * names["sigma"], data["pairs"][0]["width"][k], rtol=1e-9)
     names = run_code(report, "scaling", "mean_levels")
-    np.testing.assert_allclose(
-        names["means"][7:9].mean() / data["pairs"][0]["kappa"], data["pairs"][0]["level"][k]
-    )
+    np.testing.assert_allclose(names["means"][7:9].mean() / data["pairs"][0]["kappa"], data["pairs"][0]["level"][k])
 
 
 def test_code_of_the_linear_networks_gives_their_numbers(report):
@@ -246,9 +242,7 @@ def test_code_of_the_linear_networks_gives_their_numbers(report):
     np.testing.assert_allclose(fit.gamma, network["levels"][0]["fits"]["late"]["gamma"], rtol=1e-6)
     names = run_code(report, "densities", "densities")
     stored = report.results["parts"]["densities"]["data"]["networks"]["strong"]["fits"]["one species"]
-    np.testing.assert_allclose(
-        ds.laws.TwoLevel.fit(names["xi"]).scale, stored["parameters"]["scale"], rtol=1e-9
-    )
+    np.testing.assert_allclose(ds.laws.TwoLevel.fit(names["xi"]).scale, stored["parameters"]["scale"], rtol=1e-9)
 
 
 @pytest.mark.filterwarnings("ignore:batches are not Gaussian enough")
@@ -277,7 +271,7 @@ def test_levels_of_description_at_toy_size(report):
     """24 networks already tell the gas and, on the way, Dyson from SGD; Langevin is with it (4.5 sigma)."""
     rows = {row["quantity"]: row for row in report.results["summary"]}
     for rate in TINY.level_rates:
-        quantity = "RBM, 10³ (λ/κ − 1) of {}, mean of the pairs, α = {:g}: that of SGD"
+        quantity = "RBM, 10³ (λ/κ − 1) of {} compared with SGD, mean of the pairs, α = {:g}"
         assert rows[quantity.format("Coulomb gas", rate)]["deviation"] < -5
         assert abs(rows[quantity.format("Langevin", rate)]["deviation"]) < 4.5
     assert rows["RBM, largest |Δx̄ᵢ(t)| of Dyson from SGD, start at W₀"]["deviation"] > 5
@@ -311,9 +305,7 @@ def undrawable(ensembles):
     return Part({}, [Figure("nothing", "", "", "")])
 
 
-@pytest.mark.parametrize(
-    ("function", "message"), [(bad, "made to fail"), (undrawable, "no attribute 'nothing'")]
-)
+@pytest.mark.parametrize(("function", "message"), [(bad, "made to fail"), (undrawable, "no attribute 'nothing'")])
 def test_a_part_that_fails_is_reported_and_the_others_run(tmp_path, monkeypatch, capsys, function, message):
     parts = {"first": ("First", function), "second": ("Second", good)}
     monkeypatch.setattr(module, "PARTS", parts)
