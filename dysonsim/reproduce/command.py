@@ -81,6 +81,12 @@ def reproduce(
         For a bad size, seed or `out`.
     OSError
         If `out` cannot be written, at the start or (after the summary, which is echoed) at the end.
+
+    Examples
+    --------
+    >>> from dysonsim.reproduce import figures, reproduce
+    >>> results = reproduce("report", "quick", seed=1)  # doctest: +SKIP
+    >>> figures.surmise(results).savefig("surmise.pdf")  # doctest: +SKIP
     """
     if isinstance(size, str):
         size = SIZES[_checks.choice("size", size, SIZES)]

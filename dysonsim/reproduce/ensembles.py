@@ -95,7 +95,7 @@ class Point(Generic[M]):
 
 
 @dataclass(frozen=True)
-class Levels(Generic[M]):
+class Descriptions(Generic[M]):
     """A point's SGD and the other descriptions derived from it, recorded at the same steps.
 
     Those of a point whose training is drawn have records during training as well.
@@ -120,11 +120,12 @@ class Levels(Generic[M]):
         return int(self.point.settled.start) if (self.point.settled.step or 1) > 1 else 0
 
     def code(self) -> str:
-        """Return Python that makes the same, as `levels`; run, model and process are named as in `Point.code`."""
+        """Return Python that makes the same, as `descriptions`; run, model and process are named as in `Point.code`."""
         return self.point.code() + (
-            f"levels = ds.hierarchy(sgd, replicas={self.replicas}, closure='both', observable='{self.observable}',\n"
-            f"                      records=run.steps[{self.point.settled_text()}], path=run.steps[:{self._way}],\n"
-            f"                      given={{'sgd': run}}, seed={self.point.seed}, resamples={self.resamples})\n"
+            f"descriptions = ds.hierarchy(\n    sgd, replicas={self.replicas}, closure='both', "
+            f"observable='{self.observable}',\n"
+            f"    records=run.steps[{self.point.settled_text()}], path=run.steps[:{self._way}],\n"
+            f"    given={{'sgd': run}}, seed={self.point.seed}, resamples={self.resamples},\n)\n"
         )
 
 
@@ -139,11 +140,11 @@ class Ensembles:
         self.teacher = {point: self._teacher(*point, number=100 + k) for k, point in enumerate(points)}
         self.paths = {name: self._network(name, number=200 + k, path=True) for k, name in enumerate(OUTPUT_LAYERS)}
         self.densities = {name: self._network(name, number=300 + k, path=False) for k, name in enumerate(OUTPUT_LAYERS)}
-        self.rbm_levels = [self._levels(self.rbm[rate, BATCH_SIZE]) for rate in size.level_rates]
-        self.teacher_levels = [self._levels(self.teacher[rate, BATCH_SIZE]) for rate in size.level_rates]
-        self.network_levels = {
+        self.rbm_descriptions = [self._descriptions(self.rbm[rate, BATCH_SIZE]) for rate in size.level_rates]
+        self.teacher_descriptions = [self._descriptions(self.teacher[rate, BATCH_SIZE]) for rate in size.level_rates]
+        self.network_descriptions = {
             name: [
-                self._levels(
+                self._descriptions(
                     self.densities[name]
                     if rate == NETWORK_RATE
                     else self._network(name, number=400 + 10 * k + j, path=False, rate=rate)
@@ -179,13 +180,13 @@ class Ensembles:
         times = (size.linear_burn_in, size.linear_duration, size.linear_interval)
         return self._point(model, TEACHER_TEXT, rate, batch, size.teacher_replicas, times, number)
 
-    def _levels(self, point: Point[M]) -> Levels[M]:
+    def _descriptions(self, point: Point[M]) -> Descriptions[M]:
         size = self.size
         shown = -(-size.resamples // 4)  # for p-values that are shown but not judged
         if isinstance(point.model, GaussianRBM):
-            return Levels(point, size.level_replicas, "eigenvalues", shown)
+            return Descriptions(point, size.level_replicas, "eigenvalues", shown)
         resamples = size.resamples if point.learning_rate == NETWORK_RATE else shown
-        return Levels(point, size.linear_level_replicas, "singular_values", resamples)
+        return Descriptions(point, size.linear_level_replicas, "singular_values", resamples)
 
     def _network(self, name: str, number: int, path: bool, rate: float = NETWORK_RATE) -> Point[LinearNetwork]:
         size = self.size

@@ -173,7 +173,7 @@ def _part(name: str, entry: dict[str, Any], folder: Path, results: dict[str, Any
         return f'{title}<div class="failed">{told}</div></section>'
     lines = [title, _verdict(entry["rows"], f"rows-{name}")]
     lines += [_figure(figure, folder, results) for figure in entry["figures"]]
-    lines += [_table(table) for table in entry["tables"]]
+    lines += [_table(table, f"table-{name}-{k}") for k, table in enumerate(entry["tables"])]
     lines.append(_warnings(entry["warnings"]))
     return "\n".join(lines) + "</section>"
 
@@ -238,11 +238,13 @@ def _figure(figure: dict[str, Any], folder: Path, results: dict[str, Any]) -> st
     )
 
 
-def _table(table: dict[str, Any]) -> str:
+def _table(table: dict[str, Any], key: str) -> str:
+    """Return the table; its caption is a paragraph, so that it stays in view where the table is wider than the page."""
     header = "".join(f"<th>{escape(cell)}</th>" for cell in table["header"])
     rows = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in table["rows"])
     return (
-        f'<p class="small">{escape(table["caption"])}</p><div class="scroll"><table class="numbers">'
+        f'<p class="small" id="{key}">{escape(table["caption"])}</p>'
+        f'<div class="scroll"><table class="numbers" aria-labelledby="{key}">'
         f"<thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 

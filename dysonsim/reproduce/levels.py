@@ -13,7 +13,7 @@ from dysonsim.descriptions.hierarchy import Hierarchy
 from dysonsim.descriptions.quantities import REFERENCE
 from dysonsim.ensembles.run import mean_and_error
 from dysonsim.models import GaussianRBM
-from dysonsim.reproduce.ensembles import Ensembles, Levels
+from dysonsim.reproduce.ensembles import Descriptions, Ensembles
 from dysonsim.reproduce.parts import NEXT_ORDER, Figure, Part, Row, Table, number_row, probability, span
 from dysonsim.reproduce.sizes import BATCH_SIZE
 from dysonsim.reproduce.style import THEORY, TITLES, label_panel, legend_above, mark_descriptions, new_figure, styled
@@ -48,7 +48,7 @@ ALT = (
 
 def measure(ensembles: Ensembles) -> Part:
     """Compare spacings and mean eigenvalues of every pair in every description with SGD's, also for alpha/|B| -> 0."""
-    studies = ensembles.rbm_levels
+    studies = ensembles.rbm_descriptions
     model = studies[0].point.model
     groups = model.degenerate_groups()[::-1]  # ascending kappa, as the papers count
     ratio = np.array([study.point.ratio for study in studies])
@@ -88,7 +88,7 @@ def measure(ensembles: Ensembles) -> Part:
         assert fit.trend is not None
         quantity = f"RBM, ⟨S⟩ of {TITLES[name]} over SGD's for α/|B| → 0"
         rows.append(number_row(quantity, fit.trend.slope, fit.trend.slope_error, 1.0, allowed=allowed, why=WHY_CURVED))
-    figure = Figure("levels", ALT, _caption(studies, limits), studies[0].code() + "print(levels)\n")
+    figure = Figure("levels", ALT, _caption(studies, limits), studies[0].code() + "print(descriptions)\n")
     return Part(data, [figure], [table], rows)
 
 
@@ -126,7 +126,7 @@ def _limit(values: list[tuple[float, float]], ratio: np.ndarray) -> ScalingFit:
     return scaling_fit(np.ones(len(ratio)), value, error, trend=ratio, prediction=1.0)
 
 
-def _pair(studies: list[Levels[GaussianRBM]], model: GaussianRBM, group: tuple[int, ...]) -> dict[str, Any]:
+def _pair(studies: list[Descriptions[GaussianRBM]], model: GaussianRBM, group: tuple[int, ...]) -> dict[str, Any]:
     """Return <S> over sqrt((alpha/|B|)(mu^2 - kappa)) and lambda/kappa with errors, (rates, 2) by description."""
     kappa = float(model.kappa[group[0]])
     spacing: dict[str, list[tuple[float, float]]] = {}
@@ -147,7 +147,7 @@ def _pair(studies: list[Levels[GaussianRBM]], model: GaussianRBM, group: tuple[i
 
 
 def _rows(
-    study: Levels[GaussianRBM],
+    study: Descriptions[GaussianRBM],
     spacing: dict[str, tuple[float, float]],
     shift: dict[str, tuple[float, float]],
     groups: list[tuple[int, ...]],
@@ -176,7 +176,7 @@ def _rows(
 
 
 def _cells(
-    study: Levels[GaussianRBM],
+    study: Descriptions[GaussianRBM],
     name: str,
     spacing: dict[str, tuple[float, float]],
     shift: dict[str, tuple[float, float]],
@@ -190,7 +190,7 @@ def _cells(
     return [*cells, f"{max(c.statistic for c in found):.4f}", probability(worst)]
 
 
-def _caption(studies: list[Levels[GaussianRBM]], limits: dict[str, ScalingFit]) -> str:
+def _caption(studies: list[Descriptions[GaussianRBM]], limits: dict[str, ScalingFit]) -> str:
     networks = span([study.point.replicas for study in studies])
     said = []
     for name, fit in limits.items():

@@ -10,7 +10,7 @@ import numpy as np
 from dysonsim import laws
 from dysonsim._text import with_error
 from dysonsim.descriptions.quantities import REFERENCE
-from dysonsim.reproduce.ensembles import OUTPUT_LAYERS, TEACHER, Ensembles, Levels
+from dysonsim.reproduce.ensembles import OUTPUT_LAYERS, TEACHER, Descriptions, Ensembles
 from dysonsim.reproduce.levels import FEWEST, GAUSSIAN, PER_RATE, WHY_CLOSED, WHY_CUMULANTS, relative_spacings
 from dysonsim.reproduce.parts import Figure, Part, Row, Table, control_row, law_row, number_row, probability
 from dysonsim.reproduce.sizes import BATCH_SIZE, NETWORK_RATE
@@ -47,7 +47,10 @@ ALT = (
 
 def measure(ensembles: Ensembles) -> Part:
     """Compare spacings and densities of the singular values in every description with SGD and with the exact law."""
-    networks: dict[str, list[Levels[Any]]] = {"teacher–student": ensembles.teacher_levels, **ensembles.network_levels}
+    networks: dict[str, list[Descriptions[Any]]] = {
+        "teacher–student": ensembles.teacher_descriptions,
+        **ensembles.network_descriptions,
+    }
     data: dict[str, Any] = {}
     cells: list[list[str]] = []
     rows: list[Row] = []
@@ -75,7 +78,7 @@ def measure(ensembles: Ensembles) -> Part:
         ["network", "α", "description", "10³ ⟨S⟩", "⟨S⟩/⟨S⟩ of SGD", "10³ σ of the mean", "D", "p"],
         cells,
     )
-    code = networks["strong"][1].code() + "print(levels)\n"
+    code = networks["strong"][1].code() + "print(descriptions)\n"
     figure = Figure("linear_levels", ALT, _caption(networks), code)
     return Part({"networks": data}, [figure], [table], rows)
 
@@ -84,20 +87,20 @@ def _title(name: str) -> str:
     return f"Hidden layer, Z = diag{OUTPUT_LAYERS[name]}" if name in OUTPUT_LAYERS else "Teacher–student"
 
 
-def _exact(study: Levels[Any]) -> float:
+def _exact(study: Descriptions[Any]) -> float:
     """Return SGD's mean spacing according to the exact variances of W."""
     point = study.point
     return float(point.model.singular_value_spacings(point.learning_rate, point.batch_size)[0])
 
 
-def _gas_spacing(study: Levels[Any]) -> float:
+def _gas_spacing(study: Descriptions[Any]) -> float:
     """Return the spacing of a gas of two species over SGD's: its density is y exp(-y^2/2 (sigma_1^2 + sigma_2^2))."""
     point = study.point
     widths = point.model.singular_value_widths(point.learning_rate, point.batch_size)
     return math.sqrt(math.pi / 2 * float((widths**2).sum())) / _exact(study)
 
 
-def _over_exact(studies: list[Levels[Any]]) -> dict[str, list[tuple[float, float]]]:
+def _over_exact(studies: list[Descriptions[Any]]) -> dict[str, list[tuple[float, float]]]:
     """Return mean spacings over the exact one, with errors, by description."""
     found: dict[str, list[tuple[float, float]]] = {}
     for study in studies:
@@ -107,7 +110,7 @@ def _over_exact(studies: list[Levels[Any]]) -> dict[str, list[tuple[float, float
     return found
 
 
-def _densities(study: Levels[Any]) -> dict[str, Any]:
+def _densities(study: Descriptions[Any]) -> dict[str, Any]:
     """Return histograms of all descriptions in the same bins, and the exact law averaged over these."""
     point = study.point
     std11, std22, std12 = point.model.exact_two_by_two(point.learning_rate, point.batch_size)
@@ -124,7 +127,7 @@ def _densities(study: Levels[Any]) -> dict[str, Any]:
     }
 
 
-def _rows(title: str, study: Levels[Any], spacing: dict[str, tuple[float, float]]) -> list[Row]:
+def _rows(title: str, study: Descriptions[Any], spacing: dict[str, tuple[float, float]]) -> list[Row]:
     point = study.point
     rate = point.learning_rate
     cumulants = abs(float(point.model.gaussian_error(rate, point.batch_size).mean()))
@@ -144,7 +147,7 @@ def _rows(title: str, study: Levels[Any], spacing: dict[str, tuple[float, float]
     ]  # fmt: skip
 
 
-def _density_rows(name: str, title: str, study: Levels[Any]) -> list[Row]:
+def _density_rows(name: str, title: str, study: Descriptions[Any]) -> list[Row]:
     found = study.result.distribution("density", PAIR).comparisons
     end = f"density compared with SGD's, α = {study.point.learning_rate:g}"
     rows = [
@@ -158,7 +161,7 @@ def _density_rows(name: str, title: str, study: Levels[Any]) -> list[Row]:
     return [*rows, law_row(gas, [found["gas"]], allowed=SAME_LAW, why=why)]
 
 
-def _cells(title: str, study: Levels[Any], level: str, spacing: dict[str, tuple[float, float]]) -> list[str]:
+def _cells(title: str, study: Descriptions[Any], level: str, spacing: dict[str, tuple[float, float]]) -> list[str]:
     result = study.result
     cells = [title, f"{study.point.learning_rate:g}", TITLES[level]]
     gap, error = result.quantity("spacing", PAIR).values[level]
@@ -171,7 +174,7 @@ def _cells(title: str, study: Levels[Any], level: str, spacing: dict[str, tuple[
     return [*cells, f"{test.statistic:.4f}", probability(test.pvalue)]
 
 
-def _caption(networks: dict[str, list[Levels[Any]]]) -> str:
+def _caption(networks: dict[str, list[Descriptions[Any]]]) -> str:
     study = networks["strong"][1]
     gas = study.result.distribution("density", PAIR).comparisons["gas"]
     dyson = study.result.distribution("density", PAIR).comparisons["dyson"]

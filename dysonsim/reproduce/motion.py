@@ -13,7 +13,7 @@ from dysonsim.ensembles.run import mean_and_error
 from dysonsim.ensembles.simulate import simulate
 from dysonsim.models import GaussianRBM
 from dysonsim.processes import SGD, Dyson
-from dysonsim.reproduce.ensembles import Ensembles, Levels
+from dysonsim.reproduce.ensembles import Descriptions, Ensembles
 from dysonsim.reproduce.parts import Figure, Part, Row, Table, number_row
 from dysonsim.reproduce.style import DESCRIPTIONS, TITLES, label_panel, legend_above, new_figure, styled
 
@@ -43,7 +43,7 @@ ALT = (
 
 def measure(ensembles: Ensembles) -> Part:
     """Compare mean eigenvalues during training in every description, from W_0 and from a later start."""
-    study = next(s for s in ensembles.rbm_levels if s.point is ensembles.spectrum)
+    study = next(s for s in ensembles.rbm_descriptions if s.point is ensembles.spectrum)
     point, result = study.point, study.result
     sgd = SGD(point.model, point.learning_rate, point.batch_size)
     steps = result.path_steps
@@ -73,7 +73,7 @@ def measure(ensembles: Ensembles) -> Part:
     return Part(data, [figure], [table], _rows(study, apart, apart_later))
 
 
-def _later(study: Levels[GaussianRBM], sgd: SGD, first: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _later(study: Descriptions[GaussianRBM], sgd: SGD, first: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return mean and error (records, n) of Dyson Brownian motion from SGD's eigenvalues at record `first`."""
     point, steps = study.point, study.result.path_steps
     start = point.run.eigenvalues[: study.replicas, first]
@@ -98,7 +98,7 @@ def _largest(path: tuple[np.ndarray, np.ndarray], reference: tuple[np.ndarray, n
 
 
 def _rows(
-    study: Levels[GaussianRBM], apart: dict[str, tuple[float, float]], later: dict[str, tuple[float, float]]
+    study: Descriptions[GaussianRBM], apart: dict[str, tuple[float, float]], later: dict[str, tuple[float, float]]
 ) -> list[Row]:
     result, rate = study.result, study.point.learning_rate
     traces = {
@@ -126,7 +126,10 @@ def _rows(
 
 
 def _caption(
-    study: Levels[GaussianRBM], apart: dict[str, tuple[float, float]], later: dict[str, tuple[float, float]], first: int
+    study: Descriptions[GaussianRBM],
+    apart: dict[str, tuple[float, float]],
+    later: dict[str, tuple[float, float]],
+    first: int,
 ) -> str:
     point = study.point
     return (
@@ -143,13 +146,13 @@ def _caption(
     )
 
 
-def _code(study: Levels[GaussianRBM], first: int) -> str:
+def _code(study: Descriptions[GaussianRBM], first: int) -> str:
     return study.code() + (
         f"start = run.eigenvalues[:{study.replicas}, {first}]  # SGD's eigenvalues, its eigenvectors aligned\n"
-        f"later = ds.simulate(ds.Dyson(sgd, initial=start), {study.replicas}, seed=levels.runs['dyson'].seed,\n"
-        f"                    times=levels.path_steps[{first}:] - levels.path_steps[{first}])\n"
-        f"print(levels.path('dyson')[0] - levels.path('sgd')[0])\n"
-        f"print(later.eigenvalues.mean(axis=0) - levels.path('sgd')[0][{first}:])\n"
+        f"later = ds.simulate(ds.Dyson(sgd, initial=start), {study.replicas}, seed=descriptions.runs['dyson'].seed,\n"
+        f"                    times=descriptions.path_steps[{first}:] - descriptions.path_steps[{first}])\n"
+        f"print(descriptions.path('dyson')[0] - descriptions.path('sgd')[0])\n"
+        f"print(later.eigenvalues.mean(axis=0) - descriptions.path('sgd')[0][{first}:])\n"
     )
 
 

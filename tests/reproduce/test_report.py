@@ -248,7 +248,7 @@ def test_code_of_the_linear_networks_gives_their_numbers(report):
 @pytest.mark.filterwarnings("ignore:batches are not Gaussian enough")
 def test_code_of_the_levels_of_description_gives_their_numbers(report):
     data = report.results["parts"]["levels"]["data"]
-    levels = run_code(report, "levels", "levels")["levels"]
+    levels = run_code(report, "levels", "levels")["descriptions"]
     group = ds.GaussianRBM.scalar_field(10, 2.0, 3.0).degenerate_groups()[-1]  # the pair of the smallest kappa
     unit = (data["ratio"][0] * (9 - data["pairs"][0]["kappa"])) ** 0.5
     for name in levels.levels:
@@ -256,11 +256,11 @@ def test_code_of_the_levels_of_description_gives_their_numbers(report):
         np.testing.assert_allclose(data["pairs"][0]["spacing"][name][0], expected, rtol=1e-9)
     names = run_code(report, "motion", "motion")
     data = report.results["parts"]["motion"]["data"]
-    np.testing.assert_allclose(names["levels"].path("langevin")[0], data["paths"]["langevin"]["mean"], rtol=1e-9)
+    np.testing.assert_allclose(names["descriptions"].path("langevin")[0], data["paths"]["langevin"]["mean"], rtol=1e-9)
     later = names["later"].eigenvalues.mean(axis=0)
     np.testing.assert_allclose(later, data["later"]["paths"]["dyson"]["mean"], rtol=1e-9)
     np.testing.assert_allclose(later[0], np.array(data["paths"]["sgd"]["mean"])[data["later"]["first"]], rtol=1e-9)
-    levels = run_code(report, "linear_levels", "linear_levels")["levels"]
+    levels = run_code(report, "linear_levels", "linear_levels")["descriptions"]
     network = report.results["parts"]["linear_levels"]["data"]["networks"]["strong"]
     exact = levels.sgd.model.singular_value_spacings(0.02, 16)[0]
     expected = np.array(levels.quantity("spacing", (0, 1)).values["gas"]) / exact
