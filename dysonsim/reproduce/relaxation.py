@@ -164,7 +164,7 @@ def _caption(ensembles: Ensembles, said: list[str]) -> str:
     return (
         "Linear network with one hidden layer, ŷ = ZWx with fixed Z, teacher W_t = 2·1 (2 × 2), gradient "
         f"noise ε = 0.1, SGD with α = {point.learning_rate:g}, |B| = {point.batch_size}, W₀ ~ N(0, 0.1²). "
-        f"Eigenvalues x of WᵀW by time t = α × steps: {DRAWN} networks (faint), mean of {point.replicas} "
+        f"Eigenvalues x of WᵀW as functions of t = α × steps: {DRAWN} networks (faint), mean of {point.replicas} "
         f"(solid), and fits of [ξ_t + (ξ_0 − ξ_t) e^(−γt)]² from t = {START:g} (dotted line) on, or from "
         f"{START:g}/z² for a row that is at rest by then (dashed). (a) Z = diag{OUTPUT_LAYERS['mild']}, "
         f"(b) Z = diag{OUTPUT_LAYERS['strong']}. By t = 2 the singular vectors of W have aligned with those of W_t. "

@@ -245,7 +245,7 @@ def _limit(pair: dict[str, Any]) -> str:
 
 def _level_caption(shift: ScalingFit) -> str:
     return (
-        "Mean eigenvalue of every degenerate pair in units of its target, ⟨λ⟩/κ with λ = μ² − x, against α/|B| "
+        "Mean eigenvalue of every degenerate pair in units of its target, ⟨λ⟩/κ with λ = μ² − x, by α/|B| "
         "(same networks as above). (a) Lines: second-order perturbation theory in the fluctuations of X, first "
         "order in α/|B| (GaussianRBM.mean_shift), with no parameter fitted. (b) The measured shift divided by "
         "the predicted one, symbols at one α/|B| side by side; all pairs at the small α of the scan at |B| = 16 give "

@@ -107,7 +107,7 @@ def measure(ensembles: Ensembles) -> Part:
         f"Stationary eigenvalues λ = μ² − x at α = {point.learning_rate:g}, |B| = {point.batch_size}. "
         "The predicted mean is of first order in α/|B| (GaussianRBM.mean_shift)."
     )
-    header = ["κ", "levels", "mean λ", "predicted", "law", "σ fitted", "σ leading order", "KS D", "p"]
+    header = ["κ", "level indices", "mean λ", "predicted", "law", "σ fitted", "σ leading order", "KS D", "p"]
     table = Table(caption, header, [_cells(mode) for mode in modes])
     figure = Figure("spectrum", ALT, _caption(point, pair, singles), _code(point))
     return Part(data, [figure], [table], _rows(point, modes))

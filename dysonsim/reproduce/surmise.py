@@ -11,7 +11,18 @@ from dysonsim.comparison.compare import Comparison, compare
 from dysonsim.ensembles.run import mean_and_error
 from dysonsim.models import GaussianRBM
 from dysonsim.reproduce.ensembles import Ensembles, Point
-from dysonsim.reproduce.parts import Figure, Part, Row, Table, compare_finely, control_row, law_row, probability, span
+from dysonsim.reproduce.parts import (
+    LEVEL,
+    Figure,
+    Part,
+    Row,
+    Table,
+    compare_finely,
+    control_row,
+    law_row,
+    probability,
+    span,
+)
 from dysonsim.reproduce.sizes import BATCH_SIZE, LEARNING_RATE, Size
 from dysonsim.reproduce.style import (
     THEORY,
@@ -140,7 +151,8 @@ def _caption(data: dict[str, Any], size: Size) -> str:
         f"α varied at |B| = {BATCH_SIZE}. Errors treat each network as one unit. The p-values of the "
         f"Kolmogorov–Smirnov test with the scale fitted are {probability(min(pvalues))} to "
         f"{probability(max(pvalues))} for this pair; the table has all pairs. Dotted: the surmise for β = 2, "
-        f"which the data rule out (p = {probability(data['beta_2']['pvalue'])} at α = "
+        f"which the data {'rule out' if data['beta_2']['pvalue'] < LEVEL else 'are too few to rule out'} "
+        f"(p = {probability(data['beta_2']['pvalue'])} at α = "
         f"{size.spectrum_rate:g})."
     )
 

@@ -177,7 +177,7 @@ def _caption(fits: dict[str, dict[str, ScalingFit]], points: list[Point[TeacherS
         f"two-level law (open), {points[0].replicas} networks per point. The line through the origin fitted "
         f"to the scan in |B| at α = {LEARNING_RATE:g} has slope {with_error(line.slope, line.slope_error)} "
         f"(χ²/dof = {line.chi2:.1f}/{line.dof}, p = {probability(line.pvalue)}); √(π/(1 − α/2)) = "
-        f"{_slope(LEARNING_RATE):.4f}. (b) The ratio by α: √π for α → 0 (fitted "
+        f"{_slope(LEARNING_RATE):.4f}. (b) The ratio as a function of α: √π for α → 0 (fitted "
         f"{with_error(scan.trend.slope, scan.trend.slope_error)}), rising as √(π/(1 − α/2)) because SGD "
         "makes finite steps; the thin line is the exact result with the noise of the data at |B| = 16. "
         "Points with different |B| are all at α = 0.1 and drawn side by side."
