@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog="dysonsim",
-        description="Train ensembles of small networks and hold their spectra against random matrix theory.",
+        description="Train ensembles of small networks and compare their spectra with random matrix theory.",
     )
     parser.add_argument("--version", action="version", version=f"dysonsim {__version__}")
     commands = parser.add_subparsers(dest="command", title="commands")

@@ -1,9 +1,13 @@
-"""`reproduce`: arXiv:2412.20496 and the scaling study of arXiv:2407.16427, simulated and reported.
+"""Simulate arXiv:2412.20496 and the scaling study of arXiv:2407.16427 anew, and write a report.
 
-One file a part: `spectrum`, `surmise`, `scaling`, `teacher`, `relaxation`, `densities` of SGD; `levels`, `motion`,
-`linear_levels` of SGD against Langevin, Dyson Brownian motion and the Coulomb gas. A part is a function of the
-`Ensembles` (which simulate every parameter point once) that returns a `Part`: numbers, captions, tables and rows of
-the summary. `dysonsim.reproduce.figures` draws the figures from those numbers alone.
+Every part of the report is one file with two functions. `measure` takes the `Ensembles`, which simulate every
+parameter point once, and returns a `Part`: numbers, captions, tables and comparisons with theory. `draw` takes the
+results alone, as they are stored in results.json, and returns the figure; `dysonsim.reproduce.figures` lists these
+functions under the names of the figures.
+
+`spectrum`, `surmise`, `scaling`, `teacher`, `relaxation` and `densities` are about SGD; `levels`, `motion` and
+`linear_levels` compare it with the Langevin equation, Dyson Brownian motion and the Coulomb gas; `overview` shows the
+project in one figure.
 """
 
 from dysonsim.reproduce.command import reproduce

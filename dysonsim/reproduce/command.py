@@ -1,4 +1,4 @@
-"""Run the parts one after the other, and write down what they give after each of them."""
+"""Run the parts one after another, and write the report anew after each of them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from dysonsim._files import write_whole
 from dysonsim._text import aligned, plain
 from dysonsim.reproduce import (
     densities,
+    figures,
     levels,
     linear_levels,
     motion,
+    overview,
     provenance,
     relaxation,
     scaling,
@@ -30,19 +32,19 @@ from dysonsim.reproduce import (
 )
 from dysonsim.reproduce.ensembles import MAX_SEED, Ensembles
 from dysonsim.reproduce.html import render
-from dysonsim.reproduce.parts import Figure, Part, redraw, row_cells
+from dysonsim.reproduce.parts import Part, in_words, row_cells
 from dysonsim.reproduce.sizes import FULL, SIZES, Size
 
 PARTS: dict[str, tuple[str, Callable[[Ensembles], Part]]] = {
-    "spectrum": ("Spectrum of the Gaussian RBM", spectrum.spectrum),
-    "surmise": ("Wigner surmise", surmise.surmise),
-    "scaling": ("Linear scaling rule, Gaussian RBM", scaling.scaling),
-    "teacher": ("Linear scaling rule, teacher–student", teacher.teacher),
-    "relaxation": ("One hidden layer: relaxation", relaxation.relaxation),
-    "densities": ("One hidden layer: stationary densities", densities.densities),
-    "levels": ("Four levels of one story, Gaussian RBM", levels.levels),
-    "motion": ("The way there: eigenvalues in time", motion.motion),
-    "linear_levels": ("Four levels of one story, linear networks", linear_levels.linear_levels),
+    "spectrum": ("Spectrum of the Gaussian RBM", spectrum.measure),
+    "surmise": ("Wigner surmise", surmise.measure),
+    "scaling": ("Linear scaling rule, Gaussian RBM", scaling.measure),
+    "teacher": ("Linear scaling rule, teacher–student", teacher.measure),
+    "relaxation": ("One hidden layer: relaxation of the eigenvalues", relaxation.measure),
+    "densities": ("One hidden layer: stationary densities", densities.measure),
+    "levels": ("SGD, Langevin, Dyson and the Coulomb gas: Gaussian RBM", levels.measure),
+    "motion": ("Eigenvalues during training", motion.measure),
+    "linear_levels": ("SGD, Langevin, Dyson and the Coulomb gas: linear networks", linear_levels.measure),
 }
 OVERVIEW = "overview"
 
@@ -53,25 +55,25 @@ def reproduce(
     seed: int = 0,
     echo: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Simulate the papers' networks, hold their spectra against random matrix theory, and write a report.
+    """Simulate the networks of both papers, compare their spectra with random matrix theory, and write a report.
 
     Parameters
     ----------
     out : path
-        Directory, made if it is not there: results.json, report.html (self-contained) and figures/*.png. Written
-        anew after every part, so that an interrupted run leaves what was finished.
+        Directory, created if it does not exist, for results.json, report.html (self-contained) and figures/*.png.
+        These are rewritten after every part, so that an interrupted run leaves what was finished.
     size : Size, "full" or "quick"
         How much to simulate.
     seed : int
-        From 0 to 10**15. The same seed gives the same results.json, but for its entry "run" (times and machine).
+        From 0 to 10**15. The same seed gives the same results.json except for its entry "run" (times and machine).
     echo : callable
-        Takes the lines of progress and the summary.
+        Called with each line of progress and with the summary.
 
     Returns
     -------
     dict
-        What results.json holds. ``results["complete"]`` says whether every part ran; a part that raised has its
-        traceback there instead of numbers.
+        The contents of results.json. ``results["complete"]`` says whether every part ran; a part that raised an
+        exception has its traceback there instead of numbers.
 
     Raises
     ------
@@ -79,6 +81,12 @@ def reproduce(
         For a bad size, seed or `out`.
     OSError
         If `out` cannot be written, at the start or (after the summary, which is echoed) at the end.
+
+    Examples
+    --------
+    >>> from dysonsim.reproduce import figures, reproduce
+    >>> results = reproduce("report", "quick", seed=1)  # doctest: +SKIP
+    >>> figures.surmise(results).savefig("surmise.pdf")  # doctest: +SKIP
     """
     if isinstance(size, str):
         size = SIZES[_checks.choice("size", size, SIZES)]
@@ -89,7 +97,7 @@ def reproduce(
     results = _empty_results(size, seed)
     ensembles = Ensembles(size, seed)
     functions = {name: partial(function, ensembles) for name, (_, function) in PARTS.items()}
-    functions[OVERVIEW] = partial(_overview, results)
+    functions[OVERVIEW] = partial(overview.measure, results)
     began = time.perf_counter()
     try:
         for name, function in functions.items():
@@ -97,7 +105,8 @@ def reproduce(
             results["run"]["seconds"]["total"] = round(time.perf_counter() - began, 2)
             entry = results["parts"][name]
             _try_to_write(results, folder, echo)
-            echo(f"{entry['title']}: {entry['status']}, {results['run']['seconds'][name]:.1f} s")
+            verdict = f" {in_words(entry['rows'])}" if entry.get("rows") else ""
+            echo(f"{entry['title']}: {entry['status']}, {results['run']['seconds'][name]:.1f} s.{verdict}")
             if entry["status"] == "failed":
                 echo(entry["traceback"].rstrip())
     except KeyboardInterrupt:
@@ -115,7 +124,7 @@ def reproduce(
 
 
 def _try_to_write(results: dict[str, Any], folder: Path, echo: Callable[[str], None]) -> None:
-    """Say if the report cannot be written (a full disk, say): there may be room again when the next part has ended."""
+    """Report a disk that is full, for example, and go on: there may be room again when the next part has ended."""
     try:
         write(results, folder)
     except OSError as error:
@@ -123,11 +132,11 @@ def _try_to_write(results: dict[str, Any], folder: Path, echo: Callable[[str], N
 
 
 def writable_directory(out: str | os.PathLike[str]) -> Path:
-    """The directory, made if need be; OSError that says so if files cannot be written there."""
+    """Return the directory, created if need be; raise an OSError that says so if files cannot be written there."""
     if not isinstance(out, (str, os.PathLike)):
         raise TypeError(f"out = {out!r}: must be the path of a directory, not {type(out).__name__}")
     if not os.fspath(out) or "\0" in os.fsdecode(out):
-        raise ValueError(f"out = {out!r}: must be the path of a directory; '.' is the present one")
+        raise ValueError(f"out = {out!r}: must be the path of a directory; '.' is the current one")
     folder = Path(out)
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
@@ -140,7 +149,7 @@ def writable_directory(out: str | os.PathLike[str]) -> Path:
 
 
 def summary(results: dict[str, Any]) -> str:
-    """The rows of all parts as a text table."""
+    """Return the comparisons of all parts as a text table."""
     lines = [["quantity", "measured", "predicted", "deviation", "verdict"]]
     for row in results["summary"]:
         lines.append([row["quantity"], *row_cells(row), row["verdict"]])
@@ -168,12 +177,10 @@ def _empty_results(size: Size, seed: int) -> dict[str, Any]:
 
 
 def _run_part(name: str, function: Callable[[], Part], results: dict[str, Any], folder: Path) -> None:
-    """Put into the results what the part gives, or the traceback of what it raised, and how long it took.
+    """Put into the results what the part returns, or the traceback of what it raised, and how long it took.
 
-    A figure that cannot be drawn fails the part as well.
+    A part of which a figure cannot be drawn has failed as well.
     """
-    from dysonsim.reproduce import figures as plots
-
     entry = results["parts"][name]
     wall, cpu = time.perf_counter(), time.process_time()
     with warnings.catch_warnings(record=True) as caught:
@@ -181,7 +188,7 @@ def _run_part(name: str, function: Callable[[], Part], results: dict[str, Any], 
         try:
             entry |= plain(dataclasses.asdict(function()))
             for figure in entry["figures"]:
-                getattr(plots, figure["name"])(results).savefig(folder / "figures" / f"{figure['name']}.png")
+                getattr(figures, figure["name"])(results).savefig(folder / "figures" / f"{figure['name']}.png")
             entry["status"] = "ok"
         except Exception:
             entry |= {"status": "failed", "traceback": traceback.format_exc()}
@@ -193,23 +200,8 @@ def _run_part(name: str, function: Callable[[], Part], results: dict[str, Any], 
     results["run"]["cpu_seconds"][name] = round(time.process_time() - cpu, 2)
 
 
-def _overview(results: dict[str, Any]) -> Part:
-    """The project in one figure, from the parts that it shows."""
-    shown = ("spectrum", "surmise", "scaling")
-    missing = [name for name in shown if results["parts"].get(name, {}).get("status") != "ok"]
-    if missing:
-        raise RuntimeError(f"the overview shows the parts {', '.join(missing)}, which did not run")
-    caption = (
-        "Stochastic gradient descent as Dyson Brownian motion. Left: stationary eigenvalues of a trained "
-        "Gaussian RBM and their targets (dashed). Middle: spacings of a degenerate pair at every learning "
-        "rate and batch size, in units of their mean, with the Wigner surmise. Right: mean spacings of all "
-        "pairs and the linear scaling rule, no parameter."
-    )
-    return Part({}, [Figure(OVERVIEW, caption, redraw(OVERVIEW))])
-
-
 def write(results: dict[str, Any], folder: Path) -> None:
-    """results.json and report.html, each whole or not at all."""
+    """Write results.json and report.html, each as a whole or not at all."""
     texts = {
         "results.json": json.dumps(results, indent=1, ensure_ascii=False),
         "report.html": render(results, folder),

@@ -1,4 +1,4 @@
-"""One hidden layer: stationary densities of the singular values against one species, two species, and the exact law."""
+"""One hidden layer: stationary densities of singular values compared with one species, two species, the exact law."""
 
 from __future__ import annotations
 
@@ -23,20 +23,35 @@ from dysonsim.reproduce.parts import (
     Part,
     Row,
     Table,
-    against,
-    hold,
-    law_holds,
+    compare_finely,
+    control_row,
+    law_row,
+    number_row,
     probability,
-    rejected,
+)
+from dysonsim.reproduce.style import (
+    SPECIES,
+    THEORY,
+    fill_histogram,
+    label_panel,
+    math_probability,
+    new_figure,
+    stored_law,
+    styled,
 )
 from dysonsim.spectra.observables import histogram
 
 FAMILIES = {"one species": laws.TwoLevel, "two species": laws.TwoSpecies, "exact": laws.SymmetricTwoByTwo}
-WHY_TIED = "At this anisotropy the two densities are too close for these data: neither law is favoured."
+WHY_TIED = "At this anisotropy the two densities are too close for these data: neither law is favored."
+ALT = (
+    "Four panels, two for each output layer. Stationary densities of the singular values with three fitted laws; "
+    "below, the differences from the exact law of a 2 by 2 symmetric Gaussian matrix, which the data follow "
+    "within their errors while one species does not."
+)
 
 
-def densities(ensembles: Ensembles) -> Part:
-    """Fits of the three laws, the laws with predicted widths, and likelihood ratios, for both output layers."""
+def measure(ensembles: Ensembles) -> Part:
+    """Compare both output layers with three laws, fitted and with predicted widths, and the laws with one another."""
     networks: dict[str, Any] = {}
     rows: list[Row] = []
     cells: list[list[str]] = []
@@ -51,19 +66,19 @@ def densities(ensembles: Ensembles) -> Part:
         said.append(_sentence(name, study))
     tables = [
         Table(
-            "Laws for the singular values, fitted in all parameters and with the predicted ones (no fit). "
-            "Widths × 10³. Widths of two species and of the exact law: ascending; exact law: σ₁₁, σ₂₂, σ₁₂.",
+            "Laws of the singular values with all parameters fitted, and with predicted parameters (nothing fitted). "
+            "Widths of two species are in ascending order; those of the exact law are σ₁₁, σ₂₂, σ₁₂.",
             ["Z", "law", "widths × 10³", "KS D", "p (KS)", "p (AD)"],
             cells,
         ),
         Table(
-            "Likelihood ratios of the fitted laws, per network (natural logarithm): positive favours the "
-            "first. AIC: difference in favour of the first, parameters counted.",
+            "Likelihood ratios of the fitted laws, per network (natural logarithm): positive values favor the "
+            "first law. ΔAIC counts the parameters as well; positive values favor the first law.",
             ["Z", "laws", "ln L₁ − ln L₂", "σ", "ΔAIC"],
             ratios,
         ),
     ]
-    figure = Figure("densities", _caption(ensembles, said), _code(ensembles.densities["strong"]))
+    figure = Figure("densities", ALT, _caption(ensembles, said), _code(ensembles.densities["strong"]))
     return Part({"networks": networks}, [figure], tables, rows)
 
 
@@ -96,12 +111,12 @@ def _study(point: Point[LinearNetwork], resamples: int) -> dict[str, Any]:
 
 
 def _compare(values: np.ndarray, name: str, law: Any, resamples: int) -> Comparison:
-    """Only the exact law is claimed to hold: only its p-value may need many draws."""
-    return (hold if name == "exact" else compare)(values, law, resamples=resamples)
+    """Compare; only the exact law is claimed to describe the data, so that only its p-value may need many draws."""
+    return (compare_finely if name == "exact" else compare)(values, law, resamples=resamples)
 
 
 def _ratio(values: np.ndarray, first: Comparison, second: Comparison) -> LikelihoodRatio:
-    """Of two fitted laws, without fitting them again; the parameters that AIC counts come from the fits."""
+    """Compare two fitted laws without fitting them again; the parameters that AIC counts come from the fits."""
     assert first.fitted is not None
     assert second.fitted is not None
     ratio = likelihood_ratio(values, first.law, second.law)
@@ -128,25 +143,23 @@ def _rows(name: str, point: Point[LinearNetwork], study: dict[str, Any]) -> list
     fit, known = study["fits"]["exact"], study["predicted_laws"]["exact"]
     spacing, error = (1e3 * v for v in study["spacing"])
     rows = [
-        against(f"{title} mean spacing ⟨S⟩ × 10³", spacing, error, 1e3 * study["spacing_predicted"]),
-        law_holds(f"{title} exact law with the predicted widths", [study["tests"]["exact"]]),
-        law_holds(f"{title} exact law, fitted", [fit]),
+        number_row(f"{title} mean spacing ⟨S⟩ × 10³", spacing, error, 1e3 * study["spacing_predicted"]),
+        law_row(f"{title} exact law with the predicted widths", [study["tests"]["exact"]]),
+        law_row(f"{title} exact law, fitted", [fit]),
     ]
     for width in ("std11", "std22", "std12"):
         symbol = {"std11": "σ₁₁", "std22": "σ₂₂", "std12": "σ₁₂"}[width]
         quantity = f"{title} {symbol} × 10³, fit of the exact law"
         rows.append(
-            against(
-                quantity, 1e3 * getattr(fit.law, width), 1e3 * fit.errors[width], 1e3 * getattr(known, width)
-            )
+            number_row(quantity, 1e3 * getattr(fit.law, width), 1e3 * fit.errors[width], 1e3 * getattr(known, width))
         )
-    rows.append(rejected(f"{title} one species, fitted", study["fits"]["one species"].pvalue))
-    rows.append(_favoured(title, study["ratios"]["exact / two species"]))
+    rows.append(control_row(f"{title} one species, fitted", study["fits"]["one species"].pvalue))
+    rows.append(_favored(title, study["ratios"]["exact / two species"]))
     return rows
 
 
-def _favoured(title: str, ratio: LikelihoodRatio) -> Row:
-    """The exact law should describe the levels at least as well as two species."""
+def _favored(title: str, ratio: LikelihoodRatio) -> Row:
+    """Judge whether the exact law describes the singular values at least as well as two species do."""
     verdict = DISAGREES if ratio.z < -SIGMAS else AGREES
     why = WHY_TIED if abs(ratio.z) <= SIGMAS else ""
     return Row(
@@ -159,9 +172,7 @@ def _cells(name: str, point: Point[LinearNetwork], study: dict[str, Any]) -> lis
     lines = []
     for law, test in study["fits"].items():
         widths = ", ".join(
-            with_error(1e3 * value, 1e3 * test.errors[key])
-            for key, value in test.parameters.items()
-            if key != "loc"
+            with_error(1e3 * value, 1e3 * test.errors[key]) for key, value in test.parameters.items() if key != "loc"
         )
         lines.append([f"diag{OUTPUT_LAYERS[name]}", f"{law}, fitted", widths, *_tested_cells(test)])
     for law, test in study["tests"].items():
@@ -185,18 +196,16 @@ def _ratio_cells(name: str, pair: str, ratio: LikelihoodRatio) -> list[str]:
 
 
 def _sentence(name: str, study: dict[str, Any]) -> str:
-    """What the data say about the three laws, in words."""
+    """Say in words what the data tell about the three laws."""
     fits, ratio = study["fits"], study["ratios"]["exact / two species"]
     exact, two = (study["tests"][name].pvalue for name in ("exact", "two species"))
     verdicts = []
     for law, test in fits.items():
-        verdicts.append(
-            f"{law} p = {probability(test.pvalue)}" + (" (ruled out)" if test.pvalue < LEVEL else "")
-        )
+        verdicts.append(f"{law} p = {probability(test.pvalue)}" + (" (ruled out)" if test.pvalue < LEVEL else ""))
     if ratio.z > SIGMAS:
-        better = f"the exact law is favoured over two species by {ratio.z:.1f}σ"
+        better = f"the exact law is favored over two species by {ratio.z:.1f}σ"
     elif ratio.z < -SIGMAS:
-        better = f"two species are favoured over the exact law by {-ratio.z:.1f}σ"
+        better = f"two species are favored over the exact law by {-ratio.z:.1f}σ"
     else:
         better = f"two species and the exact law describe the data equally well ({ratio.z:+.1f}σ)"
     return (
@@ -213,10 +222,10 @@ def _caption(ensembles: Ensembles, said: list[str]) -> str:
         f"ε = 0.1, α = {point.learning_rate:g}, |B| = {point.batch_size}; {point.replicas} networks, "
         f"{snapshots} snapshots each), for Z = diag{OUTPUT_LAYERS['mild']} (left) and "
         f"diag{OUTPUT_LAYERS['strong']} (right), with three laws fitted by maximum likelihood: one species "
-        "(two levels of one width), two species (a Coulomb gas with two widths, the paper's generalised "
+        "(two levels of one width), two species (a Coulomb gas with two widths, the paper's generalized "
         "semicircle), and the exact law of a 2 × 2 symmetric Gaussian matrix with unequal variances. "
-        "Bottom: data minus the exact law with predicted widths, over the largest density; curves: the "
-        "other laws minus the same. " + ". ".join(said) + "."
+        "Bottom: data minus the exact law with predicted widths, in percent of its maximum; curves: the "
+        "fitted laws minus the same. " + ". ".join(said) + "."
     )
 
 
@@ -228,3 +237,54 @@ def _code(point: Point[LinearNetwork]) -> str:
         f"print(model.exact_two_by_two({point.learning_rate}, {point.batch_size}))\n"
         "print(ds.likelihood_ratio(xi, ds.laws.SymmetricTwoByTwo, ds.laws.TwoSpecies))\n"
     )
+
+
+@styled
+def draw(results: dict[str, Any]) -> Any:
+    """Draw stationary densities with three laws; below, data and laws minus the exact law with predicted widths."""
+    data = results["parts"]["densities"]["data"]
+    fig = new_figure(10, 7)
+    axes = fig.subplots(2, 2, sharex="col", height_ratios=(2, 1))
+    for column, network in enumerate(data["networks"].values()):
+        upper, lower = axes[:, column]
+        bars = network["histogram"]
+        edges, density = np.array(bars["edges"]), np.array(bars["density"])
+        x = np.linspace(edges[0], edges[-1], 500)
+        unit = 1e3  # everything in units of 10^-3 about the teacher's singular value
+        shown = {
+            "edges": unit * (edges - 2),
+            "density": density / unit,
+            "error": np.array(bars["error"]) / unit,
+        }
+        fill_histogram(upper, shown, "#7f9fc4")
+        reference = stored_law(network["predicted"]["exact"])
+        center = (edges[1:] + edges[:-1]) / 2
+        scale = 100 / reference.pdf(x).max()
+        difference = scale * (density - _binned(reference, edges))
+        error = scale * np.array(bars["error"])
+        style = {"fmt": "o", "color": "#4a6f9c", "markersize": 3, "elinewidth": 0.8}
+        lower.errorbar(unit * (center - 2), difference, error, **style)
+        for name, fit in network["fits"].items():
+            fitted = stored_law(fit)
+            dash = "--" if name == "two species" else "-"
+            label = f"{name}, ${math_probability(fit['pvalue'])}$" if fit["pvalue"] >= 1e-3 else f"{name}, $p < 0.001$"
+            upper.plot(unit * (x - 2), fitted.pdf(x) / unit, dash, color=SPECIES[name], label=label)
+            lower.plot(unit * (x - 2), scale * (fitted.pdf(x) - reference.pdf(x)), dash, color=SPECIES[name])
+        known = network["predicted"]["exact"]
+        upper.plot(unit * (x - 2), reference.pdf(x) / unit, ":", color=THEORY,
+                   label=f"exact, widths predicted, ${math_probability(known['pvalue'])}$")  # fmt: skip
+        lower.axhline(0, color=THEORY, linestyle=":", linewidth=1)
+        z = network["z"]
+        label_panel(upper, "ab"[column], rf"$Z = \mathrm{{diag}}({z[0]:g},\, {z[1]:g})$")
+        label_panel(lower, "cd"[column])
+        lower.set_xlabel(r"$(\xi - 2) \times 10^3$")
+        upper.set_ylim(0, 1.5 * shown["density"].max())
+        upper.legend(loc="upper left", fontsize=10.5)
+    axes[0, 0].set_ylabel(r"density of singular values, per $10^{-3}$")
+    axes[1, 0].set_ylabel("difference from\npredicted exact law (%)")
+    return fig
+
+
+def _binned(reference: Any, edges: np.ndarray) -> np.ndarray:
+    """Return the law averaged over each bin, as a histogram sees it."""
+    return np.diff(reference.cdf(edges)) / np.diff(edges)

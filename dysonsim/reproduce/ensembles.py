@@ -1,4 +1,4 @@
-"""The simulated parameter points: each run once, shared by the parts, and written down as Python that repeats it."""
+"""The simulated parameter points: each is run once, shared by the parts, and written as Python that repeats it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 GRADIENT_NOISE = 0.1
 TEACHER = 2.0  # W_t = 2 in every direction
 OUTPUT_LAYERS = {"mild": (1.0, 1.5), "strong": (1.0, 3.0)}  # diagonals of Z
-CURVE = 5  # records per interval where the whole training is drawn
+CURVE = 5  # records per interval where training is drawn as a whole
 MAX_SEED = 10**15
 M = TypeVar("M", bound=Model)
 
@@ -73,7 +73,7 @@ class Point(Generic[M]):
         return self.run.singular_values[:, self.settled]
 
     def code(self) -> str:
-        """Python that makes the same run, as `run`, and leaves the model as `model`."""
+        """Return Python that makes the same run, as `run`, and leaves the model as `model`."""
         return (
             "import numpy as np\nimport dysonsim as ds\n"
             f"model = {self.text}\n"
@@ -83,22 +83,22 @@ class Point(Generic[M]):
         )
 
     def settled_text(self) -> str:
-        """The index of the stationary records, as written in Python."""
+        """Return the index of the stationary records, as written in Python."""
         stride = self.settled.step
         return f"{self.settled.start}:" + (f":{stride}" if stride > 1 else "")
 
     def about(self) -> dict[str, float | int | str]:
-        """What identifies the run, for results.json."""
+        """Return what identifies the run, for results.json."""
         names = ("text", "learning_rate", "batch_size", "replicas", "steps", "record_every", "seed")
         about = {name: getattr(self, name) for name in names}
         return {"model": about.pop("text"), **about, "stationary_records": self.settled_text()}
 
 
 @dataclass(frozen=True)
-class Levels(Generic[M]):
-    """A point's SGD and the levels of description derived from it, recorded at the same steps.
+class Descriptions(Generic[M]):
+    """A point's SGD and the other descriptions derived from it, recorded at the same steps.
 
-    Those of a point whose training is drawn have the records on the way, too.
+    Those of a point whose training is drawn have records during training as well.
     """
 
     point: Point[M]
@@ -120,16 +120,17 @@ class Levels(Generic[M]):
         return int(self.point.settled.start) if (self.point.settled.step or 1) > 1 else 0
 
     def code(self) -> str:
-        """Python that makes the same, as `levels`; run, model and process are named as in `Point.code`."""
+        """Return Python that makes the same, as `descriptions`; run, model and process are named as in `Point.code`."""
         return self.point.code() + (
-            f"levels = ds.hierarchy(sgd, replicas={self.replicas}, closure='both', observable='{self.observable}',\n"
-            f"                      records=run.steps[{self.point.settled_text()}], path=run.steps[:{self._way}],\n"
-            f"                      given={{'sgd': run}}, seed={self.point.seed}, resamples={self.resamples})\n"
+            f"descriptions = ds.hierarchy(\n    sgd, replicas={self.replicas}, closure='both', "
+            f"observable='{self.observable}',\n"
+            f"    records=run.steps[{self.point.settled_text()}], path=run.steps[:{self._way}],\n"
+            f"    given={{'sgd': run}}, seed={self.point.seed}, resamples={self.resamples},\n)\n"
         )
 
 
 class Ensembles:
-    """All points of a report, by kind. `seed` of the report -> one seed per point."""
+    """All points of a report, by kind; every point has a seed of its own, derived from that of the report."""
 
     def __init__(self, size: Size, seed: int) -> None:
         self.size = size
@@ -137,17 +138,13 @@ class Ensembles:
         points = size.points()
         self.rbm = {point: self._rbm(*point, number=k) for k, point in enumerate(points)}
         self.teacher = {point: self._teacher(*point, number=100 + k) for k, point in enumerate(points)}
-        self.paths = {
-            name: self._network(name, number=200 + k, path=True) for k, name in enumerate(OUTPUT_LAYERS)
-        }
-        self.densities = {
-            name: self._network(name, number=300 + k, path=False) for k, name in enumerate(OUTPUT_LAYERS)
-        }
-        self.rbm_levels = [self._levels(self.rbm[rate, BATCH_SIZE]) for rate in size.level_rates]
-        self.teacher_levels = [self._levels(self.teacher[rate, BATCH_SIZE]) for rate in size.level_rates]
-        self.network_levels = {
+        self.paths = {name: self._network(name, number=200 + k, path=True) for k, name in enumerate(OUTPUT_LAYERS)}
+        self.densities = {name: self._network(name, number=300 + k, path=False) for k, name in enumerate(OUTPUT_LAYERS)}
+        self.rbm_descriptions = [self._descriptions(self.rbm[rate, BATCH_SIZE]) for rate in size.level_rates]
+        self.teacher_descriptions = [self._descriptions(self.teacher[rate, BATCH_SIZE]) for rate in size.level_rates]
+        self.network_descriptions = {
             name: [
-                self._levels(
+                self._descriptions(
                     self.densities[name]
                     if rate == NETWORK_RATE
                     else self._network(name, number=400 + 10 * k + j, path=False, rate=rate)
@@ -183,17 +180,15 @@ class Ensembles:
         times = (size.linear_burn_in, size.linear_duration, size.linear_interval)
         return self._point(model, TEACHER_TEXT, rate, batch, size.teacher_replicas, times, number)
 
-    def _levels(self, point: Point[M]) -> Levels[M]:
+    def _descriptions(self, point: Point[M]) -> Descriptions[M]:
         size = self.size
-        shown = -(-size.resamples // 4)  # of p-values that are shown, not judged
+        shown = -(-size.resamples // 4)  # for p-values that are shown but not judged
         if isinstance(point.model, GaussianRBM):
-            return Levels(point, size.level_replicas, "eigenvalues", shown)
+            return Descriptions(point, size.level_replicas, "eigenvalues", shown)
         resamples = size.resamples if point.learning_rate == NETWORK_RATE else shown
-        return Levels(point, size.linear_level_replicas, "singular_values", resamples)
+        return Descriptions(point, size.linear_level_replicas, "singular_values", resamples)
 
-    def _network(
-        self, name: str, number: int, path: bool, rate: float = NETWORK_RATE
-    ) -> Point[LinearNetwork]:
+    def _network(self, name: str, number: int, path: bool, rate: float = NETWORK_RATE) -> Point[LinearNetwork]:
         size = self.size
         layer = OUTPUT_LAYERS[name]
         model = LinearNetwork(TEACHER * np.eye(2), np.diag(layer), gradient_noise=GRADIENT_NOISE)
@@ -216,7 +211,7 @@ class Ensembles:
         number: int,
         stride: int = 1,
     ) -> Point[M]:
-        """`times` (burn-in, duration, interval) in units of alpha x steps -> whole numbers of steps."""
+        """Convert `times` (burn-in, duration, interval), in units of alpha x steps, to whole numbers of steps."""
         burn_in, duration, interval = times
         every = max(1, round(interval / stride / rate))
         first, last = round(burn_in / interval), round(duration / interval)

@@ -1,12 +1,20 @@
 """The figures of the report, drawn from the numbers in its results.json; nothing is computed here but curves of laws.
 
-Every function takes the results (the dict that `dysonsim.reproduce.command` returns, or json.load of results.json)
+Every function takes the results (the dict that `dysonsim.reproduce.reproduce` returns, or json.load of results.json)
 and returns a matplotlib Figure: ``dysonsim.reproduce.figures.surmise(results).savefig("surmise.pdf")``.
 """
 
-from dysonsim.reproduce.draw_levels import levels, linear_levels, motion
-from dysonsim.reproduce.draw_linear import densities, relaxation, teacher
-from dysonsim.reproduce.draw_rbm import mean_levels, overview, scaling, spectrum, surmise
+from dysonsim.reproduce.densities import draw as densities
+from dysonsim.reproduce.levels import draw as levels
+from dysonsim.reproduce.linear_levels import draw as linear_levels
+from dysonsim.reproduce.motion import draw as motion
+from dysonsim.reproduce.overview import draw as overview
+from dysonsim.reproduce.relaxation import draw as relaxation
+from dysonsim.reproduce.scaling import draw as scaling
+from dysonsim.reproduce.scaling import draw_mean_levels as mean_levels
+from dysonsim.reproduce.spectrum import draw as spectrum
+from dysonsim.reproduce.surmise import draw as surmise
+from dysonsim.reproduce.teacher import draw as teacher
 
 __all__ = [
     "densities", "levels", "linear_levels", "mean_levels", "motion", "overview", "relaxation", "scaling", "spectrum",

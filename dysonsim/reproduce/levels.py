@@ -1,4 +1,4 @@
-"""Four levels of one story, Gaussian RBM: SGD, Langevin, Dyson with both closures and the Coulomb gas, by alpha/|B|."""
+"""Descriptions of one training, Gaussian RBM: SGD, Langevin, Dyson with both closures and the gas, by alpha/|B|."""
 
 from __future__ import annotations
 
@@ -10,38 +10,45 @@ import numpy as np
 from dysonsim._text import with_error
 from dysonsim.comparison.scaling import ScalingFit, scaling_fit
 from dysonsim.descriptions.hierarchy import Hierarchy
-from dysonsim.descriptions.quantities import REFERENCE, TITLES
+from dysonsim.descriptions.quantities import REFERENCE
 from dysonsim.ensembles.run import mean_and_error
 from dysonsim.models import GaussianRBM
-from dysonsim.reproduce.ensembles import Ensembles, Levels
-from dysonsim.reproduce.parts import NEXT_ORDER, Figure, Part, Row, Table, against, probability
+from dysonsim.reproduce.ensembles import Descriptions, Ensembles
+from dysonsim.reproduce.parts import NEXT_ORDER, Figure, Part, Row, Table, number_row, probability, span
 from dysonsim.reproduce.sizes import BATCH_SIZE
+from dysonsim.reproduce.style import THEORY, TITLES, label_panel, legend_above, mark_descriptions, new_figure, styled
 
 GAUSSIAN = 0.005  # relative, what Langevin may deviate by where its noise is Gaussian enough
 FEWEST, PER_RATE = 0.01, 0.2  # relative, what Dyson with the corrected closure may: 1% at alpha = 0.02, 2% at 0.1
 WHY_CUMULANTS = (
     "Langevin lacks the third cumulants of a batch, which change widths and spacings at order α/|B| (Langevin "
-    f"warns of it); allowed are {100 * GAUSSIAN:g}% beyond the change that gaussian_error predicts."
+    f"warns of this); {100 * GAUSSIAN:g}% beyond the change that gaussian_error predicts is allowed."
 )
 WHY_CLOSED = (
     "The closure of the eigenvalue equation is perturbation theory in the fluctuations of X; what it leaves out "
-    "is of the next order in α and α/|B| (allowed: 1% of the spacings up to α = 0.05, 2% at 0.1)."
+    "is of the next order in α and α/|B| (1% of the spacings is allowed up to α = 0.05, 2% at 0.1)."
 )
-WHY_SHIFT_CLOSED = "Allowed is the next order, (n α/|B|)²."
+
+WHY_SHIFT_CLOSED = "A deviation of the next order, (n α/|B|)², is allowed."
 WHY_INDEPENDENT = (
-    "Wells that know nothing of each other: levels of different wells repel as if their eigenvectors were free, "
-    f"an error of order n α/|B|, here allowed for up to {NEXT_ORDER:g} n α/|B|."
+    "Each well is treated on its own: eigenvalues of different wells repel as if their eigenvectors were free to "
+    f"rotate. This is an error of order n α/|B|; up to {NEXT_ORDER:g} n α/|B| is allowed."
 )
 WHY_GAS = (
-    "The gas has quadratic wells at the fixed points with leading-order widths, and repels like independent "
-    f"wells: an error of order n α/|B|, here allowed for up to {NEXT_ORDER:g} n α/|B|."
+    "The gas has quadratic wells at the fixed points with leading-order widths, and its levels repel as in "
+    f"independent wells. This is an error of order n α/|B|; up to {NEXT_ORDER:g} n α/|B| is allowed."
 )
 WHY_CURVED = "The extrapolation takes the deviation as linear in α/|B|; its curvature is of order (n α/|B|)²."
+ALT = (
+    "Eight panels, two for each degenerate pair. Mean spacings and mean eigenvalues by alpha/|B| for SGD, "
+    "Langevin, Dyson with both closures and the Coulomb gas: Langevin and Dyson stay with SGD, independent wells "
+    "and the gas move away as alpha/|B| grows."
+)
 
 
-def levels(ensembles: Ensembles) -> Part:
-    """Spacings and mean levels of every pair at every level of description; ratios to SGD, and their limits."""
-    studies = ensembles.rbm_levels
+def measure(ensembles: Ensembles) -> Part:
+    """Compare spacings and mean eigenvalues of every pair in every description with SGD's, also for alpha/|B| -> 0."""
+    studies = ensembles.rbm_descriptions
     model = studies[0].point.model
     groups = model.degenerate_groups()[::-1]  # ascending kappa, as the papers count
     ratio = np.array([study.point.ratio for study in studies])
@@ -65,10 +72,10 @@ def levels(ensembles: Ensembles) -> Part:
     ]
     wells = len(studies[0].result.distributions)
     table = Table(
-        f"Levels of description of the Gaussian RBM at |B| = {BATCH_SIZE}. ⟨S⟩ over SGD's and λ/κ − 1: means of the "
-        f"four pairs. D and p: largest Kolmogorov–Smirnov distance from SGD, and smallest p-value × {wells} (at least "
-        f"{wells}/{studies[0].resamples + 1}), of the density of the levels and of the spacings of all wells.",
-        ["α", "level", "⟨S⟩/⟨S⟩ of SGD", "10³ (λ/κ − 1)", "largest D", f"{wells} × smallest p"],
+        f"Descriptions of the Gaussian RBM at |B| = {BATCH_SIZE}. ⟨S⟩ over SGD's and λ/κ − 1 are means of the "
+        f"four pairs. Densities and spacings of all wells are compared with SGD's: largest Kolmogorov–Smirnov distance "
+        f"D, and smallest p-value × {wells} (at least {wells}/{studies[0].resamples + 1}).",
+        ["α", "description", "⟨S⟩/⟨S⟩ of SGD", "10³ (λ/κ − 1)", "largest D", f"{wells} × smallest p"],
         cells,
     )
     rows = [
@@ -80,15 +87,15 @@ def levels(ensembles: Ensembles) -> Part:
     for name, fit in limits.items():
         assert fit.trend is not None
         quantity = f"RBM, ⟨S⟩ of {TITLES[name]} over SGD's for α/|B| → 0"
-        rows.append(against(quantity, fit.trend.slope, fit.trend.slope_error, 1.0, allowed=allowed, why=WHY_CURVED))
-    figure = Figure("levels", _caption(studies, limits), studies[0].code() + "print(levels)\n")
+        rows.append(number_row(quantity, fit.trend.slope, fit.trend.slope_error, 1.0, allowed=allowed, why=WHY_CURVED))
+    figure = Figure("levels", ALT, _caption(studies, limits), studies[0].code() + "print(descriptions)\n")
     return Part(data, [figure], [table], rows)
 
 
 def relative_spacings(result: Hierarchy, groups: list[tuple[int, ...]]) -> dict[str, tuple[float, float]]:
-    """Spacings over SGD's, mean of the groups, with errors over networks; of SGD itself 1 and its own error.
+    """Return spacings over SGD's, mean of the groups, with errors over networks; for SGD itself, 1 and its own error.
 
-    The errors of the other levels contain SGD's.
+    The errors of the other descriptions include SGD's.
     """
     base = [result.quantity("spacing", group).values[REFERENCE][0] for group in groups]
     found: dict[str, tuple[float, float]] = {}
@@ -103,7 +110,7 @@ def relative_spacings(result: Hierarchy, groups: list[tuple[int, ...]]) -> dict[
 
 
 def _shifts(result: Hierarchy, model: GaussianRBM, groups: list[tuple[int, ...]]) -> dict[str, tuple[float, float]]:
-    """lambda/kappa - 1, mean of the groups."""
+    """Return lambda/kappa - 1, mean of the groups."""
     found = {}
     for name in result.levels:
         lam = model.to_lambda(result.settled(name))
@@ -114,13 +121,13 @@ def _shifts(result: Hierarchy, model: GaussianRBM, groups: list[tuple[int, ...]]
 
 
 def _limit(values: list[tuple[float, float]], ratio: np.ndarray) -> ScalingFit:
-    """Value and trend for alpha/|B| -> 0."""
+    """Fit value and trend for alpha/|B| -> 0."""
     value, error = np.array(values).T
     return scaling_fit(np.ones(len(ratio)), value, error, trend=ratio, prediction=1.0)
 
 
-def _pair(studies: list[Levels[GaussianRBM]], model: GaussianRBM, group: tuple[int, ...]) -> dict[str, Any]:
-    """<S> over sqrt((alpha/|B|)(mu^2 - kappa)) and lambda/kappa with errors, (rates, 2) by level of description."""
+def _pair(studies: list[Descriptions[GaussianRBM]], model: GaussianRBM, group: tuple[int, ...]) -> dict[str, Any]:
+    """Return <S> over sqrt((alpha/|B|)(mu^2 - kappa)) and lambda/kappa with errors, (rates, 2) by description."""
     kappa = float(model.kappa[group[0]])
     spacing: dict[str, list[tuple[float, float]]] = {}
     level: dict[str, list[tuple[float, float]]] = {}
@@ -140,7 +147,7 @@ def _pair(studies: list[Levels[GaussianRBM]], model: GaussianRBM, group: tuple[i
 
 
 def _rows(
-    study: Levels[GaussianRBM],
+    study: Descriptions[GaussianRBM],
     spacing: dict[str, tuple[float, float]],
     shift: dict[str, tuple[float, float]],
     groups: list[tuple[int, ...]],
@@ -158,18 +165,18 @@ def _rows(
     rows = []
     base, base_error = shift[REFERENCE]
     for name, (of_spacing, of_shift, why, why_shift) in allowed.items():
-        end = f"of {TITLES[name]}, mean of the pairs, α = {rates[0]:g}"
-        rows.append(against(f"RBM, ⟨S⟩ over SGD's {end}", *spacing[name], 1.0, allowed=of_spacing, why=why))
+        end = f"mean of the pairs, α = {rates[0]:g}"
+        quantity = f"RBM, ⟨S⟩ of {TITLES[name]} over SGD's, {end}"
+        rows.append(number_row(quantity, *spacing[name], 1.0, allowed=of_spacing, why=why))
         value, error = shift[name]
-        rows.append(
-            against(f"RBM, 10³ (λ/κ − 1) {end}: that of SGD", 1e3 * value, 1e3 * math.hypot(error, base_error),
-                    1e3 * base, allowed=1e3 * of_shift, why=why_shift)
-        )  # fmt: skip
+        quantity = f"RBM, 10³ (λ/κ − 1) of {TITLES[name]} compared with SGD, {end}"
+        error = 1e3 * math.hypot(error, base_error)
+        rows.append(number_row(quantity, 1e3 * value, error, 1e3 * base, allowed=1e3 * of_shift, why=why_shift))
     return rows
 
 
 def _cells(
-    study: Levels[GaussianRBM],
+    study: Descriptions[GaussianRBM],
     name: str,
     spacing: dict[str, tuple[float, float]],
     shift: dict[str, tuple[float, float]],
@@ -183,20 +190,43 @@ def _cells(
     return [*cells, f"{max(c.statistic for c in found):.4f}", probability(worst)]
 
 
-def _caption(studies: list[Levels[GaussianRBM]], limits: dict[str, ScalingFit]) -> str:
-    networks = f"{studies[0].point.replicas} to {studies[-1].point.replicas}"
+def _caption(studies: list[Descriptions[GaussianRBM]], limits: dict[str, ScalingFit]) -> str:
+    networks = span([study.point.replicas for study in studies])
     said = []
     for name, fit in limits.items():
         assert fit.trend is not None
         said.append(f"{TITLES[name]} {with_error(fit.trend.slope, fit.trend.slope_error)}")
     return (
-        "Four levels of one story, Gaussian RBM (N = 10, m = 2, μ = 3, k = 3), |B| = 16: true mini-batches (SGD, "
-        f"{networks} networks), the matrix Langevin equation with their covariance, Dyson Brownian motion of the "
+        "One training in four descriptions, Gaussian RBM (N = 10, m = 2, μ = 3, k = 3), |B| = 16: actual mini-batches "
+        f"(SGD, {networks} networks), the matrix Langevin equation with their covariance, Dyson Brownian motion of the "
         "eigenvalues alone with the corrected closure and with the paper's independent wells, and the Coulomb gas "
-        f"({studies[0].replicas} networks or gases each), all derived from one object by ds.hierarchy. Above: mean "
-        "spacing of the four degenerate pairs over √((α/|B|)(μ² − κ)), with the leading order √(2πc_κ) (dashed); "
-        "below: mean level over its target, with second-order perturbation theory (dashed). Marks are set side by "
-        "side. Langevin lies on SGD; eigenvalues alone do so if the closure keeps what the rotations of the "
-        "eigenvectors do; independent wells and the gas repel too much across wells, by an amount that vanishes with "
-        f"α. Spacings over SGD's for α/|B| → 0: {'; '.join(said)}."
+        f"({studies[0].replicas} networks or gases each), all derived from one object by ds.hierarchy. Top: mean "
+        "spacing of the four degenerate pairs over √((α/|B|)(μ² − κ)), with the leading order √(2πc_κ) (dashed). "
+        "Bottom: mean eigenvalue over its target, with second-order perturbation theory (dashed). Symbols at one α/|B| "
+        "are drawn side by side. Langevin agrees with SGD; so does Dyson Brownian motion, if its closure accounts for "
+        "the rotation of the eigenvectors. With independent wells and in the gas, eigenvalues of different wells repel "
+        f"too strongly, by an amount that vanishes with α. Spacings over SGD's for α/|B| → 0: {'; '.join(said)}."
     )
+
+
+@styled
+def draw(results: dict[str, Any]) -> Any:
+    """Draw spacings and mean eigenvalues of the four pairs by alpha/|B|."""
+    data = results["parts"]["levels"]["data"]
+    fig = new_figure(13, 6.6)
+    axes = fig.subplots(2, 4, sharey="row", sharex=True)
+    x = 1e3 * np.array(data["ratio"])
+    end = np.array([0.0, 1.15 * x.max()])
+    for column, (pair, letter) in enumerate(zip(data["pairs"], "abcd", strict=True)):
+        upper, lower = axes[:, column]
+        mark_descriptions(upper, x, pair["spacing"], end[1], labels=not column)
+        upper.axhline(pair["leading_order"], color=THEORY, linestyle="--", linewidth=0.9)
+        mark_descriptions(lower, x, pair["level"], end[1])
+        lower.plot(end, 1 + 1e-3 * end * pair["shift_per_ratio"], color=THEORY, linestyle="--", linewidth=0.9)
+        lower.axhline(1, color="#8a8a8a", linestyle=":", linewidth=0.9)
+        lower.set(xlabel=r"$10^3\,\alpha/|B|$", xlim=end)
+        label_panel(upper, letter, rf"$\kappa={pair['kappa']:.3f}$")
+    axes[0, 0].set_ylabel(r"$\langle S\rangle / \sqrt{(\alpha/|B|)(\mu^2-\kappa)}$")
+    axes[1, 0].set_ylabel(r"$\langle\lambda\rangle/\kappa$")
+    legend_above(fig, axes[0, 0])
+    return fig

@@ -1,4 +1,4 @@
-"""What a part of the report hands back: numbers, figures, tables, and rows of the summary with their verdicts."""
+"""What a part of the report returns: numbers, figures, tables, and comparisons with their verdicts."""
 
 from __future__ import annotations
 
@@ -12,28 +12,37 @@ import numpy as np
 from dysonsim._text import with_error
 from dysonsim.comparison.compare import Comparison, compare
 
-SIGMAS = 3.3  # deviations beyond this are called so: false alarms one row in a thousand
-LEVEL = 1e-3  # of p-values: the same rate
-FINER = 50
+SIGMAS = 3.3  # standard errors beyond which a number deviates: one false alarm in a thousand comparisons
+LEVEL = 1e-3  # p-value below which a law is rejected: the same rate of false alarms
+FINER = 50  # times as many resamples where the first ones do not resolve the p-value
 NEXT_ORDER = 4.0  # leading-order predictions may be off by this times n alpha/|B|
 
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 AGREES = "agrees"
-EXPECTED = "deviates as expected at this order"
+EXPECTED = "deviates as expected"
 DISAGREES = "disagrees"
+VERBS = {  # singular, plural
+    AGREES: ("agrees", "agree"),
+    EXPECTED: ("deviates as expected", "deviate as expected"),
+    DISAGREES: ("disagrees", "disagree"),
+}
 
 WHY_NEXT_ORDER = (
-    "The prediction is the leading order in α/|B|; the other modes and the finite step change it by O(n "
-    f"α/|B|), here allowed for up to {NEXT_ORDER:g} n α/|B|. The extrapolation α/|B| → 0 tests the leading "
-    "order itself."
+    "The prediction is the leading order in α/|B|. The other modes and the finite learning rate change it by "
+    f"O(n α/|B|); deviations of up to {NEXT_ORDER:g} n α/|B| are allowed. The extrapolation α/|B| → 0 tests the "
+    "leading order itself."
 )
 
 
 @dataclass(frozen=True)
 class Figure:
-    """`name` is the file's, and the function's in `figures` that draws it; `code` repeats its numbers."""
+    """`name` is that of the file and of the function in `figures` that draws it; `code` repeats its numbers.
+
+    `alt` says what the picture shows to a reader who does not see it.
+    """
 
     name: str
+    alt: str
     caption: str
     code: str
 
@@ -49,7 +58,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the summary. `measured` and `predicted` may be None where `shown` and `expected` say it in words."""
+    """One comparison. `measured` and `predicted` may be None where `shown` and `expected` say it in words."""
 
     quantity: str
     measured: float | None
@@ -72,13 +81,14 @@ class Part:
     rows: list[Row] = field(default_factory=list)
 
 
-def against(
+def number_row(
     quantity: str, measured: float, error: float, predicted: float, *, allowed: float = 0.0, why: str = ""
 ) -> Row:
-    """A number with an error against a prediction, which itself may be off by `allowed` for the reason `why`.
+    """Compare a number that has an error with a prediction that may itself be off by `allowed`, for the reason `why`.
 
-    Agrees within SIGMAS standard errors; deviates as expected if off by no more than `allowed` beyond that. A fit of
-    few networks may end at the edge of the parameters, where there is no error: nothing can then be said.
+    The number agrees within SIGMAS standard errors; it deviates as expected if it is off by no more than `allowed`
+    beyond that. A fit to few networks may end at the edge of the parameters, where there is no error: nothing can
+    then be said.
     """
     if not 0 < error < math.inf:
         why = "the likelihood is largest at the edge of the parameters, where it gives no error"
@@ -90,18 +100,16 @@ def against(
     return Row(quantity, measured, error, predicted, deviation, verdict, why if verdict != AGREES else "")
 
 
-def hold(values: np.ndarray, law: Any, resamples: int, fit: str | None = None) -> Comparison:
-    """`compare`, with FINER times as many draws where the p-value is as small as the draws resolve."""
+def compare_finely(values: np.ndarray, law: Any, resamples: int, fit: str | None = None) -> Comparison:
+    """Call `compare`, with FINER times as many resamples where the p-value is as small as these can resolve."""
     result = compare(values, law, fit=fit, resamples=resamples)
     if result.pvalue * (resamples + 1) > 2:
         return result
     return compare(values, law, fit=fit, resamples=FINER * resamples)
 
 
-def law_holds(
-    quantity: str, comparisons: Sequence[Comparison], *, allowed: float = 0.0, why: str = ""
-) -> Row:
-    """Comparisons with a law that should hold: the smallest p-value, corrected for their number (Bonferroni).
+def law_row(quantity: str, comparisons: Sequence[Comparison], *, allowed: float = 0.0, why: str = "") -> Row:
+    """Judge comparisons with a law that should describe the data by their smallest p-value, Bonferroni-corrected.
 
     If it is below LEVEL, the largest Kolmogorov-Smirnov distance decides: `allowed` is how far the law may be off.
     """
@@ -112,15 +120,13 @@ def law_holds(
         n = len(comparisons)
         shown = f"{n} tests: {n} × smallest p = {probability(worst)}, largest D = {distance:.4f}"
     verdict = AGREES if worst >= LEVEL else EXPECTED if distance <= allowed else DISAGREES
-    return Row(
-        quantity, worst, None, None, None, verdict, why if verdict != AGREES else "", shown, f"p ≥ {LEVEL:g}"
-    )
+    return Row(quantity, worst, None, None, None, verdict, why if verdict != AGREES else "", shown, f"p ≥ {LEVEL:g}")
 
 
-def rejected(quantity: str, pvalue: float) -> Row:
-    """A control: a law that must not describe the data."""
+def control_row(quantity: str, pvalue: float) -> Row:
+    """Judge a negative control: the p-value of a law that must not describe the data."""
     verdict = AGREES if pvalue < LEVEL else DISAGREES
-    why = "" if verdict == AGREES else "Too few data to tell this law from the right one."
+    why = "" if verdict == AGREES else "There are too few data to tell this law from the right one."
     return Row(
         quantity,
         pvalue,
@@ -135,7 +141,7 @@ def rejected(quantity: str, pvalue: float) -> Row:
 
 
 def probability(p: float) -> str:
-    """A p-value with two digits."""
+    """Write a p-value with at most two digits."""
     if p >= 1e-4:
         return f"{p:.2g}"
     if p < 1e-300:
@@ -144,18 +150,47 @@ def probability(p: float) -> str:
     return f"{mantissa}·10{str(int(exponent)).translate(SUPERSCRIPTS)}"
 
 
+def span(numbers: Sequence[int]) -> str:
+    """Write the range of some numbers: "24", or "192 to 320"."""
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"
+
+
 def redraw(name: str) -> str:
-    """Python that draws the figure again from results.json."""
+    """Return Python that draws the figure again from results.json."""
     return (
         "import json\nimport dysonsim.reproduce.figures\n"
-        "results = json.load(open('results.json'))\n"
+        "results = json.load(open('results.json', encoding='utf-8'))\n"
         f"dysonsim.reproduce.figures.{name}(results).savefig('{name}.png')\n"
     )
 
 
 def row_cells(row: dict[str, Any]) -> list[str]:
-    """Measured, predicted and deviation of a row as text."""
+    """Return what was measured, what was predicted and the deviation of a comparison as text."""
     measured = row["shown"] or with_error(row["measured"], row["error"])
     predicted = row["expected"] or f"{row['predicted']:.5g}"
     deviation = "" if row["deviation"] is None else f"{row['deviation']:+.1f} σ"
     return [measured, predicted, deviation]
+
+
+def counts(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """Count the stored rows with each verdict."""
+    return {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in VERBS}
+
+
+def counted(rows: Sequence[dict[str, Any]]) -> str:
+    """Write the counts of all verdicts: "12 agree, 2 deviate as expected, 0 disagree"."""
+    return ", ".join(f"{number} {VERBS[verdict][number != 1]}" for verdict, number in counts(rows).items())
+
+
+def in_words(rows: Sequence[dict[str, Any]]) -> str:
+    """Write the verdict on stored rows as a sentence: "12 of 14 comparisons agree and 2 deviate as expected."."""
+    found = {verdict: number for verdict, number in counts(rows).items() if number}
+    if not found:
+        return "Nothing was compared."
+    if len(found) == 1:
+        subject = {1: "The one comparison", 2: "Both comparisons"}.get(len(rows), f"All {len(rows)} comparisons")
+        return f"{subject} {VERBS[next(iter(found))][len(rows) != 1]}."
+    said = [f"{number} {VERBS[verdict][number != 1]}" for verdict, number in found.items()]
+    said[0] = said[0].replace(" ", f" of {len(rows)} comparisons ", 1)
+    return f"{', '.join(said[:-1])} and {said[-1]}."

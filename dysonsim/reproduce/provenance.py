@@ -1,4 +1,4 @@
-"""Which versions on which machine made the numbers."""
+"""The versions and the machine that made the numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dysonsim.backend import usable_cores
 
 
 def versions() -> dict[str, str]:
-    """Of dysonsim and everything that takes part in the numbers."""
+    """Return the versions of dysonsim and of the libraries that take part in the numbers."""
     import matplotlib
     import numba
     import numpy
@@ -26,12 +26,12 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, str | int]:
-    """Processor, cores that this process may use, operating system."""
+    """Return the processor, the number of cores that this process may use, and the operating system."""
     return {"processor": _processor(), "cores": usable_cores(), "system": f"{platform.system()} {platform.machine()}"}
 
 
 def now() -> str:
-    """UTC, to the second."""
+    """Return the time in UTC, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 

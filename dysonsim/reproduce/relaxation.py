@@ -12,15 +12,20 @@ from dysonsim._text import with_error
 from dysonsim.ensembles.run import mean_and_error
 from dysonsim.models import LinearNetwork
 from dysonsim.reproduce.ensembles import OUTPUT_LAYERS, Ensembles, Point
-from dysonsim.reproduce.parts import Figure, Part, Row, Table, against
+from dysonsim.reproduce.parts import Figure, Part, Row, Table, number_row
+from dysonsim.reproduce.style import DATA, THEORY, label_panel, math_value, new_figure, styled
 
 START = 2.0  # in alpha x steps: the singular vectors have aligned
-AT_REST = 5.0  # closer than so many stationary widths a level is no longer relaxing but repelled
+AT_REST = 5.0  # closer than this many stationary widths an eigenvalue no longer relaxes but is repelled
 DRAWN = 20  # networks shown one by one
 BLOCKS = 20  # of the jackknife
 WHY_MIXED = (
     "The law is that of one entry of W; the off-diagonal entries that W starts with and the repulsion of the "
-    "levels change it by the square of their size over the gap, here allowed for up to 2%."
+    "eigenvalues change it by the square of their size over the gap; up to 2% is allowed."
+)
+ALT = (
+    "Two panels, one for each output layer. Two eigenvalues grow from 0 to their common fixed point at 4, faster "
+    "for the larger z; dashed fits of the relaxation law lie on the means over networks."
 )
 
 
@@ -54,11 +59,11 @@ class PathFit:
         return {"start": self.start, "stop": self.stop, **fitted, "errors": errors}
 
 
-def relaxation(ensembles: Ensembles) -> Part:
-    """Single paths, mean path and fits for the mild and the strong output layer Z.
+def measure(ensembles: Ensembles) -> Part:
+    """Fit the mean paths of both eigenvalues for the mild and the strong output layer Z.
 
-    Every level is fitted twice: from t = START to the end, as in the paper, if it still moves then, and over its own
-    relaxation, from START/z^2 until it is within AT_REST stationary widths of rest.
+    Every eigenvalue is fitted twice: from t = START to the end, as in the paper, if it still moves then, and over its
+    own relaxation, from START/z^2 until it is within AT_REST stationary widths of rest.
     """
     networks: dict[str, Any] = {}
     rows: list[Row] = []
@@ -70,7 +75,7 @@ def relaxation(ensembles: Ensembles) -> Part:
         time = point.learning_rate * point.run.steps[point.settled]
         mean, error = mean_and_error(paths)
         levels = []
-        for level, weight in enumerate(z):  # the row with the larger z is ahead: the upper level
+        for level, weight in enumerate(z):  # The row with the larger z is ahead: the upper eigenvalue.
             gamma = -math.log1p(-point.learning_rate * weight**2) / point.learning_rate
             own = _own_window(time, paths[:, :, level], weight**2)
             fits = {"own": fit_path(time, paths[:, :, level], *own)}
@@ -79,12 +84,8 @@ def relaxation(ensembles: Ensembles) -> Part:
             fit = fits["own"]
             rows.append(_row(z, weight, fit, gamma))
             cells += [_cells(z, weight, one, gamma) for one in fits.values()]
-            said.append(
-                f"γ = {with_error(fit.gamma, fit.gamma_error)} for z = {weight:g} (expected {gamma:.4f})"
-            )
-            fitted = {
-                w: {**f.to_dict(), "curve": relaxation_law(time, *f.parameters)} for w, f in fits.items()
-            }
+            said.append(f"γ = {with_error(fit.gamma, fit.gamma_error)} for z = {weight:g} (expected {gamma:.4f})")
+            fitted = {w: {**f.to_dict(), "curve": relaxation_law(time, *f.parameters)} for w, f in fits.items()}
             levels.append({"z": weight, "gamma_predicted": gamma, "fits": fitted})
         networks[name] = {
             "point": point.about(),
@@ -96,14 +97,14 @@ def relaxation(ensembles: Ensembles) -> Part:
             "levels": levels,
         }
     table = Table(
-        "Fits of x(t) = [ξ_t + (ξ_0 − ξ_t) e^(−γt)]², t = α × steps, to the mean path of one level; errors "
-        f"by jackknife over networks. Every level over its own relaxation (from {START:g}/z² until "
+        "Fits of x(t) = [ξ_t + (ξ_0 − ξ_t) e^(−γt)]², t = α × steps, to the mean path of one eigenvalue; errors "
+        f"by jackknife over networks. Each is fitted over its own relaxation (from {START:g}/z² until "
         f"{AT_REST:g} widths from rest) and, as in the paper, from t = {START:g} to the end, where "
         "repulsion at rest biases γ. Expected: −ln(1 − αz²)/α, which is z² for α → 0.",
         ["Z", "row", "window in t", "ξ_t", "ξ_0", "γ", "expected γ"],
         cells,
     )
-    figure = Figure("relaxation", _caption(ensembles, said), _code(ensembles.paths["mild"]))
+    figure = Figure("relaxation", ALT, _caption(ensembles, said), _code(ensembles.paths["mild"]))
     return Part({"networks": networks, "start": START}, [figure], [table], rows)
 
 
@@ -113,25 +114,21 @@ def relaxation_law(time: np.ndarray, xi_t: float, xi_0: float, gamma: float) -> 
 
 
 def fit_path(time: np.ndarray, paths: np.ndarray, start: float, stop: float) -> PathFit:
-    """Weighted least squares on the mean of `paths` (networks, records) between `start` and `stop`.
+    """Fit the mean of `paths` (networks, records) between `start` and `stop` by weighted least squares.
 
-    Records of one path are correlated, so that the errors are those of a jackknife over blocks of networks.
+    Records of one path are correlated; the errors are therefore those of a jackknife over blocks of networks.
     """
     inside = (time >= start - 1e-9) & (time <= stop + 1e-9)
     t, x = time[inside], paths[:, inside]
     spread = x.std(axis=0)
     best = _least_squares(t, x.mean(axis=0), spread)
     blocks = np.array_split(np.arange(len(x)), BLOCKS)
-    left_out = np.array(
-        [_least_squares(t, np.delete(x, b, axis=0).mean(axis=0), spread, best) for b in blocks]
-    )
+    left_out = np.array([_least_squares(t, np.delete(x, b, axis=0).mean(axis=0), spread, best) for b in blocks])
     errors = np.sqrt((BLOCKS - 1) / BLOCKS * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))
     return PathFit(start, stop, best, errors)
 
 
-def _least_squares(
-    t: np.ndarray, mean: np.ndarray, spread: np.ndarray, guess: np.ndarray | None = None
-) -> np.ndarray:
+def _least_squares(t: np.ndarray, mean: np.ndarray, spread: np.ndarray, guess: np.ndarray | None = None) -> np.ndarray:
     from scipy.optimize import curve_fit
 
     if guess is None:
@@ -144,7 +141,7 @@ def _least_squares(
 
 
 def _own_window(time: np.ndarray, paths: np.ndarray, rate: float) -> tuple[float, float]:
-    """From START/rate until the mean is AT_REST standard deviations of the last record away from its end."""
+    """Return START/rate, and when the mean comes within AT_REST standard deviations of the last record of its end."""
     mean, width = paths.mean(axis=0), float(paths[:, -1].std())
     first = int(np.argmax(time >= START / rate - 1e-9))
     moving = np.abs(mean - mean[-1]) > AT_REST * width
@@ -154,7 +151,7 @@ def _own_window(time: np.ndarray, paths: np.ndarray, rate: float) -> tuple[float
 
 def _row(z: tuple[float, float], weight: float, fit: PathFit, gamma: float) -> Row:
     quantity = f"Hidden layer, Z = diag{z}: relaxation rate γ/α of the row with z = {weight:g}"
-    return against(quantity, fit.gamma, fit.gamma_error, gamma, allowed=0.02 * gamma, why=WHY_MIXED)
+    return number_row(quantity, fit.gamma, fit.gamma_error, gamma, allowed=0.02 * gamma, why=WHY_MIXED)
 
 
 def _cells(z: tuple[float, float], weight: float, fit: PathFit, gamma: float) -> list[str]:
@@ -167,13 +164,13 @@ def _caption(ensembles: Ensembles, said: list[str]) -> str:
     return (
         "Linear network with one hidden layer, ŷ = ZWx with fixed Z, teacher W_t = 2·1 (2 × 2), gradient "
         f"noise ε = 0.1, SGD with α = {point.learning_rate:g}, |B| = {point.batch_size}, W₀ ~ N(0, 0.1²). "
-        f"Eigenvalues x of WᵀW against t = α × steps: {DRAWN} networks (faint), mean of {point.replicas} "
+        f"Eigenvalues x of WᵀW as functions of t = α × steps: {DRAWN} networks (faint), mean of {point.replicas} "
         f"(solid), and fits of [ξ_t + (ξ_0 − ξ_t) e^(−γt)]² from t = {START:g} (dotted line) on, or from "
-        f"{START:g}/z² for a row that is at rest by then (dashed); left Z = diag{OUTPUT_LAYERS['mild']}, "
-        f"right Z = diag{OUTPUT_LAYERS['strong']}. Time is counted in α × steps, where W has turned to W_t "
-        "by t = 2. Over its own relaxation (table) every row gives: "
+        f"{START:g}/z² for a row that is at rest by then (dashed). (a) Z = diag{OUTPUT_LAYERS['mild']}, "
+        f"(b) Z = diag{OUTPUT_LAYERS['strong']}. By t = 2 the singular vectors of W have aligned with those of W_t. "
+        "Fitted over its own relaxation (table) each row gives "
         + "; ".join(said)
-        + ". The later part of a fit sees the levels repel each other, which is no relaxation."
+        + ". Later the eigenvalues repel each other, which is not relaxation and biases a fit to the end."
     )
 
 
@@ -184,3 +181,30 @@ def _code(point: Point[LinearNetwork]) -> str:
         f"print(fit_path(time, run.eigenvalues[:, :, 0], start={START}, stop=time[-1]).to_dict())\n"
         f"print(model.relaxation_rates({point.learning_rate}) / {point.learning_rate})\n"
     )
+
+
+@styled
+def draw(results: dict[str, Any]) -> Any:
+    """Draw single networks, mean and fit of both eigenvalues for the mild and the strong output layer."""
+    data = results["parts"]["relaxation"]["data"]
+    fig = new_figure(10, 4.6)
+    for axes, letter, network in zip(fig.subplots(1, 2, sharey=True), "ab", data["networks"].values(), strict=True):
+        time, mean, single = (np.array(network[key]) for key in ("time", "mean", "single"))
+        for k, (level, color) in enumerate(zip(network["levels"], (DATA, "#e08a1e"), strict=True)):
+            axes.plot(time, single[:, :, k].T, color=color, linewidth=0.5, alpha=0.3)
+            axes.plot(time, mean[:, k], color=color, linewidth=2)
+            own = level["fits"]["own"]
+            fit = level["fits"].get("late", own)
+            late = time >= fit["start"] - 1e-9
+            axes.plot(time[late], np.array(fit["curve"])[late], color=THEORY, linestyle="--", linewidth=1.2)
+            gamma = math_value(own["gamma"], own["errors"]["gamma"])
+            rates = rf"$\gamma={gamma}$, expected {level['gamma_predicted']:.4f}"
+            axes.plot([], [], color=color, linewidth=2, label=rf"$z={level['z']:g}$: {rates}")
+        axes.plot([], [], color=THEORY, linestyle="--", linewidth=1.2, label="fits")
+        axes.axvline(data["start"], color="#8a8a8a", linestyle=":", linewidth=1)
+        axes.axhline(4, color="#8a8a8a", linestyle=":", linewidth=1)
+        axes.set(xlim=(0, 8), ylim=(0, 4.4), xlabel=r"time $t = \alpha \times$ SGD steps")
+        axes.legend(loc="lower right", title="relaxation rate of each row", title_fontsize=11, alignment="left")
+        label_panel(axes, letter, rf"$Z = \mathrm{{diag}}({network['z'][0]:g},\, {network['z'][1]:g})$")
+    fig.axes[0].set_ylabel(r"eigenvalues $x_i$ of $W^T W$")
+    return fig

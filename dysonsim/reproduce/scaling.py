@@ -1,4 +1,4 @@
-"""The linear scaling rule for the RBM: <S> and sigma against sqrt((alpha/|B|)(mu^2 - kappa)), levels against kappa."""
+"""The linear scaling rule of the RBM: <S> and sigma by sqrt((alpha/|B|)(mu^2 - kappa)); mean eigenvalues by kappa."""
 
 from __future__ import annotations
 
@@ -14,23 +14,37 @@ from dysonsim.comparison.scaling import ScalingFit, scaling_fit
 from dysonsim.ensembles.run import mean_and_error
 from dysonsim.models import GaussianRBM
 from dysonsim.reproduce.ensembles import Ensembles, Point
-from dysonsim.reproduce.parts import NEXT_ORDER, WHY_NEXT_ORDER, Figure, Part, Row, Table, against, probability
+from dysonsim.reproduce.parts import NEXT_ORDER, WHY_NEXT_ORDER, Figure, Part, Row, Table, number_row, probability, span
 from dysonsim.reproduce.sizes import BATCH_SIZE
+from dysonsim.reproduce.style import THEORY, kappa_colors, label_panel, math_value, new_figure, ratio_axis, styled
 
-# <S>/sqrt((alpha/|B|)(mu^2 - kappa)) and mean lambda/kappa of the same SGD, measured with independent code
-# (|B| = 16, k = 3, the project's prototype), by alpha and then in ascending kappa: value, error.
+# <S>/sqrt((alpha/|B|)(mu^2 - kappa)) of the same SGD, measured with independent code (|B| = 16, k = 3), by alpha and
+# then in ascending kappa: value, error.
 INDEPENDENT = {
     0.02: [(2.472, 0.009), (2.485, 0.010), (2.479, 0.010), (2.472, 0.010)],
     0.1: [(2.199, 0.015), (2.380, 0.016), (2.345, 0.016), (2.303, 0.016)],
 }
-WHY_CURVED = (
-    "The extrapolation takes the corrections as linear in α/|B|; their curvature is of order (n α/|B|)²."
-)
+WHY_CURVED = "The extrapolation takes the corrections as linear in α/|B|; their curvature is of order (n α/|B|)²."
+
 WHY_SHIFT = "The prediction is the first order in α/|B|; the second is smaller by a factor of order n α/|B|."
 
+ROOT = r"\sqrt{(\alpha/|B|)\,(\mu^2-\kappa)}"
+RULE = rf"$\sqrt{{2\pi}}\,{ROOT}$"
+MARKERS = ("o", "s", "D", "^")
+ALT = (
+    "Two panels. Mean spacings and widths of four degenerate pairs rise in proportion to the scaling variable, "
+    "slightly below the dashed line at large values; their ratio to the leading order tends to 1 as alpha/|B| "
+    "tends to 0."
+)
+LEVEL_ALT = (
+    "Two panels. Mean eigenvalues of four degenerate pairs over their targets, growing linearly with alpha/|B| "
+    "along the predicted lines; the ratio of measured to predicted shift is close to 1 except for the pair "
+    "nearest to another well."
+)
 
-def scaling(ensembles: Ensembles) -> Part:
-    """Slopes with errors for every pair, their limits alpha/|B| -> 0 and predictions; mean levels with mean_shift."""
+
+def measure(ensembles: Ensembles) -> Part:
+    """Measure slopes, their limits for alpha/|B| -> 0 and mean eigenvalues of every pair; compare with predictions."""
     points = list(ensembles.rbm.values())
     model = points[0].model
     groups = model.degenerate_groups()
@@ -41,9 +55,7 @@ def scaling(ensembles: Ensembles) -> Part:
     cells = []
     for pair in reversed(pairs):  # ascending kappa, as the papers count
         fits = {name: _fits(pair, name, ratios, used) for name in ("spacing", "width")}
-        pair["fits"] = {
-            name: {which: f.to_dict() for which, f in both.items()} for name, both in fits.items()
-        }
+        pair["fits"] = {name: {which: f.to_dict() for which, f in both.items()} for name, both in fits.items()}
         rows += _slope_rows(pair, fits, points, used, model.n)
         cells.append(_cells(pair, fits))
     pairs.reverse()
@@ -60,14 +72,14 @@ def scaling(ensembles: Ensembles) -> Part:
     table = Table(
         "y = slope × √((α/|B|)(μ² − κ)) through the origin, all points and extrapolated (α/|B| → 0 from "
         f"|B| = {BATCH_SIZE}, α ≤ {ensembles.size.trend_limit:g}: y = slope (1 + c α/|B|) x). A p-value "
-        "near 0 says that one straight line does not describe all points: its slope is then a weighted "
+        "near 0 means that one straight line does not describe all points: its slope is then a weighted "
         "mean.",
         ["κ", "y", "slope, all points", "p", "slope, α/|B| → 0", "p", "c", "√(2πc_κ)"],
         [line for lines in cells for line in lines],
     )
     figures = [
-        Figure("scaling", _caption(data), _code(ensembles.spectrum, groups)),
-        Figure("mean_levels", _level_caption(shift), _level_code(ensembles.spectrum)),
+        Figure("scaling", ALT, _caption(data), _code(ensembles.spectrum, groups)),
+        Figure("mean_levels", LEVEL_ALT, _level_caption(shift), _level_code(ensembles.spectrum)),
     ]
     return Part(data, figures, [table], rows)
 
@@ -77,7 +89,7 @@ def _in_trend(point: Point[GaussianRBM], ensembles: Ensembles) -> bool:
 
 
 def _pair(points: list[Point[GaussianRBM]], k: int, resamples: int) -> dict[str, Any]:
-    """What the pair does at every point: lists over points."""
+    """Return what is measured of the pair, in lists over the points."""
     model = points[0].model
     group = list(model.degenerate_groups()[k])
     kappa = float(model.kappa[group[0]])
@@ -106,7 +118,7 @@ def _pair(points: list[Point[GaussianRBM]], k: int, resamples: int) -> dict[str,
 
 
 def _drift(gaps: np.ndarray) -> float:
-    """Mean spacing of the later half of the snapshots minus that of the earlier, in standard errors: stationary?"""
+    """Return the mean spacing of later minus that of earlier snapshots, in standard errors: is it stationary?"""
     half = gaps.shape[1] // 2
     change, error = mean_and_error(gaps[:, -half:].mean(axis=1) - gaps[:, :half].mean(axis=1))
     return float(change / error)
@@ -122,7 +134,7 @@ def _fits(pair: dict[str, Any], name: str, ratios: np.ndarray, used: list[int]) 
 
 
 def _shift_fit(pairs: list[dict[str, Any]], used: list[int]) -> ScalingFit:
-    """Measured against predicted lambda/kappa - 1, all pairs at the points of the extrapolation."""
+    """Fit measured lambda/kappa - 1 as a multiple of the predicted one, all pairs at the points of extrapolation."""
     level, error, predicted = (
         np.array([pair[name] for pair in pairs])[:, used].ravel()
         for name in ("level", "level_error", "level_predicted")
@@ -131,8 +143,8 @@ def _shift_fit(pairs: list[dict[str, Any]], used: list[int]) -> ScalingFit:
 
 
 def _shift_row(fit: ScalingFit, epsilon: float) -> Row:
-    quantity = "RBM, shift of the mean levels over perturbation theory, all pairs at small α"
-    return against(quantity, fit.slope, fit.slope_error, 1.0, allowed=NEXT_ORDER * epsilon, why=WHY_SHIFT)
+    quantity = "RBM, shift of the mean eigenvalues over perturbation theory, all pairs at small α"
+    return number_row(quantity, fit.slope, fit.slope_error, 1.0, allowed=NEXT_ORDER * epsilon, why=WHY_SHIFT)
 
 
 def _slope_rows(
@@ -150,14 +162,12 @@ def _slope_rows(
         predicted = pair["slope_predicted"]
         quantity = f"RBM, {symbol}/√((α/|B|)(μ² − κ)) for α/|B| → 0 at κ = {pair['kappa']:.3f}"
         allowed = NEXT_ORDER * largest**2 * predicted
-        rows.append(
-            against(quantity, trend.slope, trend.slope_error, predicted, allowed=allowed, why=WHY_CURVED)
-        )
+        rows.append(number_row(quantity, trend.slope, trend.slope_error, predicted, allowed=allowed, why=WHY_CURVED))
     return rows
 
 
 def _point_rows(pairs: list[dict[str, Any]], points: list[Point[GaussianRBM]], n: int) -> list[Row]:
-    """Single points: leading order and independent code for the spacings, perturbation theory for the levels."""
+    """Compare single points with leading order, with independent code, and with perturbation theory."""
     rows = []
     for k, point in enumerate(points):
         if point.batch_size != BATCH_SIZE or point.learning_rate not in INDEPENDENT:
@@ -169,7 +179,7 @@ def _point_rows(pairs: list[dict[str, Any]], points: list[Point[GaussianRBM]], n
             quantity = f"RBM, ⟨S⟩/√((α/|B|)(μ² − κ)), {at}{pair['kappa']:.3f}"
             predicted = pair["slope_predicted"]
             rows.append(
-                against(
+                number_row(
                     f"{quantity}: leading order",
                     slope,
                     slope_error,
@@ -178,12 +188,10 @@ def _point_rows(pairs: list[dict[str, Any]], points: list[Point[GaussianRBM]], n
                     why=WHY_NEXT_ORDER,
                 )
             )
-            rows.append(
-                against(f"{quantity}: independent code", slope, math.hypot(slope_error, error), value)
-            )
+            rows.append(number_row(f"{quantity}: independent code", slope, math.hypot(slope_error, error), value))
             level = pair["level_predicted"][k]
             rows.append(
-                against(
+                number_row(
                     f"RBM, mean λ/κ, {at}{pair['kappa']:.3f}: perturbation theory",
                     pair["level"][k],
                     pair["level_error"][k],
@@ -221,12 +229,12 @@ def _caption(data: dict[str, Any]) -> str:
     return (
         "Linear scaling rule of the Gaussian RBM (N = 10, m = 2, μ = 3, σ_h = 1, k = 3): (a) mean spacing "
         "⟨S⟩ of the four degenerate pairs (filled) and √π σ with σ from the fit of the two-level law "
-        f"(open) at every α and |B| of the two scans, {min(replicas)} to {max(replicas)} networks a point; "
+        f"(open) at every α and |B| of the two scans, {span(replicas)} networks per point; "
         "dashed: √(2π) x, the leading order without the correlation of the persistent chains. (b) The same "
         "data divided by the leading order √(2π c_κ) x, c_κ = (1 + a²ᵏ)/(1 − a²ᵏ), a = 1 − κ/μ², against "
         "α/|B|: the rule is the limit α/|B| → 0, and the curves are the linear trends fitted to |B| = "
         f"{BATCH_SIZE} at the small α. Extrapolated slopes of ⟨S⟩: {slopes}. SGD lies below "
-        "the line because the levels of other wells and the curvature of the well enter at order n α/|B|."
+        "the line because eigenvalues of other wells and the curvature of the well enter at order n α/|B|."
     )
 
 
@@ -237,10 +245,10 @@ def _limit(pair: dict[str, Any]) -> str:
 
 def _level_caption(shift: ScalingFit) -> str:
     return (
-        "Mean level of every degenerate pair in units of its target, ⟨λ⟩/κ with λ = μ² − x, against α/|B| "
-        "(same networks as above). Lines: second-order perturbation theory in the fluctuations of X, first "
-        "order in α/|B| (GaussianRBM.mean_shift), no parameter fitted. (b) The measured shift divided by "
-        "the predicted one; all pairs at the small α of the scan at |B| = 16 give "
+        "Mean eigenvalue of every degenerate pair in units of its target, ⟨λ⟩/κ with λ = μ² − x, by α/|B| "
+        "(same networks as above). (a) Lines: second-order perturbation theory in the fluctuations of X, first "
+        "order in α/|B| (GaussianRBM.mean_shift), with no parameter fitted. (b) The measured shift divided by "
+        "the predicted one, symbols at one α/|B| side by side; all pairs at the small α of the scan at |B| = 16 give "
         f"{with_error(shift.slope, shift.slope_error)} (1 expected; χ²/dof = {shift.chi2:.1f}/{shift.dof}, "
         f"p = {probability(shift.pvalue)}). The pair at κ = 4.382 leaves the line first: κ₀ = 4 is so near "
         "that the two wells soon overlap, where perturbation theory ends."
@@ -269,3 +277,87 @@ def _level_code(point: Point[GaussianRBM]) -> str:
         f"shift = model.mean_shift({point.learning_rate}, {point.batch_size})\n"
         "print(means / model.kappa, errors / model.kappa, (model.kappa - shift) / model.kappa)\n"
     )
+
+
+@styled
+def draw(results: dict[str, Any]) -> Any:
+    """Draw spacings and widths by the scaling variable, and relative to their leading order by alpha/|B|."""
+    data = results["parts"]["scaling"]["data"]
+    fig = new_figure(10, 4.9)
+    line, ratio = fig.subplots(1, 2)
+    _draw_scaling(line, data)
+    reach = np.array(data["ratio"])
+    small = [data["ratio"][k] for k in data["extrapolated_from"]]
+    epsilon = np.geomspace(min(small) / 1.6, max(small), 200)
+    for pair, color, marker in pairs_with_marks(data):
+        predicted = pair["slope_predicted"] * np.array(pair["x"])
+        for name, style in _twice(color, marker):
+            y, error = np.array(pair[name]) / predicted, np.array(pair[f"{name}_error"]) / predicted
+            ratio.errorbar(reach * (0.98 if name == "spacing" else 1.02), y, error, **style)
+        trend = pair["fits"]["spacing"]["small"]["trend"]
+        curve = trend["slope"] * (1 + trend["coefficient"] * epsilon) / pair["slope_predicted"]
+        slope = math_value(trend["slope"], trend["slope_error"])
+        label = rf"$\kappa={pair['kappa']:.3f}$:  {slope}, predicted {pair['slope_predicted']:.3f}"
+        ratio.plot(epsilon, curve, color=color, label=label)
+    ratio.axhline(1, color=THEORY, linestyle="--", linewidth=0.9)
+    ratio_axis(ratio)
+    ratio.set(ylabel="measured / leading order", ylim=(0.5, 1.06))
+    ratio.legend(loc="lower left", title=r"$\langle S\rangle/\sqrt{(\alpha/|B|)(\mu^2-\kappa)}$ for $\alpha/|B| \to 0$",
+                 title_fontsize=11, alignment="left")  # fmt: skip
+    label_panel(line, "a")
+    label_panel(ratio, "b")
+    return fig
+
+
+def _draw_scaling(axes: Any, data: dict[str, Any]) -> None:
+    reach = 1.06 * max(max(pair["x"]) for pair in data["pairs"])
+    for pair, color, marker in pairs_with_marks(data):
+        for name, style in _twice(color, marker):
+            label = rf"$\kappa={pair['kappa']:.3f}$" if name == "spacing" else None
+            axes.errorbar(pair["x"], pair[name], pair[f"{name}_error"], label=label, **style)
+    end = np.array([0, reach])
+    axes.plot(end, np.sqrt(2 * np.pi) * end, color=THEORY, linestyle="--", linewidth=1, label=RULE)
+    axes.set(xlim=(0, reach), ylim=(0, np.sqrt(2 * np.pi) * reach))
+    axes.set_xlabel(rf"${ROOT}$")
+    axes.set_ylabel(r"$\langle S\rangle$ (filled),  $\sqrt{\pi}\,\sigma$ (open)")
+    axes.legend(loc="upper left")
+
+
+def _twice(color: Any, marker: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return the styles of spacings (filled marks) and of widths (larger open ones around them)."""
+    common = {"fmt": marker, "color": color, "elinewidth": 0.9}
+    return [
+        ("spacing", {**common, "markersize": 4}),
+        ("width", {**common, "markersize": 7, "markerfacecolor": "none"}),
+    ]
+
+
+@styled
+def draw_mean_levels(results: dict[str, Any]) -> Any:
+    """Draw lambda/kappa by alpha/|B|, and the measured over the predicted shift."""
+    data = results["parts"]["scaling"]["data"]
+    fig = new_figure(10, 4.4)
+    level, ratio = fig.subplots(1, 2)
+    x = np.array(data["ratio"])
+    end = np.array([0, 1.05 * x.max()])
+    for k, (pair, color, marker) in enumerate(pairs_with_marks(data)):
+        y, error, predicted = (np.array(pair[key]) for key in ("level", "level_error", "level_predicted"))
+        options = {"fmt": marker, "color": color, "markersize": 4.5, "elinewidth": 0.9}
+        level.errorbar(x, y, error, label=rf"$\kappa={pair['kappa']:.3f}$", **options)
+        level.plot(end, 1 + end * (predicted[0] - 1) / x[0], color=color, linewidth=1)
+        beside = x * 1.025 ** (k - 1.5)
+        ratio.errorbar(beside, (y - 1) / (predicted - 1), error / np.abs(predicted - 1), **options)
+    level.set(xlim=(0, end[1]), xlabel=r"$\alpha/|B|$", ylabel=r"$\langle\lambda\rangle/\kappa$")
+    level.legend(loc="upper left")
+    ratio.axhline(1, color=THEORY, linestyle="--", linewidth=0.9)
+    ratio_axis(ratio)
+    ratio.set(ylabel="measured / predicted shift", ylim=(0.55, 1.45))
+    label_panel(level, "a")
+    label_panel(ratio, "b")
+    return fig
+
+
+def pairs_with_marks(data: dict[str, Any]) -> Any:
+    """Return the pairs, each with its color in the spectrum and a marker."""
+    colors = kappa_colors(6)[1:5]
+    return zip(data["pairs"], colors, MARKERS, strict=True)

@@ -1,28 +1,30 @@
-"""How much `reproduce` simulates: the papers' parameter points at full size, a quick look, a toy for the tests."""
+"""How much `reproduce` simulates: the papers' parameter points in full, a quick version, a tiny one for the tests."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-BATCH_SIZE = 16  # of the scan in the learning rate
-LEARNING_RATE = 0.1  # of the scan in the batch size
+BATCH_SIZE = 16  # where the learning rate is varied
+LEARNING_RATE = 0.1  # where the batch size is varied
 NETWORK_RATE = 0.02  # of the networks with one hidden layer: alpha z^2 = 0.18 for the largest z
-NETWORK_RATES = (0.01, NETWORK_RATE, 0.05)  # of theirs at which the levels of description are compared
+NETWORK_RATES = (0.01, NETWORK_RATE, 0.05)  # theirs at which the descriptions are compared
 
 
 @dataclass(frozen=True)
 class Size:
-    """Points and statistics. Times count alpha x steps, in which all rates are those of the gradient flow.
+    """Parameter points and amount of statistics.
+
+    Times count alpha x steps, so that all rates are those of the gradient flow.
 
     Attributes
     ----------
     name : str
     learning_rates : tuple of float
-        Scan at |B| = 16; includes `spectrum_rate` and, for the extrapolation, three rates <= `trend_limit`.
+        Learning rates at |B| = 16, among them `spectrum_rate` and, for the extrapolation, three <= `trend_limit`.
     batch_sizes : tuple of int
-        Scan at alpha = 0.1; includes 16.
+        Batch sizes at alpha = 0.1, among them 16.
     spectrum_rate : float
-        Learning rate of the spectra shown mode by mode.
+        Learning rate at which all eigenvalues are shown one by one.
     trend_limit : float
         Largest learning rate of the extrapolation to alpha/|B| -> 0.
     rbm_replicas : tuple of (float, int)
@@ -35,12 +37,12 @@ class Size:
     teacher_replicas, path_replicas, density_replicas : int
         Networks of teacher-student, of the mean path and of the stationary densities.
     level_rates : tuple of float
-        Learning rates, three or more of those at |B| = 16 and `spectrum_rate` among them, at which the levels of
-        description are held against each other.
+        Learning rates, three or more of those at |B| = 16 and `spectrum_rate` among them, at which the
+        descriptions are compared.
     level_replicas, linear_level_replicas : int
-        Networks or gases of every level but SGD, of the RBM and of the linear networks.
+        Networks or gases of every description except SGD, for the RBM and for the linear networks.
     resamples : int
-        Draws for every p-value, 50 times as many where these do not resolve it.
+        Draws for every p-value; 50 times as many where these do not resolve it.
     """
 
     name: str
@@ -65,14 +67,12 @@ class Size:
     resamples: int
 
     def points(self) -> list[tuple[float, int]]:
-        """All (learning rate, batch size), every one once: the scan in alpha, then that in |B|."""
+        """Return every (learning rate, batch size) once: first those with alpha varied, then those with |B| varied."""
         scan = [(rate, BATCH_SIZE) for rate in self.learning_rates]
-        return scan + [
-            (LEARNING_RATE, batch) for batch in self.batch_sizes if (LEARNING_RATE, batch) not in scan
-        ]
+        return scan + [(LEARNING_RATE, batch) for batch in self.batch_sizes if (LEARNING_RATE, batch) not in scan]
 
     def replicas(self, learning_rate: float) -> int:
-        """Networks of the RBM at this learning rate."""
+        """Return the number of networks of the RBM at this learning rate."""
         return dict(self.rbm_replicas).get(learning_rate, self.other_replicas)
 
 

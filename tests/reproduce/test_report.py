@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from html import escape
+from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,17 +18,20 @@ import dysonsim as ds
 from dysonsim.__main__ import main
 from dysonsim.reproduce import TINY, reproduce, sizes
 from dysonsim.reproduce import figures as plots
+from dysonsim.reproduce.html import render
 from dysonsim.reproduce.parts import (
     AGREES,
     DISAGREES,
     EXPECTED,
     Figure,
     Part,
-    against,
-    hold,
-    law_holds,
+    compare_finely,
+    control_row,
+    counted,
+    in_words,
+    law_row,
+    number_row,
     redraw,
-    rejected,
 )
 
 module = sys.modules["dysonsim.reproduce.command"]
@@ -65,12 +69,14 @@ def test_figures_are_written_each_with_caption_and_code(report):
         assert width >= 1000
         assert height >= 400
         assert len(figure["caption"]) > 100
+        assert 50 < len(figure["alt"]) < 400
         assert "dysonsim" in figure["code"]
 
 
 def test_html_stands_alone(report):
     html = (report.out / "report.html").read_text(encoding="utf-8")
-    assert not re.search(r"""(src|href)\s*=\s*["'](?!data:)""", html)
+    assert not re.search(r"""src\s*=\s*["'](?!data:)""", html)
+    assert not re.search(r"""href\s*=\s*["'](?!#)""", html)
     assert not re.search(r"<script|<link|@import|url\(", html)
     embedded = [base64.b64decode(text) for text in re.findall(r'src="data:image/png;base64,([^"]+)"', html)]
     assert set(embedded) == {path.read_bytes() for path in (report.out / "figures").glob("*.png")}
@@ -79,6 +85,102 @@ def test_html_stands_alone(report):
     for version in report.results["versions"].values():
         assert version in html
     assert f"--seed {SEED}" in html
+
+
+class Page(HTMLParser):
+    """What a page holds: positions of figures and of groups, their summary lines and rows, ids and links."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.order, self.groups, self.ids, self.links, self.alts = [], [], [], [], []
+        self.open, self.cell = None, None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.ids += [given["id"]] if "id" in given else []
+        self.links += [given["href"][1:]] if "href" in given else []
+        if tag == "img":
+            self.order.append("figure")
+            self.alts.append(given["alt"])
+        if tag == "details" and given.get("class") == "group":
+            self.order.append("group")
+            self.open = {"summary": "", "rows": [], "folded": "open" not in given}
+            self.groups.append(self.open)
+        if self.open is not None and tag in ("summary", "td"):
+            self.cell = ""
+        if self.open is not None and tag == "tr":
+            self.open["rows"].append([])
+
+    def handle_endtag(self, tag):
+        if self.cell is not None and tag == "summary":
+            self.open["summary"], self.cell = self.cell, None
+        if self.cell is not None and tag == "td":
+            self.open["rows"][-1].append(self.cell)
+            self.cell = None
+        if tag == "details":
+            self.open = None
+
+    def handle_data(self, text):
+        if self.cell is not None:
+            self.cell += text
+
+
+def count_verdicts(group):
+    """Of a group's rows as they are shown, in words."""
+    shown = [row[-1] for row in group["rows"] if row]
+    agree, expected, disagree = (
+        sum(text.startswith(verdict) for text in shown) for verdict in (AGREES, EXPECTED, DISAGREES)
+    )
+    assert agree + expected + disagree == len(shown)
+    return agree, expected, disagree
+
+
+def test_page_starts_with_figures_and_has_every_comparison_once(report):
+    text = (report.out / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.order == ["figure"] * len(FIGURES) + ["group"] * len(module.PARTS)
+    shown = [row[0] for group in page.groups for row in group["rows"] if row]
+    assert sorted(shown) == sorted(row["quantity"] for row in report.results["summary"])
+    assert all(group["folded"] for group in page.groups)
+    for group, (title, _) in zip(page.groups, module.PARTS.values(), strict=True):
+        agree, expected, disagree = count_verdicts(group)
+        numbers = tuple(int(word) for word in re.findall(r"(\d+) (?:agree|deviate|disagree)", group["summary"]))
+        assert group["summary"].startswith(title)
+        assert numbers == (agree, expected, disagree)
+    assert min(len(alt) for alt in page.alts) > 50
+
+
+def test_contents_lead_to_every_part(report):
+    page = Page((report.out / "report.html").read_text(encoding="utf-8"))
+    assert len(set(page.ids)) == len(page.ids)
+    assert set(page.links) <= set(page.ids)
+    assert set(module.PARTS) <= set(page.links)
+    assert {f"rows-{name}" for name in module.PARTS} <= set(page.links)
+
+
+def test_page_counts_what_it_shows(report, tmp_path):
+    """One verdict changed changes the counts of its group and of no other."""
+    changed = json.loads(json.dumps(report.results))
+    row = next(row for row in changed["parts"]["teacher"]["rows"] if row["verdict"] == AGREES)
+    row["verdict"] = DISAGREES
+    before, after = (Page(render(results, report.out)).groups for results in (report.results, changed))
+    place = list(module.PARTS).index("teacher")
+    for k, (old, new) in enumerate(zip(before, after, strict=True)):
+        assert (old["summary"] != new["summary"]) == (k == place)
+
+
+def test_verdicts_in_words():
+    def rows(agree, expected, disagree):
+        found = [AGREES] * agree + [EXPECTED] * expected + [DISAGREES] * disagree
+        return [{"verdict": verdict} for verdict in found]
+
+    assert in_words(rows(14, 0, 0)) == "All 14 comparisons agree."
+    assert in_words(rows(12, 2, 0)) == "12 of 14 comparisons agree and 2 deviate as expected."
+    assert in_words(rows(1, 1, 1)) == "1 of 3 comparisons agrees, 1 deviates as expected and 1 disagrees."
+    assert in_words(rows(0, 0, 2)) == "Both comparisons disagree."
+    assert in_words([]) == "Nothing was compared."
+    assert counted(rows(12, 1, 0)) == "12 agree, 1 deviates as expected, 0 disagree"
 
 
 def test_summary_rows_are_complete(report):
@@ -95,9 +197,7 @@ def test_teacher_student_at_toy_size_has_the_predicted_spacing(report):
     """4 points with 48 networks: the mean of measured over exact is 1 within 5 errors (false alarm 6e-7)."""
     line = report.results["parts"]["teacher"]["data"]["fits"]["spacing"]["exact"]["line"]
     assert abs(line["slope"] - 1) < 5 * line["slope_error"]
-    assert (
-        line["slope_error"] < 0.05
-    )  # a spacing without repulsion, or sigma off by sqrt(2), would be far outside
+    assert line["slope_error"] < 0.05  # a spacing without repulsion, or sigma off by sqrt(2), would be far outside
 
 
 def run_code(report, part, name):
@@ -126,9 +226,7 @@ def test_code_of_the_scans_gives_their_numbers(report):
     np.testing.assert_allclose(names["spacing"], data["pairs"][0]["spacing"][k], rtol=1e-9)
     np.testing.assert_allclose(np.sqrt(np.pi) * names["sigma"], data["pairs"][0]["width"][k], rtol=1e-9)
     names = run_code(report, "scaling", "mean_levels")
-    np.testing.assert_allclose(
-        names["means"][7:9].mean() / data["pairs"][0]["kappa"], data["pairs"][0]["level"][k]
-    )
+    np.testing.assert_allclose(names["means"][7:9].mean() / data["pairs"][0]["kappa"], data["pairs"][0]["level"][k])
 
 
 def test_code_of_the_linear_networks_gives_their_numbers(report):
@@ -144,15 +242,13 @@ def test_code_of_the_linear_networks_gives_their_numbers(report):
     np.testing.assert_allclose(fit.gamma, network["levels"][0]["fits"]["late"]["gamma"], rtol=1e-6)
     names = run_code(report, "densities", "densities")
     stored = report.results["parts"]["densities"]["data"]["networks"]["strong"]["fits"]["one species"]
-    np.testing.assert_allclose(
-        ds.laws.TwoLevel.fit(names["xi"]).scale, stored["parameters"]["scale"], rtol=1e-9
-    )
+    np.testing.assert_allclose(ds.laws.TwoLevel.fit(names["xi"]).scale, stored["parameters"]["scale"], rtol=1e-9)
 
 
 @pytest.mark.filterwarnings("ignore:batches are not Gaussian enough")
 def test_code_of_the_levels_of_description_gives_their_numbers(report):
     data = report.results["parts"]["levels"]["data"]
-    levels = run_code(report, "levels", "levels")["levels"]
+    levels = run_code(report, "levels", "levels")["descriptions"]
     group = ds.GaussianRBM.scalar_field(10, 2.0, 3.0).degenerate_groups()[-1]  # the pair of the smallest kappa
     unit = (data["ratio"][0] * (9 - data["pairs"][0]["kappa"])) ** 0.5
     for name in levels.levels:
@@ -160,11 +256,11 @@ def test_code_of_the_levels_of_description_gives_their_numbers(report):
         np.testing.assert_allclose(data["pairs"][0]["spacing"][name][0], expected, rtol=1e-9)
     names = run_code(report, "motion", "motion")
     data = report.results["parts"]["motion"]["data"]
-    np.testing.assert_allclose(names["levels"].path("langevin")[0], data["paths"]["langevin"]["mean"], rtol=1e-9)
+    np.testing.assert_allclose(names["descriptions"].path("langevin")[0], data["paths"]["langevin"]["mean"], rtol=1e-9)
     later = names["later"].eigenvalues.mean(axis=0)
     np.testing.assert_allclose(later, data["later"]["paths"]["dyson"]["mean"], rtol=1e-9)
     np.testing.assert_allclose(later[0], np.array(data["paths"]["sgd"]["mean"])[data["later"]["first"]], rtol=1e-9)
-    levels = run_code(report, "linear_levels", "linear_levels")["levels"]
+    levels = run_code(report, "linear_levels", "linear_levels")["descriptions"]
     network = report.results["parts"]["linear_levels"]["data"]["networks"]["strong"]
     exact = levels.sgd.model.singular_value_spacings(0.02, 16)[0]
     expected = np.array(levels.quantity("spacing", (0, 1)).values["gas"]) / exact
@@ -175,11 +271,11 @@ def test_levels_of_description_at_toy_size(report):
     """24 networks already tell the gas and, on the way, Dyson from SGD; Langevin is with it (4.5 sigma)."""
     rows = {row["quantity"]: row for row in report.results["summary"]}
     for rate in TINY.level_rates:
-        quantity = "RBM, 10³ (λ/κ − 1) of {}, mean of the pairs, α = {:g}: that of SGD"
+        quantity = "RBM, 10³ (λ/κ − 1) of {} compared with SGD, mean of the pairs, α = {:g}"
         assert rows[quantity.format("Coulomb gas", rate)]["deviation"] < -5
         assert abs(rows[quantity.format("Langevin", rate)]["deviation"]) < 4.5
-    assert rows["RBM, largest |Δx̄ᵢ(t)| of Dyson from SGD, from W₀"]["deviation"] > 5
-    assert rows["RBM, largest |Δx̄ᵢ(t)| of Dyson from SGD, from its levels at t = 50"]["measured"] < 0.5
+    assert rows["RBM, largest |Δx̄ᵢ(t)| of Dyson from SGD, start at W₀"]["deviation"] > 5
+    assert rows["RBM, largest |Δx̄ᵢ(t)| of Dyson from SGD, start at SGD's eigenvalues at t = 50"]["measured"] < 0.5
 
 
 def test_figures_can_be_drawn_again_from_the_file(report, tmp_path, monkeypatch):
@@ -198,7 +294,7 @@ def test_same_seed_same_numbers_another_seed_others(report, tmp_path, monkeypatc
 
 
 def good(ensembles):
-    return Part({"number": 1.0}, rows=[against("a number", 1.0, 0.1, 1.1)])
+    return Part({"number": 1.0}, rows=[number_row("a number", 1.0, 0.1, 1.1)])
 
 
 def bad(ensembles):
@@ -206,12 +302,10 @@ def bad(ensembles):
 
 
 def undrawable(ensembles):
-    return Part({}, [Figure("nothing", "", "")])
+    return Part({}, [Figure("nothing", "", "", "")])
 
 
-@pytest.mark.parametrize(
-    ("function", "message"), [(bad, "made to fail"), (undrawable, "no attribute 'nothing'")]
-)
+@pytest.mark.parametrize(("function", "message"), [(bad, "made to fail"), (undrawable, "no attribute 'nothing'")])
 def test_a_part_that_fails_is_reported_and_the_others_run(tmp_path, monkeypatch, capsys, function, message):
     parts = {"first": ("First", function), "second": ("Second", good)}
     monkeypatch.setattr(module, "PARTS", parts)
@@ -244,23 +338,23 @@ def test_an_interruption_leaves_what_was_finished(tmp_path, monkeypatch, capsys)
 
 
 def test_verdicts():
-    assert against("x", 1.0, 0.1, 1.2).verdict == AGREES
-    assert against("x", 1.0, 0.1, 1.6, allowed=0.5, why="order").verdict == EXPECTED
-    assert against("x", 1.0, 0.1, 2.6, allowed=0.5, why="order").verdict == DISAGREES
-    assert against("x", 1.0, 0.01, 1.2).verdict == DISAGREES
-    assert against("x", 1.0, 0.1, 1.2).deviation == pytest.approx(-2)
+    assert number_row("x", 1.0, 0.1, 1.2).verdict == AGREES
+    assert number_row("x", 1.0, 0.1, 1.6, allowed=0.5, why="order").verdict == EXPECTED
+    assert number_row("x", 1.0, 0.1, 2.6, allowed=0.5, why="order").verdict == DISAGREES
+    assert number_row("x", 1.0, 0.01, 1.2).verdict == DISAGREES
+    assert number_row("x", 1.0, 0.1, 1.2).deviation == pytest.approx(-2)
 
 
-def test_laws_that_hold_and_laws_that_do_not():
+def test_laws_that_describe_the_data_and_laws_that_do_not():
     rng = np.random.default_rng(5)
     surmise = ds.laws.WignerSurmise(1, 1.0)
-    right = [hold(surmise.rvs((400, 2), rng), surmise, 999, fit="all") for _ in range(3)]
-    assert law_holds("right", right).verdict == AGREES
-    poisson = hold(rng.exponential(size=(400, 2)), surmise, 999, fit="all")
-    assert law_holds("no repulsion", [*right, poisson]).verdict == DISAGREES
-    assert law_holds("no repulsion", [*right, poisson], allowed=0.5, why="off by half").verdict == EXPECTED
-    assert rejected("control", poisson.pvalue).verdict == AGREES
-    assert rejected("control", right[0].pvalue).verdict == DISAGREES
+    right = [compare_finely(surmise.rvs((400, 2), rng), surmise, 999, fit="all") for _ in range(3)]
+    assert law_row("right", right).verdict == AGREES
+    poisson = compare_finely(rng.exponential(size=(400, 2)), surmise, 999, fit="all")
+    assert law_row("no repulsion", [*right, poisson]).verdict == DISAGREES
+    assert law_row("no repulsion", [*right, poisson], allowed=0.5, why="off by half").verdict == EXPECTED
+    assert control_row("control", poisson.pvalue).verdict == AGREES
+    assert control_row("control", right[0].pvalue).verdict == DISAGREES
 
 
 def test_version():
