@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..backend import Kernel
+from ..backend import Ensemble, Kernel, Program
 from ..kernels import bordering, dyson, dyson_terms, nested, semi_implicit
 from .matrix_motion import decay_and_spread
 
 if TYPE_CHECKING:
     from .dyson import Dyson
 
-__all__ = ["constants", "kernel"]
+__all__ = ["constants", "fast_program", "kernel"]
 
 VECTORS = 2  # of a lane value, measured best
 LIMIT = 1e300  # sum of squares of the levels from which a gas has run away; in float32 what it can hold
@@ -82,6 +82,16 @@ def constants(process: Dyson, dt: float) -> np.ndarray:
     if process.rate is not None:
         return np.concatenate([head, [process.beta], process.center, process.rate, process.noise**2])
     return np.concatenate([head, [process.beta], process.noise**2])
+
+
+def fast_program(process: Dyson, device: str, threads: int) -> Program:
+    """Systems one after the other, whose levels all threads share; on a GPU all at once."""
+    from ..large import open_large  # brings Numba along, which `import dysonsim` does without
+
+    def open_ensemble(start: np.ndarray, first_replica: int, seed: int) -> Ensemble:
+        return open_large(start, first_replica, seed, process.beta, threads, device)
+
+    return Program(open_ensemble, width=1, unit=2**32, parallel=False)
 
 
 def longest_inner_step(process: Dyson) -> float:
