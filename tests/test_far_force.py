@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import dysonsim as ds
-from dysonsim.backend import plain
+from dysonsim.backend import driver, plain
+from dysonsim.backend.plain import PlainDriver
 from dysonsim.kernels import dyson_terms, far_force
 from dysonsim.processes import dyson
 
@@ -51,6 +52,21 @@ def test_far_forces_keep_up_with_strengths_that_change(sgd, before, after, withi
     assert np.sqrt(((ours - exact) ** 2).mean()) < within * size
     ours, exact = held_and_summed_anew(process, before, after, False)  # the control: strengths as they were
     assert np.sqrt(((ours - exact) ** 2).mean()) > 2.5 * within * size
+
+
+def test_plain_python_gives_the_numbers_of_the_cpu(monkeypatch):
+    """And nothing is written beside the working space."""
+    monkeypatch.setattr(dyson, "DIRECT", 0)
+    process = ds.Dyson(ds.SGD(ds.TeacherStudent(2 * np.eye(6), gradient_noise=0.02), ALPHA, 64, 0.3))
+    assert process.nested
+    assert not process.direct
+    ends, start = [], process.start(9, 7)
+    for device in (driver("cpu"), PlainDriver(width=4)):
+        ensemble = device.prepare(process.kernel(), "float64").open(start, 5, 3)
+        ensemble.advance(0, 1)
+        ends.append(ensemble.state())
+    np.testing.assert_allclose(ends[0], ends[1], rtol=0, atol=1e-5)
+    assert np.abs(ends[0] - start).max() > 1e-3
 
 
 def test_levels_that_grow_keep_their_gaps(monkeypatch):
