@@ -138,6 +138,37 @@ def test_two_levels_of_unequal_noise(options):
     assert (abs(value - exact) < 0.02).all()
 
 
+def test_three_levels_of_unequal_noise():
+    """P ~ prod |x_i - x_j|^1.5 exp(-sum x_i^2/2 g_i^2) on x < y < z, by quadrature; by chance not so once in 100."""
+    noise = np.array([1.0, 0.3, 0.6])
+    x, y, z = np.meshgrid(*(np.linspace(-w, w, 160) for w in (8.0, 6.0, 7.0)), indexing="ij", sparse=True)
+    weight = np.where((x < y) & (y < z), abs((y - x) * (z - y) * (z - x)) ** 1.5, 0.0)
+    weight = weight * np.exp(-((x / noise[0]) ** 2 + (y / noise[1]) ** 2 + (z / noise[2]) ** 2) / 2)
+    exact = [(weight * f).sum() / weight.sum() for f in (x, z, y - x, z - y, x * x, z * z)]
+
+    def measured(noise):
+        run = ds.simulate(ds.Dyson(beta=1.5, noise=noise), 12_000, times=[4.0, 5.0], seed=7)
+        x, y, z = np.moveaxis(run.eigenvalues, -1, 0)
+        value, error = ds.mean_and_error(np.stack([x, z, y - x, z - y, x * x, z * z], axis=-1).mean(1))
+        return abs(value / exact - 1) - 3.2 * error / np.abs(exact)
+
+    assert (measured(noise) < [0.003, 0.003, 0.003, 0.003, 0.006, 0.006]).all()
+    assert (measured(noise * [1.0, 1.0, 1.05]) > 0.006).any()  # the control
+
+
+def test_free_levels_that_partly_start_together_agree_with_exact_transitions():
+    start, times = [0.0, 0.0, 0.0, 1.0, 1.0], [0.02, 0.3]
+    ours, exact = (
+        ds.simulate(
+            ds.Dyson(beta=1.5, rate=0.0, initial=start, scheme=scheme), 8000, times=times, seed=seed
+        ).eigenvalues
+        for scheme, seed in (("nested", 1), ("bordering", 2))
+    )
+    for record in (0, 1):
+        assert agree(ours[:, record], exact[:, record])
+    assert not agree(ours[:, 0] * 1.02, exact[:, 0])  # the control
+
+
 def test_a_double_well_agrees_with_fine_steps():
     def run(options, seed):
         process = ds.Dyson(

@@ -24,16 +24,11 @@ noise; the rest, whose mean is the other half, in the next A: all gaps thus see 
 their own motion, sum and mean of the levels are kept pair by pair, and nothing is done in sequence.
 
 Pairs NEAR places apart or less act in every A, at the middle of its motion. The force F of all others is summed once an
-outer step and follows the levels: a force that stays behind by half an outer step takes fluctuations for 2 to 4% larger
-than they are. What spreads meanwhile adds spread/d^2 to 1/d, spread the mean square by which two levels part (half of
-that of free ones is what was measured, they hold each other).
+outer step and follows the levels, see `far_force.py`: a force that stays behind by half an outer step takes
+fluctuations for 2 to 4% larger than they are. What spreads meanwhile adds spread/d^2 to 1/d, spread the mean square by
+which two levels part (half of that of free ones is what was measured, they hold each other).
 
-Where `direct`, all pairs act in every A: strengths that change with the levels, as a model's do, are then followed.
-
-How it follows. Of the displacements since F was summed, one part is common: a shift and a scale, fitted to all levels.
-It leaves F what it is, but for the scale. From the rest r_i, F_i falls by F_i' (r_i - R_i), R_i the mean of r over the
-levels WINDOW places around, among which the far ones are that a level moves against. A force that held each level where
-it was alone would take 2 to 10% of every motion that levels make together.
+Where `direct`, all pairs act in every A.
 
 Exact: two levels with linear drift at any h. Weak order 2 at fixed gaps; gaps below sqrt(4 G h) limit it, as they do in
 `kernels/dyson/pairs.py`. Measured in the stationary state, with TOLERANCE a fifth larger than the default (standard
@@ -52,19 +47,18 @@ from __future__ import annotations
 import numpy as np
 
 from ..common import functions, quantile
+from . import far_force
+from .far_force import NEAR, TINY
 from .pairs import BETA, DT, LIMIT, TERMS, draw, pairs, places
 
 # Constants in `reals` beside those of `kernels/dyson/pairs.py`: in the place of its tolerance, and before those of the
 # terms, the last a table of `kernels/common/quantile.py`.
 TOLERANCE, CAP, TABLE = TERMS - 1, TERMS, TERMS + 1
 NESTED_TERMS = TABLE + quantile.COUNT
-NEAR = 3  # places apart up to which pairs act in every inner step
-WINDOW = 12  # places on either side of a level whose mean displacement its far force moves with
 INNER, INNER_OF_FEW = 10, 5  # inner steps of an outer step; where no force is frozen
 MEMORY = 1 / 8  # of the moving average that one outer step renews
 MOST = 4  # times the present square: the average is no more, so that it follows levels that are driven together
 SHORTEST = {"float64": 2.0**-30, "float32": 2.0**-20}  # part of a step below which no inner step goes
-TINY = {"float64": 1e-290, "float32": 1e-37}
 
 
 def extra(n: int) -> int:
@@ -86,14 +80,19 @@ def first_averages(levels: np.ndarray) -> np.ndarray:
     return np.minimum(smooth, MOST * squares)
 
 
-def space_of(n: int) -> int:
-    """Numbers of working space of one outer step."""
-    return 9 * n + 4
+def freezes(n: int, direct: bool) -> bool:
+    """Whether there are far forces."""
+    return n > NEAR + 1 and not direct
 
 
-def scratch(n: int, kept: int) -> int:
+def space_of(n: int, direct: bool, changes: bool) -> int:
+    """Numbers of working space of one outer step. changes: strengths do, with the levels."""
+    return 5 * n + 2 + (far_force.space_of(n, changes) if freezes(n, direct) else 0)
+
+
+def scratch(n: int, kept: int, direct: bool, changes: bool) -> int:
     """Numbers of working space that one gas needs, besides that of its terms. kept: numbers of its state."""
-    return 8 * -(-n // 4) + space_of(n) + kept
+    return 8 * -(-n // 4) + space_of(n, direct, changes) + kept
 
 
 def build(lanes, n: int, chi: str, terms, direct: bool = False, **sizes):
@@ -114,55 +113,14 @@ def build(lanes, n: int, chi: str, terms, direct: bool = False, **sizes):
     root_half, tiny, rest = number(0.5**0.5), number(TINY[number.__name__]), number(1e-6)
     inner = inner_steps(n, direct)
     outer, memory, most = number(inner), number(MEMORY), number(MOST)
-    one_in_n, minus_half, space_size = number(1 / n), number(-0.5), space_of(n)
+    has_far, space_size = freezes(n, direct), space_of(n, direct, coefficients.changes)
     shortest = number(SHORTEST[number.__name__])
-    averages, kept_size, has_far = n + behind_levels, n + behind_levels + extra(n), n > NEAR + 1 and not direct
+    averages, kept_size = n + behind_levels, n + behind_levels + extra(n)
+    far = far_force.build(lanes, n, inner, coefficients)
+    gather, follow = far.gather, far.follow
 
     @jit
-    def moment(x):
-        """Mean of the levels, and the sum of their squares about it."""
-        center, square = full(zero), full(zero)
-        for i in range(n):
-            center = center + load(x, i)
-        center = center * one_in_n
-        for i in range(n):
-            v = load(x, i) - center
-            square = square + v * v
-        return center, square
-
-    @jit
-    def remainder(out, x, anchor, center, square):
-        """What is left in `out` of displacements from `anchor` without a common shift and scale; that scale."""
-        shift, stretch = full(zero), full(zero)
-        for i in range(n):
-            a = load(anchor, i)
-            v = load(x, i) - a
-            store(out, i, v)
-            shift = shift + v
-            stretch = stretch + v * (a - center)
-        shift, stretch = shift * one_in_n, stretch / (square + tiny)
-        for i in range(n):
-            store(out, i, load(out, i) - shift - stretch * (load(anchor, i) - center))
-        return one + largest(stretch, full(minus_half))
-
-    @jit
-    def follow(out, x, force, slope, anchor, fixed, rest):
-        """The far force on levels that have moved from `anchor`, added to `out`."""
-        scale = one / remainder(rest, x, anchor, load(fixed, 0), load(fixed, 1))
-        total = full(zero)
-        for i in range(min(WINDOW, n)):
-            total = total + load(rest, i)
-        for i in range(n):
-            if i + WINDOW < n:
-                total = total + load(rest, i + WINDOW)
-            if i > WINDOW:
-                total = total - load(rest, i - WINDOW - 1)
-            count = min(i + WINDOW, n - 1) - max(i - WINDOW, 0) + 1
-            alone = load(rest, i) - total * number(one / count)
-            store(out, i, load(out, i) + (load(force, i) * scale - load(slope, i) * alone))
-
-    @jit
-    def pushes(out, x, force, slope, anchor, fixed, rest, constants, work):
+    def pushes(out, x, held, constants, work):
         """What moves every level in an inner step: pairs two and three places apart, and the far force on its way."""
         none = full(zero)
         this, next_one, after = none, none, none  # from pairs whose lower level has been, for levels i, i + 1, i + 2
@@ -192,7 +150,7 @@ def build(lanes, n: int, chi: str, terms, direct: bool = False, **sizes):
                 next_one = next_one + (push - mine)
             store(out, i, total)
         if has_far:
-            follow(out, x, force, slope, anchor, fixed, rest)
+            follow(out, x, held, constants, work)
 
     @jit
     def all_pushes(out, x, constants, work):
@@ -209,31 +167,6 @@ def build(lanes, n: int, chi: str, terms, direct: bool = False, **sizes):
                 own = own - mine
                 store(out, j, load(out, j) + (push - mine))
             store(out, i, own)
-
-    @jit
-    def far_pushes(out, slope, x, beta, constants, work):
-        """The same of pairs further apart, and by how much it falls as a level moves on."""
-        for i in range(n):
-            store(out, i, full(zero))
-            store(slope, i, full(zero))
-        spread = outer / beta
-        for i in range(n - NEAR - 1):
-            a, own, bend = load(x, i), load(out, i), load(slope, i)
-            for j in range(i + NEAR + 1, n):
-                b = load(x, j)
-                strength, gap = pair(i, j, a, b, constants, work), b - a
-                inverse = gap / largest(gap * gap, strength * outer + tiny)
-                square = inverse * inverse
-                push = inverse * strength * two * (square * strength * spread + one)
-                fall = square * strength * two
-                part_of = share(i, j, constants, work)
-                mine, falls = push * part_of, fall * part_of
-                own = own - mine
-                bend = bend + falls
-                store(out, j, load(out, j) + (push - mine))
-                store(slope, j, load(slope, j) + (fall - falls))
-            store(out, i, own)
-            store(slope, i, bend)
 
     @jit
     def advance(x, motion, up, low, constants, work):
@@ -278,10 +211,9 @@ def build(lanes, n: int, chi: str, terms, direct: bool = False, **sizes):
     @jit
     def move(x, h, sub, space, z, c, reals, constants, work, s, replica, key0, key1):
         """One outer step, of inner steps of length h."""
-        force, slope, push = part(space, 0, n), part(space, n, n), part(space, 2 * n, n)
-        motion, middle, anchor = part(space, 3 * n, n), part(space, 4 * n, n), part(space, 5 * n, n)
-        up, low = part(space, 6 * n, n + 1), part(space, 7 * n + 1, n + 1)
-        fixed, rest = part(space, 8 * n + 2, 2), part(space, 8 * n + 4, n)
+        push, motion, middle = part(space, 0, n), part(space, n, n), part(space, 2 * n, n)
+        up, low = part(space, 3 * n, n + 1), part(space, 4 * n + 1, n + 1)
+        held = part(space, 5 * n + 2, space_size - 5 * n - 2)
         beta = reals[BETA]
         prepare(h, constants, work)
         for i in range(n + 1):
@@ -290,12 +222,8 @@ def build(lanes, n: int, chi: str, terms, direct: bool = False, **sizes):
         for k in range(inner + 1):
             if k == 1:
                 if has_far:
-                    far_pushes(force, slope, x, beta, constants, work)
-                    center, square = moment(x)
-                    store(fixed, 0, center)
-                    store(fixed, 1, square)
+                    gather(x, held, beta, constants, work)
                 for i in range(n):
-                    store(anchor, i, load(x, i))
                     store(motion, i, full(zero))
             if k > 0:
                 for _ in range(2 if k == 1 else 1):  # the middle of the motion is where the last one leads, or a first
@@ -304,7 +232,7 @@ def build(lanes, n: int, chi: str, terms, direct: bool = False, **sizes):
                     if direct:
                         all_pushes(push, middle, constants, work)
                     else:
-                        pushes(push, middle, force, slope, anchor, fixed, rest, constants, work)
+                        pushes(push, middle, held, constants, work)
                     glide(motion, x, middle, push, h, constants, work)
                 advance(x, motion, up, low, constants, work)
             drawn(z, c, sub * (inner + 1) + k, s, beta, reals[TABLE:], replica, key0, key1)

@@ -10,7 +10,8 @@ A builder `terms(lanes, n, **sizes)` returns the functions below, `work`, the nu
 - ``pair(i, j, a, b, constants, work)``: G h, the mean strength of the repulsion between the levels i at a and j at b
   times the length of the step; ``share(i, j, constants, work)``: the part of their motion that i takes.
 
-And `same`: whether the noise of all levels is the same, or the same function of them.
+And `same`: whether the noise of all levels is the same, or the same function of them; `changes`: whether strengths
+depend on where the levels are.
 
 With `nested`, for `kernels/dyson/nested.py`, where noise and openings act for half a step before and after all else:
 
@@ -53,7 +54,7 @@ def by_variance(lanes, n: int, alike: bool) -> SimpleNamespace:
         mine = load(work, VARIANCE * n + i)
         return mine / (mine + load(work, VARIANCE * n + j))
 
-    return SimpleNamespace(kick=kick, pair=pair, share=share)
+    return SimpleNamespace(kick=kick, pair=pair, share=share, changes=False)
 
 
 def anywhere(lanes):
@@ -299,5 +300,5 @@ def of_model(lanes, n: int, closure, nested: bool = False, **sizes) -> SimpleNam
 
     return SimpleNamespace(
         prepare=prepare, flow=flow, kick=kick, pair=pair, share=share, strain=strain, glide=glide, settle=settle,
-        work=length + 1 + n, extra=0, same=True,
+        work=length + 1 + n, extra=0, same=True, changes=True,
     )  # fmt: skip

@@ -9,21 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from ...backend import Kernel
+from ...backend import Ensemble, Kernel, Program
 from ...kernels.dyson import bordering, nested, semi_implicit
 from ...kernels.dyson import pairs as dyson
 from ...kernels.dyson import terms as dyson_terms
 from ..matrix_motion import decay_and_spread
 
-__all__ = ["constants", "kernel"]
+__all__ = ["constants", "fast_program", "kernel"]
 
 VECTORS = 2  # of a lane value, measured best
 LIMIT = 1e300  # sum of squares of the levels from which a gas has run away; in float32 what it can hold
 FAILED = 2  # numbers of the state behind the levels, where a user's function leaves word
 NESTED_STEP = 0.075  # of "nested", in units of gap^2/(noise^2 (1 + beta)), gap half the rms distance of next neighbors
-# Longest inner step of "nested", in units of the fastest relaxation time: of a model without and with frozen forces,
-# which change with its levels, and else.
-DIRECT_CAP, MODEL_CAP, CAP = 0.1, 0.0125, 0.05
+# Longest inner step of "nested", in units of the fastest relaxation time: without frozen forces, and with them.
+DIRECT_CAP, CAP = 0.1, 0.05
 
 
 def kernel(process: Any) -> Kernel:
@@ -58,7 +57,7 @@ def kernel(process: Any) -> Kernel:
     if code is nested:
         sizes |= {"direct": process.direct}
         extra = np.concatenate([extra, np.zeros(nested.extra(process.n))])
-        work += nested.scratch(process.n, process.n + len(extra))
+        work += nested.scratch(process.n, process.n + len(extra), process.direct, process.sgd is not None)
     else:
         work += code.scratch(process.n, len(extra))
     return Kernel(
@@ -87,8 +86,18 @@ def constants(process: Any, dt: float) -> np.ndarray:
     return np.concatenate([head, [process.beta], process.noise**2])
 
 
+def fast_program(process: Any, device: str, threads: int) -> Program:
+    """Systems one after the other, whose levels all threads share; on a GPU all at once."""
+    from ...numerics.many_levels import open_large  # brings Numba along, which `import dysonsim` does without
+
+    def open_ensemble(start: np.ndarray, first_replica: int, seed: int) -> Ensemble:
+        return open_large(start, first_replica, seed, process.beta, threads, device)
+
+    return Program(open_ensemble, width=1, unit=2**32, parallel=False)
+
+
 def longest_inner_step(process: Any) -> float:
     """Of "nested", where the gaps allow more; two levels of the same linear drift are exact at any length."""
     exact = process.n < 3 and not process.why_not_alike()
-    cap = CAP if process.sgd is None else DIRECT_CAP if process.direct else MODEL_CAP
+    cap = DIRECT_CAP if process.direct else CAP
     return cap / process.fastest if process.fastest > 0 and not exact else 1e300
