@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import _validate
 from ..backend import Kernel
-from ..kernels import walls
+from ..kernels import quantile, walls
+from ..kernels.dyson import quick_draws
 from .confined import MOST_DEGREES, Confined
 from .gaps import warn_of_gaps
 
 __all__ = ["JacobiProcess"]
 
-STEP = 0.1  # default step, in units of the time in which the sum of the levels relaxes
-UNDIVIDED = 1e30  # a reach beyond every step
+# Longest inner step: in units of gap^2/(noise^2 (1 + beta)), gap the rms distance of next neighbors, and in units of the
+# time in which the sum of the levels relaxes.
+REACH, CAP = 0.0375, 0.1
 COARSE = 2.0  # steps so much longer than those that would do are warned of
 LARGEST = 1e150  # noise that can be squared, and smallest the inverse
 
@@ -97,39 +100,53 @@ class JacobiProcess(Confined):
 
     @property
     def step(self) -> float:
-        """Longest step: `dt`, or a tenth of the time in which the sum of the levels relaxes; gaps divide it further."""
-        default = STEP / self.fastest
-        return default if self.dt is None else min(self.dt, 10 * default)
+        """Longest step: `dt`, or the relaxation time of the sum of the levels; gaps divide it further."""
+        longest = 1 / self.fastest
+        return longest if self.dt is None else min(self.dt, longest)
 
     def step_count(self, duration: float) -> int:
         """Steps not longer than `step`."""
         return max(1, math.ceil(duration / self.step * (1 - 1e-12)))
 
+    @cached_property
+    def _tables(self) -> np.ndarray:
+        few = [quick_draws(self.beta) == "few", *(walls.wall_draws(d) == "few" for d in self._degrees[1:])]
+        tables = [quantile.constants(d) if yes else np.zeros(quantile.COUNT) for d, yes in zip(self._degrees, few, strict=True)]
+        return np.concatenate(tables)
+
     @property
-    def _reach(self) -> float:
-        """Of noise^2 dt, next to the square of the width of a window of gaps."""
-        return walls.RESOLUTION / (1 + self.beta / 2) / walls.WINDOW**2
+    def _degrees(self) -> tuple[float, float, float]:
+        """Degrees of freedom of the openings: of gaps, of both walls."""
+        return self.beta, 2 * self.a + 1, 2 * self.b + 1
 
     def constants(self, dt: float) -> np.ndarray:
         """The kernel's `reals` for steps of length dt."""
-        reach = self._reach if self.dt is None else UNDIVIDED
-        return np.array([self.noise**2 * dt, self.beta, 2 * self.a + 1, 2 * self.b + 1, reach])
+        limits = [REACH / (1 + self.beta), CAP * self.noise**2 / self.fastest] if self.dt is None else [math.inf] * 2
+        return np.array([self.noise**2 * dt, *self._degrees, *limits, *self._tables])
 
     def kernel(self) -> Kernel:
-        """The splitting, `dysonsim.kernels.walls`."""
+        """Of `dysonsim.kernels.walls`."""
         n = self.n
-        return Kernel(walls.build, {}, self.constants(self.step), walls.sizes(n), weights=n, scratch=walls.scratch(n))
+        sizes = {
+            "n": n, "chi": quick_draws(self.beta), "walls": tuple(walls.wall_draws(d) for d in self._degrees[1:]),
+            "inner": walls.INNER if self.dt is None else 1,
+        }  # fmt: skip
+        return Kernel(
+            walls.build, sizes, self.constants(self.step), np.zeros(1), weights=n, extra=np.zeros(walls.extra(n)),
+            scratch=walls.scratch(n),
+        )  # fmt: skip
 
     def warn(self, stacklevel: int) -> None:
         """Say that `dt` is too coarse for the gaps, which are pi/2n on average."""
         gap = math.pi / (2 * self.n)
-        fine = walls.RESOLUTION * (gap / self.noise) ** 2 / (1 + self.beta / 2)
+        fine = 4 * REACH * (gap / self.noise) ** 2 / (1 + self.beta)
         if self.dt is not None and self.dt > COARSE * fine:
             warn_of_gaps(self.dt, fine, stacklevel + 1)
 
     def _to_state(self, levels: np.ndarray) -> np.ndarray:
-        return np.arcsin(np.sqrt(levels))
+        angles = np.arcsin(np.sqrt(levels))
+        return np.concatenate([angles, walls.first_averages(angles)], axis=-1)
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
         """Square roots of the levels."""
-        return np.sin(state)
+        return np.sin(state[:, : self.n])
