@@ -54,7 +54,7 @@ def wall_draws(degrees: float) -> str:
 
 def scratch(n: int) -> int:
     """Numbers of working space that one gas needs."""
-    return 8 * -(-n // 4) + 8 * n + 2 + n + extra(n)
+    return 8 * -(-(n + 2) // 4) + 7 * n + 2 + n + extra(n)
 
 
 def polynomial(values, degree: int = DEGREE) -> list[float]:
@@ -83,7 +83,7 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
     )  # fmt: skip
     words, chi_squared, few = generator.words, gamma.build(lanes).chi_squared, quantile.build(lanes, generator)
     held, by_quantile = few.held, few.chi_squared
-    order, drawn, (behind, numbers) = pairs(lanes, chi).order, draw(lanes, n, chi), places(n, chi)
+    order, drawn, (behind, numbers) = pairs(lanes, chi).order, draw(lanes, n + 2, chi), places(n + 2, chi)
     sine_of = tuple(number(c) for c in polynomial(lambda z: np.sinc(np.sqrt(z) / np.pi)))
     bent = tuple(number(c) for c in polynomial(curvature))
     zero, half, one, two, quarter = (number(v) for v in (0, 0.5, 1, 2, 0.25))
@@ -105,6 +105,11 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
     def inside(v):
         """Mirrored into the interval."""
         return length - absolute(length - absolute(v))
+
+    @jit
+    def inverse(y, soft):
+        """1/y, but for y^2 < soft."""
+        return y / largest(y * y, soft + tiny)
 
     @jit
     def pushes(out, y, squares, sines, v, reals):
@@ -130,8 +135,12 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
         for i in range(n - 1):
             a, b, s, t = load(squares, i), load(squares, i + 1), load(sines, i), load(sines, i + 1)
             both = s + t
-            image = (one - a - b) * two * both / largest(both * both, soft * (two + two) + tiny)
+            image = (one - a - b) * two * inverse(both, soft * (two + two))
             bend = odd(load(y, i + 1) - load(y, i), bent)
+            if i == 0:
+                image = image - inverse(load(y, 0) + load(y, 1), soft)
+            if i == n - 2:
+                image = image + inverse(twice - load(y, i) - load(y, i + 1), soft)
             store(out, i, load(out, i) + strength * (image + bend))
             store(out, i + 1, load(out, i + 1) + strength * (image - bend))
         for i in range(n):  # in place of y, which is read no more
@@ -148,24 +157,40 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
             store(out, i, load(out, i) + strength * (load(y, i) * load(sines, i)))
 
     @jit
-    def advance(x, motion, up, low, v, reals):
+    def images(x, up, low, lifts, below, above):
+        """What the two levels beside each wall move by each other's images, whose distance squared grows by so much."""
+        s = load(x, 0) + load(x, 1) + (load(up, 0) - load(low, 1))
+        rest = twice - load(x, n - 2) - load(x, n - 1) + (load(low, n - 1) - load(up, n - 2))
+        if n == 2:
+            s, rest = s - load(lifts, 1) * two, rest - load(lifts, 0) * two
+        return (sqrt(s * s + below) - s) * half, (sqrt(rest * rest + above) - rest) * half
+
+    @jit
+    def advance(x, motion, up, low, lifts, v, reals):
         """Levels moved; by how much half a step of N will open the gaps in the mean.
 
-        low[i] is what level i will give way by the gap above it, up[i] by that below.
+        low[i] is what level i will give way by the gap above it, up[i] by that below; lifts: what both levels beside a
+        wall will by each other's images.
         """
-        a = inside(load(x, 0) + load(motion, 0))
-        store(x, 0, a)
+        for i in range(n):
+            store(x, i, inside(load(x, i) + load(motion, i)))
+        opening, a = v * reals[BETA], load(x, 0)
         store(up, 0, sqrt(a * a + v * (reals[WALL_0] * half)) - a)
         for i in range(n - 1):
-            b = inside(load(x, i + 1) + load(motion, i + 1))
-            store(x, i + 1, b)
+            b = load(x, i + 1)
             gap = b - a
-            mine = (sqrt(gap * gap + v * reals[BETA]) - gap) * half
+            mine = (sqrt(gap * gap + opening) - gap) * half
             store(low, i, mine)
             store(up, i + 1, mine)
             a = b
         a = length - a
         store(low, n - 1, sqrt(a * a + v * (reals[WALL_1] * half)) - a)
+        if n > 1:
+            lift, drop = images(x, up, low, lifts, opening, opening)
+            store(lifts, 0, lift)
+            store(lifts, 1, drop)
+            store(up, 1, load(up, 1) + lift)
+            store(low, n - 2, load(low, n - 2) + drop)
 
     @jit
     def wall_openings(k, s, reals, replica, key0, key1):
@@ -184,22 +209,51 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
         return below, above
 
     @jit
-    def open_gaps(x, up, low, z, c, root, v, below, above):
+    def turned(motion, distance, reach):
+        """Of a level that noise may have carried through a wall, which turns it back unless the wall's push does."""
+        part_of = distance * distance * two / largest(reach * reach, full(tiny))
+        return select(distance < zero, motion - motion * part_of, motion)
+
+    @jit
+    def open_gaps(x, up, low, lifts, z, c, root, v, below, above, reals):
         """N: noise of size `root`, and what opens every gap meanwhile, for the variance v."""
-        a = load(x, 0) + load(z, 0) * root
-        near = a - load(low, 0)
-        raised = sqrt(near * near + below * v) - near
-        before, worst = full(zero), full(zero)
+        for i in range(n):
+            store(x, i, load(x, i) + load(z, i) * root)
+        lift, drop = full(zero), full(zero)
+        if n > 1:
+            lift, drop = images(x, up, low, lifts, load(c, n - 1) * (v * two), load(c, n) * (v * two))
+        a = load(x, 0)
+        last = load(x, n - 1)
+        near, far = a - load(low, 0) + load(lifts, 0), length - last - load(up, n - 1) + load(lifts, 1)
+        reach, reach_up = sqrt(near * near + below * v), sqrt(far * far + above * v)
+        raised, before, worst, level = full(zero), full(zero), full(zero), full(zero)
         for i in range(n - 1):
-            b = load(x, i + 1) + load(z, i + 1) * root
+            b = load(x, i + 1)
             gap = b - a - (load(up, i) + load(low, i + 1))
             mine = (sqrt(gap * gap + load(c, i) * (v * two)) - gap) * half
-            level = inside(a + (raised - mine))
+            if i == 0:
+                other = load(low, 0) - load(lifts, 0) + lift - mine
+                if n == 2:
+                    other = other - drop
+                level = reach + turned(other, near, reach)
+            else:
+                level = a + (raised - mine)
+                if i == 1:
+                    level = level + lift
+                if i == n - 2:
+                    level = level - drop
+            level = inside(level)
             store(x, i, level)
             worst = least(worst, level - before)
             a, raised, before = b, mine, level
-        near = length - a - load(up, n - 1)
-        level = inside(a + raised - (sqrt(near * near + above * v) - near))
+        if n == 1:
+            level = reach + turned(load(low, 0) + (far - reach_up), near, reach)
+        else:
+            other = load(up, n - 1) - load(lifts, 1) + drop - raised
+            if n == 2:
+                other = other - lift
+            level = length - (reach_up + turned(other, far, reach_up))
+        level = inside(level)
         store(x, n - 1, level)
         if any_lane(least(worst, level - before) < zero):
             order(x, n)
@@ -209,8 +263,10 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
         """One outer step, of inner steps of variance v each."""
         push, motion, middle = part(space, 0, n), part(space, n, n), part(space, 2 * n, n)
         squares, sines = part(space, 3 * n, n), part(space, 4 * n, n)
-        up, low = part(space, 5 * n, n), part(space, 6 * n, n)
+        up, low, lifts = part(space, 5 * n, n), part(space, 6 * n, n), part(space, 7 * n, 2)
         kick = sqrt(v)
+        store(lifts, 0, full(zero))
+        store(lifts, 1, full(zero))
         for i in range(n):
             store(up, i, full(zero))
             store(low, i, full(zero))
@@ -221,12 +277,12 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
                     for i in range(n):
                         store(middle, i, inside(load(x, i) + load(motion, i) * half))
                     pushes(motion, middle, squares, sines, v, reals)
-                advance(x, motion, up, low, v, reals)
+                advance(x, motion, up, low, lifts, v, reals)
             at = sub * (inner + 1) + k
             drawn(z, c, at, s, reals[BETA], reals[TABLE:], replica, key0, key1)
             below, above = wall_openings(at, s, reals, replica, key0, key1)
             root, share = (kick * root_half, v * half) if k == 0 or k == inner else (kick, v)
-            open_gaps(x, up, low, z, c, root, share, below, above)
+            open_gaps(x, up, low, lifts, z, c, root, share, below, above, reals)
 
     @jit
     def next_neighbor(x, i):
@@ -252,7 +308,7 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
     def step(state, scratch, reals, integers, s, replica, key0, key1):
         x, averaged = state, part(state, n, kept_size - n)  # the levels come first
         z, c = part(scratch, 0, numbers), part(scratch, behind, numbers - behind)
-        space, kept = part(scratch, numbers, 8 * n), part(scratch, numbers + 8 * n, kept_size)
+        space, kept = part(scratch, numbers, 7 * n + 2), part(scratch, numbers + 7 * n + 2, kept_size)
         left, sub = full(reals[TOTAL]), 0
         while any_lane(zero < left):
             total = room(averaged, reals) * outer
