@@ -20,7 +20,7 @@ TOTAL, BETA, WALL_0, WALL_1, REACH, CAP, TABLE = range(7)
 TABLE_0, TABLE_1 = TABLE + quantile.COUNT, TABLE + 2 * quantile.COUNT
 LENGTH = math.pi / 2  # where the second wall is
 DEGREE = 8
-INNER = 5  # inner steps of an outer step
+INNER = 5  # inner steps of an outer step, after which their length follows the gaps
 MEMORY = 1 / 8  # of the moving average that one outer step renews
 MOST = 4  # times the present square: the average is no more, so that it follows levels that are driven together
 SHORTEST = {"float64": 2.0**-30, "float32": 2.0**-20}  # part of a step below which no inner step goes
@@ -87,9 +87,10 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
     sine_of = tuple(number(c) for c in polynomial(lambda z: np.sinc(np.sqrt(z) / np.pi)))
     bent = tuple(number(c) for c in polynomial(curvature))
     zero, half, one, two, quarter = (number(v) for v in (0, 0.5, 1, 2, 0.25))
-    length, twice, root_half = number(LENGTH), number(2 * LENGTH), number(0.5**0.5)
+    length, twice = number(LENGTH), number(2 * LENGTH)
     memory, most, rest_of_step = number(MEMORY), number(MOST), number(1e-6)
     shortest, outer, tiny = number(SHORTEST[number.__name__]), number(inner), number(1e-30)
+    floor = number(1e-15)
     lower, upper = walls
     kept_size = n + extra(n)
 
@@ -112,9 +113,12 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
         return y / largest(y * y, soft + tiny)
 
     @jit
-    def pushes(out, y, squares, sines, v, reals):
-        """What moves every level in an inner step beside noise and openings. squares: sin^2 y, sines: sin 2 y."""
-        low, high = v * (reals[WALL_0] * half), v * (reals[WALL_1] * half)
+    def pushes(out, y, squares, sines, reals, v):
+        """The force on every level beside noise and openings, of steps of variance v, over g^2.
+
+        squares: sin^2 y, sines: sin 2 y.
+        """
+        low, high = full(reals[WALL_0] * half), full(reals[WALL_1] * half)
         for i in range(n):
             a = load(y, i)
             s, c = odd(a, sine_of), odd(length - a, sine_of)
@@ -124,14 +128,15 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
             if i == 0:
                 wall = full(zero) - odd(a, bent) * low
             else:
-                wall = sc * low / largest(s2, low * half + tiny)
+                wall = sc * low / largest(s2, low * half * v + tiny)
             if i == n - 1:
                 wall = wall + odd(length - a, bent) * high
             else:
-                wall = wall - sc * high / largest(c * c, high * half + tiny)
+                wall = wall - sc * high / largest(c * c, high * half * v + tiny)
             store(out, i, wall)
-        strength = v * (reals[BETA] * half)
-        soft = strength * half
+        strength = full(reals[BETA] * half)
+        soft = strength * half * v
+        least_square = largest(soft, full(floor))
         for i in range(n - 1):
             a, b, s, t = load(squares, i), load(squares, i + 1), load(sines, i), load(sines, i + 1)
             both = s + t
@@ -147,11 +152,22 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
             store(y, i, full(zero))
         for i in range(n - 2):
             a, s, own = load(squares, i), load(sines, i), load(y, i)
-            for j in range(i + 2, n):
+            for j in range(i + 2, min(i + 4, n)):
                 d = load(squares, j) - a
                 q = d / largest(d * d, soft * (s * load(sines, j) + soft) + tiny)
                 own = own - q
                 store(y, j, load(y, j) + q)
+            for j in range(i + 4, n - 1, 2):  # two quotients by one division
+                d, e = largest(load(squares, j) - a, least_square), largest(load(squares, j + 1) - a, least_square)
+                q = one / (d * e)
+                d, e = e * q, d * q
+                own = own - d - e
+                store(y, j, load(y, j) + d)
+                store(y, j + 1, load(y, j + 1) + e)
+            if i + 4 < n and (n - i) % 2 == 1:
+                d = one / largest(load(squares, n - 1) - a, least_square)
+                own = own - d
+                store(y, n - 1, load(y, n - 1) + d)
             store(y, i, own)
         for i in range(n):
             store(out, i, load(out, i) + strength * (load(y, i) * load(sines, i)))
@@ -166,14 +182,14 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
         return (sqrt(s * s + below) - s) * half, (sqrt(rest * rest + above) - rest) * half
 
     @jit
-    def advance(x, motion, up, low, lifts, v, reals):
-        """Levels moved; by how much half a step of N will open the gaps in the mean.
+    def foresee(x, up, low, lifts, v, reals):
+        """By how much half of N, for the variance v, will open the gaps in the mean.
 
         low[i] is what level i will give way by the gap above it, up[i] by that below; lifts: what both levels beside a
         wall will by each other's images.
         """
-        for i in range(n):
-            store(x, i, inside(load(x, i) + load(motion, i)))
+        store(lifts, 0, full(zero))
+        store(lifts, 1, full(zero))
         opening, a = v * reals[BETA], load(x, 0)
         store(up, 0, sqrt(a * a + v * (reals[WALL_0] * half)) - a)
         for i in range(n - 1):
@@ -215,8 +231,9 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
         return select(distance < zero, motion - motion * part_of, motion)
 
     @jit
-    def open_gaps(x, up, low, lifts, z, c, root, v, below, above, reals):
-        """N: noise of size `root`, and what opens every gap meanwhile, for the variance v."""
+    def open_gaps(x, up, low, lifts, z, c, v, below, above, reals):
+        """N: noise, and what opens every gap meanwhile, for the variance v."""
+        root = sqrt(v)
         for i in range(n):
             store(x, i, load(x, i) + load(z, i) * root)
         lift, drop = full(zero), full(zero)
@@ -259,32 +276,6 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
             order(x, n)
 
     @jit
-    def move(x, v, sub, space, z, c, reals, s, replica, key0, key1):
-        """One outer step, of inner steps of variance v each."""
-        push, motion, middle = part(space, 0, n), part(space, n, n), part(space, 2 * n, n)
-        squares, sines = part(space, 3 * n, n), part(space, 4 * n, n)
-        up, low, lifts = part(space, 5 * n, n), part(space, 6 * n, n), part(space, 7 * n, 2)
-        kick = sqrt(v)
-        store(lifts, 0, full(zero))
-        store(lifts, 1, full(zero))
-        for i in range(n):
-            store(up, i, full(zero))
-            store(low, i, full(zero))
-            store(motion, i, full(zero))
-        for k in range(inner + 1):
-            if k > 0:
-                for _ in range(2 if k == 1 else 1):  # the middle of the motion is where the last one leads, or a first
-                    for i in range(n):
-                        store(middle, i, inside(load(x, i) + load(motion, i) * half))
-                    pushes(motion, middle, squares, sines, v, reals)
-                advance(x, motion, up, low, lifts, v, reals)
-            at = sub * (inner + 1) + k
-            drawn(z, c, at, s, reals[BETA], reals[TABLE:], replica, key0, key1)
-            below, above = wall_openings(at, s, reals, replica, key0, key1)
-            root, share = (kick * root_half, v * half) if k == 0 or k == inner else (kick, v)
-            open_gaps(x, up, low, lifts, z, c, root, share, below, above, reals)
-
-    @jit
     def next_neighbor(x, i):
         """Distance of the levels beside level i, images included."""
         below = full(zero) - load(x, 0)
@@ -296,36 +287,67 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
         return above - below
 
     @jit
-    def room(averaged, reals):
-        """Variance of the inner steps that the gaps allow."""
-        cap = full(reals[CAP])
+    def division(averaged, left, reals):
+        """Variance of the inner steps of an outer step that the gaps allow, with so much left to do."""
+        allowed = full(reals[CAP])
         if n > 1:
             for i in range(n):
-                cap = least(cap, load(averaged, i) * reals[REACH])
-        return largest(cap, full(reals[TOTAL] * shortest))
+                allowed = least(allowed, load(averaged, i) * reals[REACH])
+        total = largest(allowed, full(reals[TOTAL] * shortest)) * outer
+        return select(total < left, least(total, left * half), left) / outer
+
+    @jit
+    def renew(averaged, x):
+        if n > 1:
+            for i in range(n):
+                distance = next_neighbor(x, i)
+                square, average = distance * distance, load(averaged, i)
+                store(averaged, i, least((square - average) * memory + average, square * most))
+
+    @jit
+    def noise(x, v, seen, at, up, low, lifts, z, c, reals, s, replica, key0, key1):
+        """N number `at` of a step, for the variance v; seen: of which half is foreseen."""
+        foresee(x, up, low, lifts, seen, reals)
+        drawn(z, c, at, s, reals[BETA], reals[TABLE:], replica, key0, key1)
+        below, above = wall_openings(at, s, reals, replica, key0, key1)
+        open_gaps(x, up, low, lifts, z, c, v, below, above, reals)
 
     @jit
     def step(state, scratch, reals, integers, s, replica, key0, key1):
         x, averaged = state, part(state, n, kept_size - n)  # the levels come first
         z, c = part(scratch, 0, numbers), part(scratch, behind, numbers - behind)
         space, kept = part(scratch, numbers, 7 * n + 2), part(scratch, numbers + 7 * n + 2, kept_size)
-        left, sub = full(reals[TOTAL]), 0
+        push, middle = part(space, 0, n), part(space, n, n)
+        squares, sines = part(space, 2 * n, n), part(space, 3 * n, n)
+        up, low, lifts = part(space, 4 * n, n), part(space, 5 * n, n), part(space, 6 * n, 2)
+        left, at = full(reals[TOTAL]), 1
+        v = division(averaged, left, reals)
+        noise(x, v * half, full(zero), 0, up, low, lifts, z, c, reals, s, replica, key0, key1)
+        for i in range(n):
+            store(middle, i, load(x, i))
+        pushes(push, middle, squares, sines, reals, v)
         while any_lane(zero < left):
-            total = room(averaged, reals) * outer
-            total = select(total < left, least(total, left * half), left)
             for i in range(kept_size):
                 store(kept, i, load(state, i))
-            move(x, total / outer, sub, space, z, c, reals, s, replica, key0, key1)
-            if n > 1:
+            rest = left - v * outer
+            rest = select(rest < full(reals[TOTAL] * rest_of_step), full(zero), rest)
+            renew(averaged, x)
+            following = division(averaged, rest, reals)
+            for k in range(inner):
+                for i in range(n):  # the middle of the motion is where the last one leads
+                    store(middle, i, inside(load(x, i) + load(push, i) * (v * half)))
+                pushes(push, middle, squares, sines, reals, v)
                 for i in range(n):
-                    distance = next_neighbor(x, i)
-                    square, average = distance * distance, load(averaged, i)
-                    store(averaged, i, least((square - average) * memory + average, square * most))
+                    store(x, i, inside(load(x, i) + load(push, i) * v))
+                variance, seen = v, v
+                if k == inner - 1:
+                    variance = (v + following) * half
+                    seen = select(zero < following, variance, v)  # at the end all of it, none at the beginning
+                noise(x, variance, seen, at, up, low, lifts, z, c, reals, s, replica, key0, key1)
+                at += 1
             for i in range(kept_size):  # replicas that are through wait as they are
                 store(state, i, select(zero < left, load(state, i), load(kept, i)))
-            left = left - total
-            left = select(left < full(reals[TOTAL] * rest_of_step), full(zero), left)
-            sub += 1
+            left, v = rest, following
         return sum_of_squares(x, n) < number(np.inf)
 
     return step
