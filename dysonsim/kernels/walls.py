@@ -21,6 +21,8 @@ TABLE_0, TABLE_1 = TABLE + quantile.COUNT, TABLE + 2 * quantile.COUNT
 LENGTH = math.pi / 2  # where the second wall is
 DEGREE = 8
 INNER = 5  # inner steps of an outer step, after which their length follows the gaps
+DIRECT, LEAST_GROUP = 40, 8  # levels up to which all pairs are summed; of a group else
+FARTHEST = 0.12  # second moment of a group, next to the distance squared, up to which it acts by its moments
 MEMORY = 1 / 8  # of the moving average that one outer step renews
 MOST = 4  # times the present square: the average is no more, so that it follows levels that are driven together
 SHORTEST = {"float64": 2.0**-30, "float32": 2.0**-20}  # part of a step below which no inner step goes
@@ -52,9 +54,19 @@ def wall_draws(degrees: float) -> str:
     return "none" if degrees <= 0 else "few" if LEAST_DEGREES <= degrees <= quantile.HIGHEST else "many"
 
 
-def scratch(n: int) -> int:
+def group_size(n: int) -> int:
+    """Levels of a group, all of few levels; the last group has up to twice as many."""
+    return n if n <= DIRECT else max(LEAST_GROUP, round(0.7 * math.sqrt(n)))
+
+
+def space_of(n: int, size: int) -> int:
+    """Numbers of working space without random numbers and what is kept of the state."""
+    return 6 * n + 2 + 3 * (n // size)
+
+
+def scratch(n: int, size: int) -> int:
     """Numbers of working space that one gas needs."""
-    return 8 * -(-(n + 2) // 4) + 7 * n + 2 + n + extra(n)
+    return 8 * -(-(n + 2) // 4) + space_of(n, size) + n + extra(n)
 
 
 def polynomial(values, degree: int = DEGREE) -> list[float]:
@@ -72,8 +84,8 @@ def curvature(squares: np.ndarray) -> np.ndarray:
     return np.polynomial.Polynomial(2 * zeta(powers, 1.0) / np.pi**powers)(squares)
 
 
-def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
-    """One step on one target; chi, walls: how the openings are drawn."""
+def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int, size: int):
+    """One step on one target; chi, walls: how the openings are drawn; size: levels of a group."""
     jit, number = lanes.jit, lanes.number
     load, store, full, part, sqrt = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt
     select, any_lane, real = lanes.select, lanes.any, lanes.real
@@ -92,7 +104,8 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
     shortest, outer, tiny = number(SHORTEST[number.__name__]), number(inner), number(1e-30)
     floor = number(1e-15)
     lower, upper = walls
-    kept_size = n + extra(n)
+    kept_size, space_size, groups = n + extra(n), space_of(n, size), n // size
+    farthest, kurtosis = number(FARTHEST), number(1.8)
 
     @jit
     def odd(y, coefficients):
@@ -105,7 +118,7 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
     @jit
     def inside(v):
         """Mirrored into the interval."""
-        return length - absolute(length - absolute(v))
+        return largest(length - absolute(length - absolute(v)), full(zero))
 
     @jit
     def inverse(y, soft):
@@ -113,7 +126,61 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
         return y / largest(y * y, soft + tiny)
 
     @jit
-    def pushes(out, y, squares, sines, reals, v):
+    def end_of(g):
+        """Where group g ends."""
+        return n if g == groups - 1 else (g + 1) * size
+
+    @jit
+    def summarize(moments, squares):
+        """Mean, second and third central moment of sin^2 y in every group."""
+        for g in range(groups):
+            mean, second, third = full(zero), full(zero), full(zero)
+            share = number(one / (end_of(g) - g * size))
+            for j in range(g * size, end_of(g)):
+                mean = mean + load(squares, j)
+            mean = mean * share
+            for j in range(g * size, end_of(g)):
+                d = load(squares, j) - mean
+                second, third = second + d * d, third + d * d * d
+            store(moments, 3 * g, mean)
+            store(moments, 3 * g + 1, second * share)
+            store(moments, 3 * g + 2, third * share)
+
+    @jit
+    def of_group(a, g, moments, squares, least_square):
+        """sum_j 1/(a - x_j) over the levels of a group, to the fourth order in their spread."""
+        d, second = a - load(moments, 3 * g), load(moments, 3 * g + 1)
+        square = d * d
+        wide = square * farthest < second + tiny
+        q = d / (square + tiny)
+        square = q * q
+        spread = square * second
+        total = (spread * (spread * kurtosis + one) + square * q * load(moments, 3 * g + 2) + one) * q
+        total = total * number(end_of(g) - g * size)
+        if any_lane(wide):  # levels of a group that are not together
+            exact = full(zero)
+            for j in range(g * size, end_of(g)):
+                d = a - load(squares, j)
+                d = select(d < zero, least(d, full(zero) - least_square), largest(d, least_square))
+                exact = exact + one / d
+            total = select(wide, exact, total)
+        return total
+
+    @jit
+    def by_groups(out, squares, moments, least_square):
+        """Add what levels of groups that are no neighbors do."""
+        summarize(moments, squares)
+        for i in range(n):
+            a, total, own = load(squares, i), load(out, i), i // size
+            own = min(own, groups - 1)
+            for g in range(own - 1):
+                total = total + of_group(a, g, moments, squares, least_square)
+            for g in range(own + 2, groups):
+                total = total + of_group(a, g, moments, squares, least_square)
+            store(out, i, total)
+
+    @jit
+    def pushes(out, y, squares, sines, moments, reals, v):
         """The force on every level beside noise and openings, of steps of variance v, over g^2.
 
         squares: sin^2 y, sines: sin 2 y.
@@ -152,23 +219,26 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
             store(y, i, full(zero))
         for i in range(n - 2):
             a, s, own = load(squares, i), load(sines, i), load(y, i)
-            for j in range(i + 2, min(i + 4, n)):
+            end = end_of(min(i // size + 1, groups - 1))
+            for j in range(i + 2, min(i + 4, end)):
                 d = load(squares, j) - a
                 q = d / largest(d * d, soft * (s * load(sines, j) + soft) + tiny)
                 own = own - q
                 store(y, j, load(y, j) + q)
-            for j in range(i + 4, n - 1, 2):  # two quotients by one division
+            for j in range(i + 4, end - 1, 2):  # two quotients by one division
                 d, e = largest(load(squares, j) - a, least_square), largest(load(squares, j + 1) - a, least_square)
                 q = one / (d * e)
                 d, e = e * q, d * q
                 own = own - d - e
                 store(y, j, load(y, j) + d)
                 store(y, j + 1, load(y, j + 1) + e)
-            if i + 4 < n and (n - i) % 2 == 1:
-                d = one / largest(load(squares, n - 1) - a, least_square)
+            if i + 4 < end and (end - i) % 2 == 1:
+                d = one / largest(load(squares, end - 1) - a, least_square)
                 own = own - d
-                store(y, n - 1, load(y, n - 1) + d)
+                store(y, end - 1, load(y, end - 1) + d)
             store(y, i, own)
+        if groups > 2:
+            by_groups(y, squares, moments, least_square)
         for i in range(n):
             store(out, i, load(out, i) + strength * (load(y, i) * load(sines, i)))
 
@@ -287,7 +357,7 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
         return above - below
 
     @jit
-    def division(averaged, left, reals):
+    def divide(averaged, left, reals):
         """Variance of the inner steps of an outer step that the gaps allow, with so much left to do."""
         allowed = full(reals[CAP])
         if n > 1:
@@ -316,27 +386,28 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int):
     def step(state, scratch, reals, integers, s, replica, key0, key1):
         x, averaged = state, part(state, n, kept_size - n)  # the levels come first
         z, c = part(scratch, 0, numbers), part(scratch, behind, numbers - behind)
-        space, kept = part(scratch, numbers, 7 * n + 2), part(scratch, numbers + 7 * n + 2, kept_size)
+        space, kept = part(scratch, numbers, space_size), part(scratch, numbers + space_size, kept_size)
         push, middle = part(space, 0, n), part(space, n, n)
         squares, sines = part(space, 2 * n, n), part(space, 3 * n, n)
         up, low, lifts = part(space, 4 * n, n), part(space, 5 * n, n), part(space, 6 * n, 2)
+        moments = part(space, 6 * n + 2, 3 * groups)
         left, at = full(reals[TOTAL]), 1
-        v = division(averaged, left, reals)
+        v = divide(averaged, left, reals)
         noise(x, v * half, full(zero), 0, up, low, lifts, z, c, reals, s, replica, key0, key1)
         for i in range(n):
             store(middle, i, load(x, i))
-        pushes(push, middle, squares, sines, reals, v)
+        pushes(push, middle, squares, sines, moments, reals, v)
         while any_lane(zero < left):
             for i in range(kept_size):
                 store(kept, i, load(state, i))
             rest = left - v * outer
             rest = select(rest < full(reals[TOTAL] * rest_of_step), full(zero), rest)
             renew(averaged, x)
-            following = division(averaged, rest, reals)
+            following = divide(averaged, rest, reals)
             for k in range(inner):
                 for i in range(n):  # the middle of the motion is where the last one leads
                     store(middle, i, inside(load(x, i) + load(push, i) * (v * half)))
-                pushes(push, middle, squares, sines, reals, v)
+                pushes(push, middle, squares, sines, moments, reals, v)
                 for i in range(n):
                     store(x, i, inside(load(x, i) + load(push, i) * v))
                 variance, seen = v, v

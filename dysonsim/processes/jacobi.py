@@ -20,7 +20,8 @@ __all__ = ["JacobiProcess"]
 
 # Longest inner step: in units of gap^2/(noise^2 (1 + beta)), gap the rms distance of next neighbors, and in units of the
 # time in which the sum of the levels relaxes.
-REACH, CAP = 0.0375, 0.1
+REACH, CAP = 0.05, 0.15
+LONGEST = 4.0  # step, in the unit of the second
 COARSE = 2.0  # steps so much longer than those that would do are warned of
 LARGEST = 1e150  # noise that can be squared, and smallest the inverse
 
@@ -100,9 +101,9 @@ class JacobiProcess(Confined):
 
     @property
     def step(self) -> float:
-        """Longest step: `dt`, or the relaxation time of the sum of the levels; gaps divide it further."""
-        longest = 1 / self.fastest
-        return longest if self.dt is None else min(self.dt, longest)
+        """Longest step: `dt`, or a few times the relaxation time of the sum of the levels; gaps divide it further."""
+        longest = LONGEST / self.fastest / max(1.0, self.n / 100)
+        return longest if self.dt is None else min(self.dt, 1 / self.fastest)
 
     def step_count(self, duration: float) -> int:
         """Steps not longer than `step`."""
@@ -126,14 +127,14 @@ class JacobiProcess(Confined):
 
     def kernel(self) -> Kernel:
         """Of `dysonsim.kernels.walls`."""
-        n = self.n
+        n, group = self.n, walls.group_size(self.n)
         sizes = {
             "n": n, "chi": quick_draws(self.beta), "walls": tuple(walls.wall_draws(d) for d in self._degrees[1:]),
-            "inner": walls.INNER if self.dt is None else 1,
+            "inner": walls.INNER if self.dt is None else 1, "size": group,
         }  # fmt: skip
         return Kernel(
             walls.build, sizes, self.constants(self.step), np.zeros(1), weights=n, extra=np.zeros(walls.extra(n)),
-            scratch=walls.scratch(n),
+            scratch=walls.scratch(n, group),
         )  # fmt: skip
 
     def warn(self, stacklevel: int) -> None:
