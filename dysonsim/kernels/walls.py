@@ -2,32 +2,51 @@
 
     dy_i = g^2 [(a + 1/2) cot y_i - (b + 1/2) tan y_i + (beta/2) sum_{j != i} (cot(y_i - y_j) + cot(y_i + y_j))] dt
            + g dB_i
+
+for angles y from 0 to pi/2, where the noise is additive. Time is counted by the variance v = g^2 t. As in
+`kernels/nested.py`, steps follow the gaps of each replica, with their length chosen before noise is drawn,
+
+    v = REACH min_i (distance of the two levels beside level i)^2/(1 + beta), but not beyond CAP,
+
+images counted, the square a moving average that is part of the state; and an inner step separates the two kinds of
+motion that a gap feels,
+
+    N: noise, and the opening of every gap of neighbors, by 2 v chi^2_beta, of the distance of the levels beside a wall
+       from the wall, by v chi^2 of 2 a + 1 or 2 b + 1 degrees, and of the two levels beside a wall from each other's
+       images, by 2 v chi^2_beta, of the squares: a Bessel process each, exact if alone
+    A: all other forces, at the middle of the motion
+
+in the order N(v/2) A(v) N(v) A(v) ... N(v/2). What an opening gives to the gaps beside it, these see by half,
+beforehand, from its mean; by none of it in the first N of a step and by all of it in the last, after which nothing
+else would let small gaps be emptied again.
+
+The last two openings are alike next to a wall that does not repel (a = -1/2): a level in it is pushed down by one and
+up by the other, and what is left of both must vanish there. And a level that noise has carried through a wall has its
+remaining motion turned: times 1 - 2 y^2/(y^2 + push), which is -1 where there is nothing but the reflection.
+
+Forces of pairs that are no neighbors are sums of reciprocals, see `kernels/walls_forces.py`.
+
+Weak order 2 at fixed gaps; gaps below g sqrt(h) limit it, and their share falls with the step as h^((1 + beta)/2).
 """
 
 from __future__ import annotations
 
-import math
-from types import SimpleNamespace
-
 import numpy as np
 
-from . import functions, gamma, quantile, rng
-from .dyson import draw, pairs, places, quick_draws
+from . import functions, gamma, quantile, rng, walls_forces
+from .dyson import draw, pairs, places
+from .walls_forces import LENGTH
 
 # Constants in `reals`: g^2 dt; beta; 2 a + 1, 2 b + 1; the longest inner step, in the unit of the first, that gaps of
 # size 1 allow, and that anything does; tables of `kernels/quantile.py` for beta and both walls.
 TOTAL, BETA, WALL_0, WALL_1, REACH, CAP, TABLE = range(7)
 TABLE_0, TABLE_1 = TABLE + quantile.COUNT, TABLE + 2 * quantile.COUNT
-LENGTH = math.pi / 2  # where the second wall is
-DEGREE = 8
 INNER = 5  # inner steps of an outer step, after which their length follows the gaps
-DIRECT, LEAST_GROUP = 40, 8  # levels up to which all pairs are summed; of a group else
-FARTHEST = 0.12  # second moment of a group, next to the distance squared, up to which it acts by its moments
 MEMORY = 1 / 8  # of the moving average that one outer step renews
 MOST = 4  # times the present square: the average is no more, so that it follows levels that are driven together
 SHORTEST = {"float64": 2.0**-30, "float32": 2.0**-20}  # part of a step below which no inner step goes
 LEAST_DEGREES = 0.05  # of a wall's openings from quantiles
-f32, u32 = np.float32, np.uint32
+u32 = np.uint32
 
 
 def extra(n: int) -> int:
@@ -54,14 +73,9 @@ def wall_draws(degrees: float) -> str:
     return "none" if degrees <= 0 else "few" if LEAST_DEGREES <= degrees <= quantile.HIGHEST else "many"
 
 
-def group_size(n: int) -> int:
-    """Levels of a group, all of few levels; the last group has up to twice as many."""
-    return n if n <= DIRECT else max(LEAST_GROUP, round(0.7 * math.sqrt(n)))
-
-
 def space_of(n: int, size: int) -> int:
     """Numbers of working space without random numbers and what is kept of the state."""
-    return 6 * n + 2 + 3 * (n // size)
+    return 6 * n + 2 + walls_forces.moments_of(n, size)
 
 
 def scratch(n: int, size: int) -> int:
@@ -69,26 +83,11 @@ def scratch(n: int, size: int) -> int:
     return 8 * -(-(n + 2) // 4) + space_of(n, size) + n + extra(n)
 
 
-def polynomial(values, degree: int = DEGREE) -> list[float]:
-    """Coefficients in y^2 of a smooth function of y^2, 0 <= y <= pi/2."""
-    points = LENGTH**2 * (1 + np.cos((np.arange(100) + 0.5) * np.pi / 100)) / 2
-    fit = np.polynomial.Chebyshev.fit(points, values(points), degree, domain=[0, LENGTH**2])
-    return fit.convert(kind=np.polynomial.Polynomial).coef.tolist()
-
-
-def curvature(squares: np.ndarray) -> np.ndarray:
-    """(1/y - cot y)/y = sum_{k > 0} 2/(k^2 pi^2 - y^2)."""
-    from scipy.special import zeta
-
-    powers = 2.0 * np.arange(1, 41)
-    return np.polynomial.Polynomial(2 * zeta(powers, 1.0) / np.pi**powers)(squares)
-
-
 def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int, size: int):
     """One step on one target; chi, walls: how the openings are drawn; size: levels of a group."""
     jit, number = lanes.jit, lanes.number
     load, store, full, part, sqrt = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt
-    select, any_lane, real = lanes.select, lanes.any, lanes.real
+    select, any_lane = lanes.select, lanes.any
     helpers, generator = functions.build(lanes), rng.build(lanes)
     least, largest, absolute, sum_of_squares = (
         helpers.least, helpers.largest, helpers.absolute, helpers.sum_of_squares
@@ -96,151 +95,18 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int, size: int
     words, chi_squared, few = generator.words, gamma.build(lanes).chi_squared, quantile.build(lanes, generator)
     held, by_quantile = few.held, few.chi_squared
     order, drawn, (behind, numbers) = pairs(lanes, chi).order, draw(lanes, n + 2, chi), places(n + 2, chi)
-    sine_of = tuple(number(c) for c in polynomial(lambda z: np.sinc(np.sqrt(z) / np.pi)))
-    bent = tuple(number(c) for c in polynomial(curvature))
-    zero, half, one, two, quarter = (number(v) for v in (0, 0.5, 1, 2, 0.25))
+    zero, half, two = number(0), number(0.5), number(2)
     length, twice = number(LENGTH), number(2 * LENGTH)
     memory, most, rest_of_step = number(MEMORY), number(MOST), number(1e-6)
     shortest, outer, tiny = number(SHORTEST[number.__name__]), number(inner), number(1e-30)
-    floor = number(1e-15)
     lower, upper = walls
-    kept_size, space_size, groups = n + extra(n), space_of(n, size), n // size
-    farthest, kurtosis = number(FARTHEST), number(1.8)
-
-    @jit
-    def odd(y, coefficients):
-        square = y * y
-        p = full(coefficients[DEGREE])
-        for k in range(1, DEGREE + 1):
-            p = p * square + coefficients[DEGREE - k]
-        return p * y
+    kept_size, space_size, moments_size = n + extra(n), space_of(n, size), walls_forces.moments_of(n, size)
+    forces = walls_forces.build(lanes, n, size)
 
     @jit
     def inside(v):
         """Mirrored into the interval."""
         return largest(length - absolute(length - absolute(v)), full(zero))
-
-    @jit
-    def inverse(y, soft):
-        """1/y, but for y^2 < soft."""
-        return y / largest(y * y, soft + tiny)
-
-    @jit
-    def end_of(g):
-        """Where group g ends."""
-        return n if g == groups - 1 else (g + 1) * size
-
-    @jit
-    def summarize(moments, squares):
-        """Mean, second and third central moment of sin^2 y in every group."""
-        for g in range(groups):
-            mean, second, third = full(zero), full(zero), full(zero)
-            share = number(one / (end_of(g) - g * size))
-            for j in range(g * size, end_of(g)):
-                mean = mean + load(squares, j)
-            mean = mean * share
-            for j in range(g * size, end_of(g)):
-                d = load(squares, j) - mean
-                second, third = second + d * d, third + d * d * d
-            store(moments, 3 * g, mean)
-            store(moments, 3 * g + 1, second * share)
-            store(moments, 3 * g + 2, third * share)
-
-    @jit
-    def of_group(a, g, moments, squares, least_square):
-        """sum_j 1/(a - x_j) over the levels of a group, to the fourth order in their spread."""
-        d, second = a - load(moments, 3 * g), load(moments, 3 * g + 1)
-        square = d * d
-        wide = square * farthest < second + tiny
-        q = d / (square + tiny)
-        square = q * q
-        spread = square * second
-        total = (spread * (spread * kurtosis + one) + square * q * load(moments, 3 * g + 2) + one) * q
-        total = total * number(end_of(g) - g * size)
-        if any_lane(wide):  # levels of a group that are not together
-            exact = full(zero)
-            for j in range(g * size, end_of(g)):
-                d = a - load(squares, j)
-                d = select(d < zero, least(d, full(zero) - least_square), largest(d, least_square))
-                exact = exact + one / d
-            total = select(wide, exact, total)
-        return total
-
-    @jit
-    def by_groups(out, squares, moments, least_square):
-        """Add what levels of groups that are no neighbors do."""
-        summarize(moments, squares)
-        for i in range(n):
-            a, total, own = load(squares, i), load(out, i), i // size
-            own = min(own, groups - 1)
-            for g in range(own - 1):
-                total = total + of_group(a, g, moments, squares, least_square)
-            for g in range(own + 2, groups):
-                total = total + of_group(a, g, moments, squares, least_square)
-            store(out, i, total)
-
-    @jit
-    def pushes(out, y, squares, sines, moments, reals, v):
-        """The force on every level beside noise and openings, of steps of variance v, over g^2.
-
-        squares: sin^2 y, sines: sin 2 y.
-        """
-        low, high = full(reals[WALL_0] * half), full(reals[WALL_1] * half)
-        for i in range(n):
-            a = load(y, i)
-            s, c = odd(a, sine_of), odd(length - a, sine_of)
-            s2, sc = s * s, s * c
-            store(squares, i, s2)
-            store(sines, i, sc * two)
-            if i == 0:
-                wall = full(zero) - odd(a, bent) * low
-            else:
-                wall = sc * low / largest(s2, low * half * v + tiny)
-            if i == n - 1:
-                wall = wall + odd(length - a, bent) * high
-            else:
-                wall = wall - sc * high / largest(c * c, high * half * v + tiny)
-            store(out, i, wall)
-        strength = full(reals[BETA] * half)
-        soft = strength * half * v
-        least_square = largest(soft, full(floor))
-        for i in range(n - 1):
-            a, b, s, t = load(squares, i), load(squares, i + 1), load(sines, i), load(sines, i + 1)
-            both = s + t
-            image = (one - a - b) * two * inverse(both, soft * (two + two))
-            bend = odd(load(y, i + 1) - load(y, i), bent)
-            if i == 0:
-                image = image - inverse(load(y, 0) + load(y, 1), soft)
-            if i == n - 2:
-                image = image + inverse(twice - load(y, i) - load(y, i + 1), soft)
-            store(out, i, load(out, i) + strength * (image + bend))
-            store(out, i + 1, load(out, i + 1) + strength * (image - bend))
-        for i in range(n):  # in place of y, which is read no more
-            store(y, i, full(zero))
-        for i in range(n - 2):
-            a, s, own = load(squares, i), load(sines, i), load(y, i)
-            end = end_of(min(i // size + 1, groups - 1))
-            for j in range(i + 2, min(i + 4, end)):
-                d = load(squares, j) - a
-                q = d / largest(d * d, soft * (s * load(sines, j) + soft) + tiny)
-                own = own - q
-                store(y, j, load(y, j) + q)
-            for j in range(i + 4, end - 1, 2):  # two quotients by one division
-                d, e = largest(load(squares, j) - a, least_square), largest(load(squares, j + 1) - a, least_square)
-                q = one / (d * e)
-                d, e = e * q, d * q
-                own = own - d - e
-                store(y, j, load(y, j) + d)
-                store(y, j + 1, load(y, j + 1) + e)
-            if i + 4 < end and (end - i) % 2 == 1:
-                d = one / largest(load(squares, end - 1) - a, least_square)
-                own = own - d
-                store(y, end - 1, load(y, end - 1) + d)
-            store(y, i, own)
-        if groups > 2:
-            by_groups(y, squares, moments, least_square)
-        for i in range(n):
-            store(out, i, load(out, i) + strength * (load(y, i) * load(sines, i)))
 
     @jit
     def images(x, up, low, lifts, below, above):
@@ -390,13 +256,13 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int, size: int
         push, middle = part(space, 0, n), part(space, n, n)
         squares, sines = part(space, 2 * n, n), part(space, 3 * n, n)
         up, low, lifts = part(space, 4 * n, n), part(space, 5 * n, n), part(space, 6 * n, 2)
-        moments = part(space, 6 * n + 2, 3 * groups)
+        moments = part(space, 6 * n + 2, moments_size)
         left, at = full(reals[TOTAL]), 1
         v = divide(averaged, left, reals)
         noise(x, v * half, full(zero), 0, up, low, lifts, z, c, reals, s, replica, key0, key1)
         for i in range(n):
             store(middle, i, load(x, i))
-        pushes(push, middle, squares, sines, moments, reals, v)
+        forces(push, middle, squares, sines, moments, reals[WALL_0], reals[WALL_1], reals[BETA], v)
         while any_lane(zero < left):
             for i in range(kept_size):
                 store(kept, i, load(state, i))
@@ -407,7 +273,7 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int, size: int
             for k in range(inner):
                 for i in range(n):  # the middle of the motion is where the last one leads
                     store(middle, i, inside(load(x, i) + load(push, i) * (v * half)))
-                pushes(push, middle, squares, sines, moments, reals, v)
+                forces(push, middle, squares, sines, moments, reals[WALL_0], reals[WALL_1], reals[BETA], v)
                 for i in range(n):
                     store(x, i, inside(load(x, i) + load(push, i) * v))
                 variance, seen = v, v

@@ -11,14 +11,14 @@ import numpy as np
 
 from .. import _validate
 from ..backend import Kernel
-from ..kernels import quantile, walls
+from ..kernels import quantile, walls, walls_forces
 from ..kernels.dyson import quick_draws
 from .confined import MOST_DEGREES, Confined
 from .gaps import warn_of_gaps
 
 __all__ = ["JacobiProcess"]
 
-# Longest inner step: in units of gap^2/(noise^2 (1 + beta)), gap the rms distance of next neighbors, and in units of the
+# Longest inner step: in units of d^2/(noise^2 (1 + beta)), d the rms distance of next neighbors, and in units of the
 # time in which the sum of the levels relaxes.
 REACH, CAP = 0.05, 0.15
 LONGEST = 4.0  # step, in the unit of the second
@@ -112,7 +112,10 @@ class JacobiProcess(Confined):
     @cached_property
     def _tables(self) -> np.ndarray:
         few = [quick_draws(self.beta) == "few", *(walls.wall_draws(d) == "few" for d in self._degrees[1:])]
-        tables = [quantile.constants(d) if yes else np.zeros(quantile.COUNT) for d, yes in zip(self._degrees, few, strict=True)]
+        tables = [
+            quantile.constants(d) if yes else np.zeros(quantile.COUNT)
+            for d, yes in zip(self._degrees, few, strict=True)
+        ]
         return np.concatenate(tables)
 
     @property
@@ -127,7 +130,7 @@ class JacobiProcess(Confined):
 
     def kernel(self) -> Kernel:
         """Of `dysonsim.kernels.walls`."""
-        n, group = self.n, walls.group_size(self.n)
+        n, group = self.n, walls_forces.group_size(self.n)
         sizes = {
             "n": n, "chi": quick_draws(self.beta), "walls": tuple(walls.wall_draws(d) for d in self._degrees[1:]),
             "inner": walls.INNER if self.dt is None else 1, "size": group,
