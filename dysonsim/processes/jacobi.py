@@ -45,14 +45,19 @@ class JacobiProcess(Confined):
     ``laws.gas_log_density(x, beta, "jacobi", a=a, b=b)``.
     E sum x obeys a linear equation, d/dt E sum x = beta noise^2 (n p - (p + q) E sum x).
 
-    Integrated in steps, see `dysonsim.kernels.walls`: blocks of up to 16 levels make exact transitions, the rest is
-    splitting, in steps that follow the gaps of each replica, about 0.02 (pi/2n)^2/(1 + beta/2) in units of 1/noise^2.
-    No matrix and no ensemble is known whose law it has at a finite time, so there is a bias. In the stationary state it
-    is, where measured (n = 3, a = 0, b = 0.5, beta = 1.5): variance of gaps -0.5 (4)%, mean spacing ratio +0.1 (1)%,
-    mean of the lowest level -0.3 (2)%, of the distance of the top one from its wall -0.3 (2)%, of the middle one 0.05
-    (4)%, gaps below a fifth of the mean -2 (2)%; none was seen at n = 6 (gaps 0.6%, ratio 0.2%, lowest 0.5%), 12, 30,
-    and beta = 0.5, 2.5, 10, 50 (n = 3 to 8), with larger errors. Levels may start together, on a wall or between them.
-    On one core the time in which E sum x relaxes takes 20 us for n = 3, 100 us for 6, 1 ms for 12, 15 ms for 30.
+    Integrated in steps that follow the gaps of each replica, see `dysonsim.kernels.walls`. No matrix and no ensemble is
+    known whose law it has at a finite time, so there is a bias. Measured in the stationary state (standard errors of the
+    last digits in brackets; in per cent, small gaps: below a fifth of the mean):
+
+        n, beta, a, b        mean ratio   mean square gap   small gaps   lowest angle   top angle    sum of levels
+        3, 1.5, 0, 0.5       -.11 (4)     +.15 (8)          +3.1 (7)     -.10 (5)       -.07 (4)     -.00 (2)
+        10, 1.5, 0, 0.5      -.07 (7)     +.09 (15)         +2.0 (13)    +.14 (18)      +.11 (15)    +.04 (3)
+        10, 0.5, -0.5, 1     +.14 (9)     +.09 (22)         -.6 (6)      -.11 (27)      +.16 (13)    -.00 (5)
+        30, 2.5, 1.5, 0      +.07 (11)    -.12 (14)         +1 (4)       -.22 (32)      -.42 (50)    -.02 (2)
+
+    (lowest and top: distances from their walls.) Levels may start together, on a wall or between them: the first inner
+    steps are 2^-30 (float32: 2^-20) of a step, and wrong; that is forgotten long before the first record.
+    COST
 
     Parameters
     ----------
