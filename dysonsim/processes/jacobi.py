@@ -46,8 +46,8 @@ class JacobiProcess(Confined):
     E sum x obeys a linear equation, d/dt E sum x = beta noise^2 (n p - (p + q) E sum x).
 
     Integrated in steps that follow the gaps of each replica, see `dysonsim.kernels.walls`. No matrix and no ensemble is
-    known whose law it has at a finite time, so there is a bias. Measured in the stationary state (standard errors of the
-    last digits in brackets; in per cent, small gaps: below a fifth of the mean):
+    known whose law it has at a finite time, so there is a bias. Measured in the stationary state (per cent, standard
+    errors of the last digits in brackets; small gaps: below a fifth of the mean):
 
         n, beta, a, b        mean ratio   mean square gap   small gaps   lowest angle   top angle    sum of levels
         3, 1.5, 0, 0.5       -.11 (4)     +.15 (8)          +3.1 (7)     -.10 (5)       -.07 (4)     -.00 (2)
@@ -58,8 +58,8 @@ class JacobiProcess(Confined):
 
     (lowest and top: distances from their walls.) Levels may start together, on a wall or between them: the first inner
     steps are 2^-30 (float32: 2^-20) of a step, and wrong; that is forgotten long before the first record.
-    On one core the time in which E sum x relaxes takes 1 us for n = 3, 7 us for 10, 75 us for 30, 1.6 ms for 100 (beta =
-    1.5), and from there on about as n^2.5; more at small beta or next to walls that do not repel. Bias is not
+    On one core the time in which E sum x relaxes takes 1 us for n = 3, 7 us for 10, 75 us for 30, 1.6 ms for 100, for
+    beta = 1.5, and from there on about as n^2.5; more at small beta or next to walls that do not repel. Bias is not
     measured beyond n = 100.
 
     Parameters
