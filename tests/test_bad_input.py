@@ -260,9 +260,11 @@ def surface_of_models():
     rates = {"learning_rate": 0.01, "batch_size": 16}
     rbm = {"target": 2 * np.eye(3), "mu": 3.0, "sigma": 1.0, "gibbs_steps": 2, "n_hidden": 3, "sampling": "auto"}
     yield ds.GaussianRBM, rbm | {"allow_unreachable": False}, {"allow_unreachable": FLAG, "gibbs_steps": {"inf"}}
-    yield ds.GaussianRBM.scalar_field, {"n_visible": 4, "mass": 1.5, "mu": 2.8, "sigma": 1.0, "gibbs_steps": 3}, {
-        "gibbs_steps": {"inf"}
-    }
+    yield (
+        ds.GaussianRBM.scalar_field,
+        {"n_visible": 4, "mass": 1.5, "mu": 2.8, "sigma": 1.0, "gibbs_steps": 3},
+        {"gibbs_steps": {"inf"}},
+    )
     noises = {"gradient_noise": 0.1, "label_noise": 0.1, "dataset_size": 100, "sampling": "auto"}
     yield ds.TeacherStudent, {"teacher": 2 * np.eye(2)} | noises, {}
     yield ds.LinearNetwork, {"teacher": 2 * np.eye(2), "output_layer": np.eye(2)} | noises, {}

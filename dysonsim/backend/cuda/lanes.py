@@ -97,7 +97,6 @@ def lanes(
         def member():
             return thread() // networks
 
-
     # A lane array is an array and where in it the lane array begins: views would hide from the compiler that all parts
     # lie in the same memory. Indices are unsigned: a negative one would count from the end, and to ask for each whether
     # it does takes several times as many instructions as the multiply-add that it is for.
