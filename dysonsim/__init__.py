@@ -14,6 +14,7 @@ from .comparison.compare import Comparison, compare
 from .comparison.likelihood import likelihood_ratio
 from .comparison.scaling import ScalingFit, scaling_fit
 from .descriptions.hierarchy import Hierarchy, hierarchy
+from .ensembles.observable import Observable
 from .ensembles.run import Run, mean_and_error, singular_values
 from .ensembles.simulate import DivergenceError, memory_needed, simulate
 from .inference.estimate import Dynamics, estimate_dynamics
@@ -37,6 +38,7 @@ __all__ = [
     "LinearNetwork",
     "MixingError",
     "Model",
+    "Observable",
     "Process",
     "Run",
     "ScalingFit",

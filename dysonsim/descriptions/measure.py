@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..comparison.compare import compare
+from ..ensembles.observable import Observable
 from ..ensembles.run import mean_and_error
 from ..processes import SGD
 from ..spectra.observables import moments
@@ -21,7 +22,7 @@ FAR = 4.0  # widths from start to end below which there is no way to be halfway 
 def wells(sgd: SGD) -> list[tuple[int, ...]]:
     """Groups of levels that share a well, single levels included, ascending; without those that are always 0."""
     try:
-        fixed, groups = sgd.model.fixed_point(), sgd.model.degenerate_groups()
+        fixed, groups = sgd.fixed_point(), sgd.degenerate_groups()
     except NotImplementedError:
         return [(i,) for i in range(sgd.n)]
     shared = {i for group in groups for i in group}
@@ -53,7 +54,7 @@ def quantities(
     values: Mapping[str, np.ndarray],
     paths: Mapping[str, np.ndarray],
     way: np.ndarray,
-    observable: str,
+    observable: Observable,
 ) -> list[Quantity]:
     """The numbers of one well."""
     found: dict[str, dict[str, tuple[float, float]]] = {}
@@ -80,12 +81,13 @@ def quantities(
     return listed
 
 
-def _fixed(sgd: SGD, well: tuple[int, ...], observable: str) -> float | None:
+def _fixed(sgd: SGD, well: tuple[int, ...], observable: Observable) -> float | None:
+    """Of the levels of a well, where the model states it and the observable is eigenvalues or their roots."""
     try:
-        fixed = float(sgd.model.fixed_point()[well[0]])
+        fixed = float(sgd.fixed_point()[well[0]])
     except NotImplementedError:
         return None
-    return math.sqrt(fixed) if observable == "singular_values" else fixed
+    return {"eigenvalues": fixed, "singular_values": math.sqrt(fixed)}.get(observable.name)
 
 
 def distributions(well: tuple[int, ...], values: Mapping[str, np.ndarray], resamples: int) -> list[Distribution]:

@@ -47,7 +47,7 @@ def memory_needed(process: Process, replicas: int, records: int = 1, keep_weight
 
 
 def _bytes(process: Process, replicas: int, records: int, keep_weights: bool, dtype: str, threads: int) -> int:
-    kernel = process.kernel_on("cpu")
+    kernel = process.built()
     weights = int(np.prod(process.weight_shape)) if keep_weights and process.weight_shape else 0
     results = records * (2 * process.n + weights)  # singular values, and their squares when asked for
     width, unit = layout(kernel, dtype)
@@ -76,7 +76,7 @@ def check_memory(
 
 def check_work(process: Process, dtype: str) -> None:
     """ValueError if one step of one block of networks takes so long that Ctrl-C would seem to be ignored."""
-    kernel = process.kernel_on("cpu")
+    kernel = process.built()
     width, _ = layout(kernel, dtype)
     if kernel.work * width > MOST_WORK:
         raise ValueError(

@@ -240,3 +240,15 @@ def test_working_space_is_enough():
         for guarded in (work, out, found):
             assert (guarded[:16] == 7.5).all()
             assert (guarded[-16:] == 7.5).all()
+
+
+def test_arrays_that_nobody_may_write_to_are_taken():
+    """As those of a Run are; the kernel is compiled once, for one type."""
+    w = np.random.default_rng(7).normal(size=(5, 4, 3))
+    frozen = w.copy()
+    frozen.flags.writeable = False
+    expected = levels.singular_values(w)
+    for given in (frozen, w, frozen):
+        np.testing.assert_array_equal(levels.singular_values(given), expected)
+    assert not frozen.flags.writeable
+    assert w.flags.writeable
