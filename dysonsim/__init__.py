@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from . import laws
+from . import _moved, laws
 from ._version import __version__ as __version__
 from .comparison.compare import Comparison, compare
 from .comparison.likelihood import likelihood_ratio
@@ -22,6 +22,8 @@ from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
 from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
+
+_moved.install()
 
 __all__ = [
     "SGD",

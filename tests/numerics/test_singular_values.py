@@ -234,6 +234,7 @@ def test_working_space_is_enough():
         size, count = singular.working_numbers(p, n), 5
         work, out, found = np.full(size + 32, 7.5), np.full(count * n + 32, 7.5), np.full(count + 32, 7.5)
         given = np.random.default_rng(p).normal(size=count * p * n)
+        given.flags.writeable = False  # of the type that `in_lanes` compiles for
         inner = work[16:-16], out[16:-16], found[16:-16]
         run(given, inner[1], inner[2], count, p, n, n, 1, singular.SWEEPS, inner[0])
         assert (inner[2] == 1).all()
