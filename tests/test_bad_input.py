@@ -313,6 +313,9 @@ def surface_of_functions():
     yield ds.memory_needed, {"process": SGD, "replicas": 10, "records": 1, "keep_weights": False}, keep
     yield RUN.record, {"time": 4}, {}
     yield RUN.spacings, {"group": (0, 1), "record": -1, "observable": "eigenvalues"}, {"observable": FLAG}
+    words = {"str", "word"}
+    one = {"name": "roots", "of": np.sqrt, "among": np.diff, "least": 2, "symbol": "x"}
+    yield ds.Observable, one, {"name": words, "symbol": words}
     yield RUN.spacings, {"group": (0, 1), "singular": False}, {"singular": FLAG}
     yield ds.mean_and_error, {"values": ROWS, "axis": 0}, {}
     for shape in ((4, 2, 2), (4, 3, 3)):

@@ -137,7 +137,7 @@ def hierarchy(
     paths = {name: on_path(run, looked_at, way) for name, run in runs.items() if len(way) and not timeless(run)}
     wells = measure.wells(sgd)
     measure.warn_unsettled(values, wells, stacklevel=2)
-    quantities = [q for well in wells for q in measure.quantities(sgd, well, values, paths, way, looked_at)]
+    quantities = [q for well in wells for q in measure.quantities(sgd, well, values, paths, way, looked_at.name)]
     distributions = [d for well in wells for d in measure.distributions(well, values, resamples)]
     return Hierarchy(
         sgd, looked_at.name, runs, steps, way, quantities, distributions, missing, looked_at

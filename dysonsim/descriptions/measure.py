@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..comparison.compare import compare
-from ..ensembles.observable import Observable
 from ..ensembles.run import mean_and_error
 from ..processes import SGD
 from ..spectra.observables import moments
@@ -54,7 +53,7 @@ def quantities(
     values: Mapping[str, np.ndarray],
     paths: Mapping[str, np.ndarray],
     way: np.ndarray,
-    observable: Observable,
+    observable: str,
 ) -> list[Quantity]:
     """The numbers of one well."""
     found: dict[str, dict[str, tuple[float, float]]] = {}
@@ -81,13 +80,13 @@ def quantities(
     return listed
 
 
-def _fixed(sgd: SGD, well: tuple[int, ...], observable: Observable) -> float | None:
+def _fixed(sgd: SGD, well: tuple[int, ...], observable: str) -> float | None:
     """Of the levels of a well, where the model states it and the observable is eigenvalues or their roots."""
     try:
         fixed = float(sgd.fixed_point()[well[0]])
     except NotImplementedError:
         return None
-    return {"eigenvalues": fixed, "singular_values": math.sqrt(fixed)}.get(observable.name)
+    return {"eigenvalues": fixed, "singular_values": math.sqrt(fixed)}.get(observable)
 
 
 def distributions(well: tuple[int, ...], values: Mapping[str, np.ndarray], resamples: int) -> list[Distribution]:

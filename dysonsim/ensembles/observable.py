@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -44,6 +44,11 @@ class Observable:
     symbol : str
         Of one such number, in TeX, for axes.
 
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter that is not allowed; the message says what is.
+
     Examples
     --------
     >>> import numpy as np, dysonsim as ds
@@ -62,6 +67,16 @@ class Observable:
     among: Callable[[np.ndarray], np.ndarray] | None = None
     least: int = 1
     symbol: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("name", "symbol"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(f"{name} = {shown(getattr(self, name))}: must be a string")
+        for name in ("of", "among"):
+            function = getattr(self, name)
+            if not (_is_function(function) or (name == "among" and function is None)):
+                raise TypeError(f"{name} = {shown(function)}: must be a function")
+        object.__setattr__(self, "least", _checks.integer("least", self.least, 1))
 
     def __call__(self, run: Any) -> Any:
         """All of it, (replicas, records, k)."""
@@ -104,6 +119,12 @@ class Observable:
 
 Choice = str | Observable | Callable[[Any], Any]
 
+
+def _is_function(value: Any) -> TypeGuard[Callable[[Any], Any]]:
+    """Whether it can be called; a class makes nothing of a run, and is a slip."""
+    return callable(value) and not isinstance(value, type)
+
+
 OBSERVABLES = {
     observable.name: observable
     for observable in (
@@ -132,8 +153,9 @@ def observable_of(choice: Choice, of_levels: str = "") -> Observable:
     """
     if isinstance(choice, Observable):
         found = choice
-    elif callable(choice) and not isinstance(choice, type):
-        found = Observable(getattr(choice, "__name__", type(choice).__name__), choice)
+    elif _is_function(choice):
+        name = getattr(choice, "__name__", type(choice).__name__)
+        found = Observable(f"own {name}" if name in OBSERVABLES else name, choice)
     else:
         known = OBSERVABLES.get(choice) if isinstance(choice, str) else None
         if known is None:

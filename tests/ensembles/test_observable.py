@@ -91,6 +91,17 @@ def test_spacings_are_refused_where_levels_are_needed(choice):
             call()
 
 
+def test_a_function_does_not_take_a_name_that_is_taken():
+    """What the model says of eigenvalues is not said of what only is called so."""
+
+    def eigenvalues(run):
+        return run.eigenvalues + 1
+
+    assert module.observable_of(eigenvalues).name == "own eigenvalues"
+    with pytest.raises(ValueError, match="observable = 'own eigenvalues': chosen from a Run"):
+        ds.estimate_dynamics(RUN.eigenvalues, RUN.times, observable=eigenvalues)
+
+
 def test_bad_choices_are_named():
     for choice in ("modes", 3, None, int, np.ones(3)):
         with pytest.raises(ValueError, match=r"observable = .*'eigenvalues', .*function of the run"):
