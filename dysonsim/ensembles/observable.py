@@ -89,6 +89,11 @@ class Observable:
         """
         found = self.of(run)
         if getattr(found, "ndim", 0) != 3:
+            if self.among is not None:
+                raise ValueError(
+                    f"observable = {self.name}: `of` gives an array of shape {np.shape(found)}, must give (replicas, "
+                    "records, n), among which levels can be chosen"
+                )
             return found
         if records is not None:
             found = found[:, indices("record", records, found.shape[1])]

@@ -135,7 +135,7 @@ class Run:
         Parameters
         ----------
         group : tuple of int
-            Neighbouring level indices, ascending; a model's `degenerate_groups()` lists those that share a well.
+            Neighboring level indices, ascending; `sgd.degenerate_groups()` lists those that share a well.
         record : int
             Index of the record.
         observable : str, Observable or callable(run) -> (replicas, records, n) array, optional

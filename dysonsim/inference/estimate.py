@@ -60,7 +60,7 @@ def estimate_dynamics(
     times : (records,), optional
         When an array's records were taken, equally spaced; a Run knows.
     group : sequence of int, optional
-        Neighbouring levels with the same K and g, ascending; a model's `degenerate_groups()` lists them. By default
+        Neighboring levels with the same K and g, ascending; `sgd.degenerate_groups()` lists them. By default
         all levels, which for a model with several wells is an error. A single level has no repulsion in its group.
     observable : str, Observable or callable(run) -> (replicas, records, n) array, optional
         What moves, of a Run: "eigenvalues", the default, "singular_values", in which noise that comes with the data or

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import pickle
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import dysonsim as ds
 from dysonsim.ensembles import observable as module
+from dysonsim.ensembles import run as run_module
 from dysonsim.spectra.observables import replicated
 
 SGD = ds.SGD(ds.TeacherStudent(2 * np.eye(3), gradient_noise=0.1), learning_rate=0.05, batch_size=16)
@@ -102,6 +104,13 @@ def test_a_function_does_not_take_a_name_that_is_taken():
         ds.estimate_dynamics(RUN.eigenvalues, RUN.times, observable=eigenvalues)
 
 
+def test_the_docstrings_say_what_comes_out():
+    for of in (module, run_module):
+        found = doctest.testmod(of)
+        assert found.attempted > 0
+        assert found.failed == 0
+
+
 def test_bad_choices_are_named():
     for choice in ("modes", 3, None, int, np.ones(3)):
         with pytest.raises(ValueError, match=r"observable = .*'eigenvalues', .*function of the run"):
@@ -109,6 +118,8 @@ def test_bad_choices_are_named():
     for call in (lambda f: ds.estimate_dynamics(RUN, observable=f), lambda f: RUN.spacings((0, 1), observable=f)):
         with pytest.raises(ValueError, match=r"observable = first: .*\(40, 3\).*must give .*\(40, 31, 3\)"):
             call(ds.Observable("first", lambda run: run.eigenvalues[:, 0]))
+    with pytest.raises(ValueError, match=r"observable = flat: `of` gives .*\(40, 3\), must give"):
+        ds.compare(RUN, ds.laws.Normal, observable=ds.Observable("flat", lambda run: run.eigenvalues[:, 0], np.diff))
     with pytest.raises(ValueError, match="singular_value_spacings need at least two levels"):
         ds.compare(RUN, ds.laws.Normal, observable="singular_value_spacings", levels=1)
 
