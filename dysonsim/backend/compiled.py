@@ -75,6 +75,8 @@ class Compiled:
         body = njit(inline="always", error_model="numpy")(function)
         names: dict[str, Any] = {"__name__": __name__, "body": body}  # a module that Numba finds again
         place = execute(TEXT.format(", ".join(inspect.signature(function).parameters)), names, directory)
+        if directory is not None:  # machine code is linked by name, and that of every kernel comes here
+            names["run"].__qualname__ = f"run_{directory.name}"
         run: Any = njit(cache=place.folder is not None, **OPTIONS)(names["run"])
         run.compile(types)
         self.from_disk = bool(run.stats.cache_hits)

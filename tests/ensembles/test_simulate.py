@@ -269,3 +269,41 @@ def test_errors_of_floating_point_may_be_errors():
             (ds.SGD(ds.GaussianRBM.scalar_field(4, 2.0, 3.0, gibbs_steps=500), 0.05, 4), {"steps": 3}),
         ):
             ds.simulate(process, 50, seed=1, threads=2, **how)
+
+
+KERNELS = {
+    "rbm": (RBM, {"kernel": 1, "large_kernel": 1}),
+    "network": (NETWORK, {"kernel": 1, "large_kernel": 1}),
+    "one at a time": (ds.SGD(ds.TeacherStudent(2 * np.eye(64), 0.1), 0.01, 4), {"kernel": 1, "large_kernel": 1}),
+    "langevin": (ds.Langevin(NETWORK), {"langevin_kernel": 1, "kernel": 1}),
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_the_kernel_is_built_once_a_run(name, monkeypatch):
+    """However often its sizes, start values, basis and constants are asked for; and again in the next run."""
+    process, expected = KERNELS[name]
+    calls = []
+    for method in ("kernel", "large_kernel", "langevin_kernel"):
+        made = getattr(type(process.model), method)
+        counted = lambda self, *args, made=made, method=method: (calls.append(method), made(self, *args))[1]  # noqa: E731
+        monkeypatch.setattr(type(process.model), method, counted)
+    short = {"replicas": 3, "keep_weights": True, "threads": 1}
+    run = ds.simulate(process, steps=2, **short)
+    assert {method: calls.count(method) for method in set(calls)} == expected
+    ds.simulate(process, steps=4, resume=run, **short)
+    assert {method: calls.count(method) for method in set(calls)} == {m: 2 * n for m, n in expected.items()}
+    calls.clear()
+    process.built(), process.built()  # outside of a run nothing is kept
+    assert {method: calls.count(method) for method in set(calls)} == {m: 2 * n for m, n in expected.items()}
+
+
+def test_a_run_sees_what_became_of_a_model():
+    """Nothing that was built for one run is left for the next: the model of a user need not be frozen."""
+    model = ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1)
+    sgd = ds.SGD(model, learning_rate=0.5, batch_size=16)
+    before = ds.simulate(sgd, 3, 40, seed=1).singular_values
+    object.__setattr__(model, "teacher", 3 * np.eye(2))
+    after = ds.simulate(sgd, 3, 40, seed=1).singular_values
+    assert abs(before.mean() - 2) < 0.2
+    assert abs(after.mean() - 3) < 0.2
