@@ -12,7 +12,7 @@ import numpy as np
 import dysonsim as ds
 from benchmarks import peers
 from benchmarks.peers import Peer, on_threads
-from dysonsim.ensembles.rounds import advance_in_rounds
+from dysonsim.ensembles.rounds import Ensembles, advance_in_rounds
 from dysonsim.ensembles.simulate import _split
 
 NETWORKS = 1024
@@ -113,7 +113,8 @@ def steps_alone(ensembles: list, begin: int, end: int, workers: int) -> None:
     def nothing(*_: object) -> None:
         pass
 
-    advance_in_rounds(len(ensembles), begin, end, np.empty(0, int), move, nothing, nothing, workers, False)
+    many = Ensembles(len(ensembles), move, nothing, nothing)
+    advance_in_rounds(many, begin, end, np.empty(0, int), workers, False)
 
 
 def library_steps(sgd: ds.SGD, networks: int, dtype: str, seed: int, threads: int, device: str = "cpu") -> Peer:

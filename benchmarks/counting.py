@@ -26,7 +26,7 @@ import numpy as np
 
 from dysonsim.backend import Kernel
 from dysonsim.backend import simd as vector
-from dysonsim.backend.host import LOOP_OVER_BLOCKS, LOOP_OVER_STEPS, HostEnsemble, loop_names
+from dysonsim.backend.host import LOOP_OVER_BLOCKS, LOOP_OVER_STEPS, HostProgram, loop_names
 from dysonsim.backend.reference import lanes as plain_lanes
 
 # Functions that are counted as a whole, by module and name.
@@ -213,6 +213,6 @@ def count(kernel: Kernel, dtype: str, start: np.ndarray, first: int, steps: int 
         with np.errstate(all="ignore"):  # 32-bit integers wrap on purpose, proposals may lead anywhere
             names["advance"](blocks, scratch, reals, *arguments)
 
-    ensemble = HostEnsemble.open(run, kernel, dtype, width, start, 0, 1)
+    ensemble = HostProgram.of(run, kernel, dtype, width).open(start, 0, 1)
     ensemble.advance(first, steps)
     return tally.counts(steps), ensemble.state()

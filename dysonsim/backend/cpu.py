@@ -18,8 +18,7 @@ from .host import (
     LOOP_OVER_NETWORKS,
     LOOP_OVER_STEPS,
     WIDTH,
-    HostEnsemble,
-    Scratch,
+    HostProgram,
     layout,
     loop_names,
 )
@@ -39,7 +38,6 @@ class CpuDriver:
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
         width, unit = layout(kernel, dtype)
-        scratch = Scratch(kernel.scratch * width, dtype)
         if foreign(kernel):
             check_kernel(kernel, dtype)
         what = ByContent(kernel.build, tuple(sorted(kernel.sizes.items())))
@@ -48,17 +46,14 @@ class CpuDriver:
         # Compile or load now: a call that does no step.
         try:
             with in_some_directory(), told:
-                run = compiled(what, dtype, width)
-                HostEnsemble.open(run, kernel, dtype, width, scratch, np.zeros((1, kernel.state)), 0, 0).advance(0, 0)
+                program = HostProgram.of(compiled(what, dtype, width), kernel, dtype, width)
+                program.open(np.zeros((1, kernel.state)), 0, 0).advance(0, 0)
         except Exception as error:  # Numba's and LLVM's are of many kinds
             if not foreign(kernel):
                 raise
             raise TypeError(f"the step of {builder(kernel)} cannot be compiled by Numba: {error}") from error
 
-        def open_ensemble(start, first_replica, seed):
-            return HostEnsemble.open(run, kernel, dtype, width, scratch, start, first_replica, seed)
-
-        return Program(open_ensemble, width, unit, while_running=one_blas_thread if kernel.whole else nullcontext)
+        return Program(program.open, width, unit, while_running=one_blas_thread if kernel.whole else nullcontext)
 
 
 @cache

@@ -140,16 +140,6 @@ class HostEnsemble:
     reals: np.ndarray
     marks: np.ndarray
 
-    @classmethod
-    def open(
-        cls, run, kernel: Kernel, dtype: str, width: int, scratch: Scratch, start: np.ndarray, first_replica: int,
-        seed: int,
-    ):  # fmt: skip
-        blocks = to_blocks(checked_start(start, kernel), width, dtype)
-        marks = np.full((len(blocks), width), STILL_WELL, np.uint32)
-        reals = np.asarray(kernel.reals, dtype)
-        return cls(run, kernel, len(start), width, first_replica, seed, blocks, scratch, reals, marks)
-
     def set_reals(self, reals: np.ndarray) -> None:
         self.reals = checked_reals(reals, self.kernel, self.blocks.dtype)
 
@@ -165,3 +155,28 @@ class HostEnsemble:
 
     def left(self) -> np.ndarray:
         return self.marks.reshape(-1)[: self.networks]
+
+
+@dataclass(frozen=True)
+class HostProgram:
+    """A loop over blocks and steps of one kernel, `width` networks a block, ready to open ensembles."""
+
+    run: Callable[..., Any]
+    kernel: Kernel
+    dtype: str
+    width: int
+    scratch: Scratch
+
+    @classmethod
+    def of(cls, run: Callable[..., Any], kernel: Kernel, dtype: str, width: int) -> HostProgram:
+        """With working space of its own, which its ensembles share."""
+        return cls(run, kernel, dtype, width, Scratch(kernel.scratch * width, dtype))
+
+    def open(self, start: np.ndarray, first_replica: int, seed: int) -> HostEnsemble:
+        """An ensemble from start values (networks, kernel.state)."""
+        blocks = to_blocks(checked_start(start, self.kernel), self.width, self.dtype)
+        marks = np.full((len(blocks), self.width), STILL_WELL, np.uint32)
+        reals = np.asarray(self.kernel.reals, self.dtype)
+        return HostEnsemble(
+            self.run, self.kernel, len(start), self.width, first_replica, seed, blocks, self.scratch, reals, marks
+        )

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from .._functions import scalar_function
-from .host import LOOP_OVER_BLOCKS, LOOP_OVER_STEPS, HostEnsemble, Scratch, loop_names
+from .host import LOOP_OVER_BLOCKS, LOOP_OVER_STEPS, HostProgram, loop_names
 from .kernel import Kernel, Program
 
 
@@ -197,9 +197,4 @@ class ReferenceDriver:
             with np.errstate(over="ignore"):  # the generator's 32-bit integers wrap on purpose
                 names["advance"](*args)
 
-        scratch = Scratch(kernel.scratch * self.width, dtype)
-
-        def open_ensemble(start, first_replica, seed):
-            return HostEnsemble.open(run, kernel, dtype, self.width, scratch, start, first_replica, seed)
-
-        return Program(open_ensemble, self.width, unit=1, parallel=False)
+        return Program(HostProgram.of(run, kernel, dtype, self.width).open, self.width, unit=1, parallel=False)

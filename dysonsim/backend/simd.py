@@ -205,24 +205,8 @@ def exponents(lane: Lane):
     return split, power_of_two
 
 
-def lanes(dtype, width: int) -> SimpleNamespace:
-    """The lane functions of a CPU, for floats of `dtype` ("float64", "float32") and `width` networks at a time.
-
-    `dysonsim.backend` says what each name means.
-    """
-    # Called from compiled code alone: without the wrappers for Python they compile a third faster.
-    options: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    # Numba tells functions of one name apart by a number that starts anew in every process, and LLVM links by name what
-    # comes from the disk: helpers of two kernels, compiled by two processes, would pass for each other in a third.
-    mine = os.urandom(6).hex()  # not of the process: a fork has the same numbers
-
-    def jit(function):
-        function.__qualname__ = f"{function.__qualname__}_{mine}"
-        return njit(**options)(function)
-
-    real = Lane({"float64": "f8", "float32": "f4"}[np.dtype(dtype).name], width)
-    single, word, mask = Lane("f4", width), Lane("u4", width), Lane("b1", width)
-    wide = ir.VectorType(ir.IntType(64), width // 2)
+def root_and_choice(width: int) -> SimpleNamespace:
+    """`sqrt`, `sqrt_single`, and `select`: one of two lane values by a mask."""
 
     @intrinsic
     def sqrt(typing, v):
@@ -242,6 +226,14 @@ def lanes(dtype, width: int) -> SimpleNamespace:
             return builder.select(args[0], a, b)
 
         return lane(condition, a, b), lower
+
+    return SimpleNamespace(sqrt=sqrt, sqrt_single=sqrt, select=select)
+
+
+def word_functions(width: int) -> SimpleNamespace:
+    """Of words and masks: `nonzero`, `multiply_wide`, `shift_signed`, `index`, `any`."""
+    word, mask = Lane("u4", width), Lane("b1", width)
+    wide = ir.VectorType(ir.IntType(64), width // 2)
 
     @intrinsic
     def nonzero(typing, v):
@@ -290,6 +282,14 @@ def lanes(dtype, width: int) -> SimpleNamespace:
 
         return types.boolean(condition), lower
 
+    return SimpleNamespace(
+        nonzero=nonzero, multiply_wide=multiply_wide, shift_signed=shift_signed, index=index, any=any_lane
+    )
+
+
+def one_by_one(width: int, jit):
+    """``each(function)``, which applies a function of a number, and of the number of its level, lane after lane."""
+
     @intrinsic
     def lane_number(typing, v, lane):
         def lower(context, builder, sig, args):
@@ -327,6 +327,27 @@ def lanes(dtype, width: int) -> SimpleNamespace:
 
         return applied
 
+    return each
+
+
+def lanes(dtype, width: int) -> SimpleNamespace:
+    """The lane functions of a CPU, for floats of `dtype` ("float64", "float32") and `width` networks at a time.
+
+    `dysonsim.backend` says what each name means.
+    """
+    # Called from compiled code alone: without the wrappers for Python they compile a third faster.
+    options: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    # Numba tells functions of one name apart by a number that starts anew in every process, and LLVM links by name what
+    # comes from the disk: helpers of two kernels, compiled by two processes, would pass for each other in a third.
+    mine = os.urandom(6).hex()  # not of the process: a fork has the same numbers
+
+    def jit(function):
+        function.__qualname__ = f"{function.__qualname__}_{mine}"
+        return njit(**options)(function)
+
+    real = Lane({"float64": "f8", "float32": "f4"}[np.dtype(dtype).name], width)
+    single, word = Lane("f4", width), Lane("u4", width)
+
     @jit
     def part(a, first, count):
         return a[first * width : (first + count) * width]
@@ -342,11 +363,9 @@ def lanes(dtype, width: int) -> SimpleNamespace:
     load, store = memory(width)
     split, power_of_two = exponents(real)
     return SimpleNamespace(
-        jit=jit,
-        number=np.dtype(dtype).type,
-        load=load, store=store, part=part, sqrt=sqrt, sqrt_single=sqrt, select=select, nonzero=nonzero, index=index,
-        multiply_wide=multiply_wide, shift_signed=shift_signed, any=any_lane, each=each, split=split,
-        power_of_two=power_of_two, team=1, tile=2, unroll=1, member=member, together=together,
+        **vars(root_and_choice(width)), **vars(word_functions(width)),
+        jit=jit, number=np.dtype(dtype).type, load=load, store=store, part=part, each=one_by_one(width, jit),
+        split=split, power_of_two=power_of_two, team=1, tile=2, unroll=1, member=member, together=together,
         full=conversion(real, real, None),
         real=conversion(single, real, lambda b, v: b.fpext(v, real.vector)),
         word=conversion(word, word, None),

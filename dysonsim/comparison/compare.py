@@ -85,6 +85,8 @@ def compare(
     which `Comparison.notes` then says; not valid for other data with ties. Fitted parameters that move
     the support (semicircle, Marchenko-Pastur) have no standard error, and count as known in the p-value,
     which is then too large.
+
+    Seven parameters have defaults: they say what to fit, what to look at (three, as elsewhere) and how to test (three).
     """
     choice("method", method, METHODS)
     resamples = integer("resamples", resamples, 1, most=MOST_RESAMPLES)

@@ -6,6 +6,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,23 +15,37 @@ import numpy as np
 from .._patience import PATIENCE
 from ..backend.threads import share
 
-__all__ = ["advance_in_rounds"]
+__all__ = ["Ensembles", "advance_in_rounds"]
 
 TASK_SECONDS = 0.1  # one ensemble, one round: short enough for Ctrl-C, long enough to be cheap
 FIRST_ROUND = 1  # steps of the first round, from which the length of the next is taken
 GROWTH = 4.0  # by which the length of a round may change from one to the next
 
 
+@dataclass(frozen=True)
+class Ensembles:
+    """Many ensembles, by their index.
+
+    Attributes
+    ----------
+    count : int
+        How many there are.
+    move : callable
+        ``move(index, first step, count)`` advances one of them.
+    snapshot : callable
+        ``snapshot(index, record)``.
+    check : callable
+        Called after every round; what it raises ends the run.
+    """
+
+    count: int
+    move: Callable[[int, int, int], None]
+    snapshot: Callable[[int, int], None]
+    check: Callable[[], None]
+
+
 def advance_in_rounds(
-    ensembles: int,
-    begin: int,
-    end: int,
-    records: np.ndarray,
-    move: Callable[[int, int, int], None],
-    snapshot: Callable[[int, int], None],
-    check: Callable[[], None],
-    workers: int,
-    progress: bool | None,
+    ensembles: Ensembles, begin: int, end: int, records: np.ndarray, workers: int, progress: bool | None
 ) -> None:
     """Bring all ensembles from step `begin` to step `end`.
 
@@ -39,16 +54,11 @@ def advance_in_rounds(
 
     Parameters
     ----------
-    ensembles : int
-        How many there are.
+    ensembles : Ensembles
     begin, end : int
         Steps done before and after.
     records : (records,) int array, ascending
-        Steps after which to call ``snapshot(index of the ensemble, record)``.
-    move, snapshot : callable
-        ``move(index of the ensemble, first step, count)`` advances one of them.
-    check : callable
-        Called after every round; what it raises ends the run.
+        Steps after which to take a snapshot of every ensemble.
     workers : int
         Threads.
     progress : bool or None
@@ -59,10 +69,10 @@ def advance_in_rounds(
         with np.errstate(all="ignore"):  # a thread has its own; what is no number is looked for
             for record in range(first, last):
                 step = int(records[record])
-                move(index, start, step - start)
-                snapshot(index, record)
+                ensembles.move(index, start, step - start)
+                ensembles.snapshot(index, record)
                 start = step
-            move(index, start, stop - start)
+            ensembles.move(index, start, stop - start)
 
     done, recorded, size = begin, 0, FIRST_ROUND
     bar = Bar(end - begin, progress)
@@ -71,9 +81,9 @@ def advance_in_rounds(
             stop = min(done + size, end)
             upto = int(np.searchsorted(records, stop, side="right"))
             began = time.perf_counter()
-            share(partial(task, start=done, first=recorded, last=upto, stop=stop), range(ensembles), workers)
-            check()
-            seconds = (time.perf_counter() - began) * min(workers, ensembles) / ensembles
+            share(partial(task, start=done, first=recorded, last=upto, stop=stop), range(ensembles.count), workers)
+            ensembles.check()
+            seconds = (time.perf_counter() - began) * min(workers, ensembles.count) / ensembles.count
             size = max(1, int(size * min(GROWTH, max(1 / GROWTH, TASK_SECONDS / max(seconds, 1e-9)))))
             bar.update(stop - done)
             done, recorded = stop, upto

@@ -15,7 +15,7 @@ from .._patience import quiet
 from ..backend import DEVICES, STILL_WELL, Ensemble, one_blas_thread, usable_cores
 from ..processes import Process
 from .limits import check_imported, check_lengths, check_memory, check_process, check_spread, check_work, memory_needed
-from .rounds import advance_in_rounds
+from .rounds import Ensembles, advance_in_rounds
 from .run import Run
 from .schedule import MAX_STEPS, Schedule, recorded_steps, timed
 
@@ -184,9 +184,8 @@ def simulate(
             _check_left(process, ensembles)
 
         with program.while_running():
-            advance_in_rounds(
-                len(ensembles), plan.begin, plan.end, plan.steps, move, snapshot, check, workers, progress
-            )
+            many = Ensembles(len(ensembles), move, snapshot, check)
+            advance_in_rounds(many, plan.begin, plan.end, plan.steps, workers, progress)
             state = _state(ensembles, ranges)
             if not process.marks_after_step:
                 for ensemble in ensembles:  # looked at where a step begins: one more shows whether the last went well

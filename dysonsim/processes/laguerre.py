@@ -13,7 +13,7 @@ from .. import _checks
 from ..backend import Kernel, Program
 from ..kernels.dyson import bordering
 from .confined import MOST_DEGREES, Confined
-from .matrix_motion import in_lanes, rectangular, working_numbers
+from .matrix_motion import LinearMotion, in_lanes, rectangular, working_numbers
 
 __all__ = ["LaguerreProcess"]
 
@@ -176,10 +176,10 @@ class LaguerreProcess(Confined):
         """Transitions of matrices where there are such, else by bordering."""
         if not self._in_matrices:
             return super().prepare(device, dtype, threads)
-        sizes, noise = (int(self.m), self.n, int(self.beta)), self.noise / self._unit
+        sizes, motion = (int(self.m), self.n, int(self.beta)), LinearMotion(self.rate, 0.0, self.noise / self._unit)
         if device == "cpu":
-            return rectangular(*sizes, self.rate, noise)
-        return in_lanes(device, dtype, "rectangular", *sizes, self.rate, 0.0, noise)
+            return rectangular(*sizes, motion)
+        return in_lanes(device, dtype, "rectangular", *sizes, motion)
 
     def _to_state(self, levels: np.ndarray) -> np.ndarray:
         return np.sqrt(levels) / self._unit

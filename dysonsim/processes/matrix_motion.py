@@ -26,7 +26,7 @@ from ..backend import STILL_WELL, Ensemble, Kernel, Program, driver
 from ..kernels.common import normals
 from ..kernels.dyson import matrix_step
 
-__all__ = ["exact_program", "hermitian", "in_lanes", "lanes_kernel", "rectangular", "working_numbers"]
+__all__ = ["LinearMotion", "exact_program", "hermitian", "in_lanes", "lanes_kernel", "rectangular", "working_numbers"]
 
 CHUNK = 2**19  # numbers of the matrices that are worked on at once, on each thread
 WIDTH = 8
@@ -81,23 +81,32 @@ def working_numbers(count: int, replicas: int) -> int:
     return COPIES * count * min(replicas, max(WIDTH, CHUNK // count))
 
 
+@dataclass(frozen=True)
+class LinearMotion:
+    """What levels do besides repelling each other: -rate (x - center) and noise, the same for all."""
+
+    rate: float
+    center: float
+    noise: float
+
+
 def decay_and_spread(rate: float, time: float) -> tuple[float, float]:
     """exp(-rate t), and the square root of (1 - exp(-2 rate t))/(2 rate), which is t at rate 0."""
     return math.exp(-rate * time), math.sqrt(time if rate == 0 else -math.expm1(-2 * rate * time) / (2 * rate))
 
 
-def hermitian(n: int, beta: int, rate: float, centre: float, noise: float) -> Program:
+def hermitian(n: int, beta: int, motion: LinearMotion) -> Program:
     """Eigenvalues of n x n matrices, beta = 1, 2 or 4: Dyson Brownian motion with a linear drift."""
     rows, columns = np.tril_indices(n, -1)
-    diagonal = np.arange(n)
+    diagonal, center = np.arange(n), motion.center
     pairs = len(rows)
 
     def transition(levels: np.ndarray, z: np.ndarray, time: float) -> np.ndarray:
-        decay, spread = decay_and_spread(rate, time)
-        component = noise * spread
+        decay, spread = decay_and_spread(motion.rate, time)
+        component = motion.noise * spread
         matrix = np.zeros((len(levels), n, n), np.float64 if beta == 1 else np.complex128)
         off = [z[:, n + k * pairs : n + (k + 1) * pairs] * component for k in range(beta)]
-        matrix[:, diagonal, diagonal] = centre + decay * (levels - centre) + math.sqrt(2) * component * z[:, :n]
+        matrix[:, diagonal, diagonal] = center + decay * (levels - center) + math.sqrt(2) * component * z[:, :n]
         matrix[:, rows, columns] = off[0] if beta == 1 else off[0] + 1j * off[1]
         if beta < 4:
             return np.linalg.eigvalsh(matrix)  # reads the lower triangle
@@ -108,16 +117,16 @@ def hermitian(n: int, beta: int, rate: float, centre: float, noise: float) -> Pr
         twice = np.linalg.eigvalsh(np.block([[matrix, other], [-other.conj(), matrix.conj()]]))
         return (twice[:, ::2] + twice[:, 1::2]) / 2
 
-    return exact_program(transition, n + beta * pairs)
+    return exact_program(transition, matrix_step.draws("hermitian", n, n, beta))
 
 
-def rectangular(m: int, n: int, beta: int, rate: float, noise: float) -> Program:
-    """Singular values of m x n matrices, m >= n, beta = 1, 2 or 4: the Laguerre process."""
+def rectangular(m: int, n: int, beta: int, motion: LinearMotion) -> Program:
+    """Singular values of m x n matrices, m >= n, beta = 1, 2 or 4: the Laguerre process, centered at 0."""
     diagonal = np.arange(n)
 
     def transition(levels: np.ndarray, z: np.ndarray, time: float) -> np.ndarray:
-        decay, spread = decay_and_spread(rate, time)
-        components = z[:, : beta * m * n].reshape(-1, beta, m, n) * (noise * spread)
+        decay, spread = decay_and_spread(motion.rate, time)
+        components = z[:, : beta * m * n].reshape(-1, beta, m, n) * (motion.noise * spread)
         components[:, 0, diagonal, diagonal] += decay * levels
         if beta == 1:
             return singular_values(components[:, 0])
@@ -128,7 +137,7 @@ def rectangular(m: int, n: int, beta: int, rate: float, noise: float) -> Program
         twice = singular_values(np.block([[matrix, other], [-other.conj(), matrix.conj()]]))
         return (twice[:, ::2] + twice[:, 1::2]) / 2
 
-    return exact_program(transition, beta * m * n)
+    return exact_program(transition, matrix_step.draws("rectangular", m, n, beta))
 
 
 def singular_values(matrix: np.ndarray) -> np.ndarray:
@@ -141,13 +150,11 @@ class Transitions:
     """Levels on a device that move by a transition, whose constants follow from its length."""
 
     inner: Ensemble
-    rate: float
-    centre: float
-    noise: float
+    motion: LinearMotion
 
     def set_reals(self, reals: np.ndarray) -> None:
-        decay, spread = decay_and_spread(self.rate, float(reals[0]))
-        self.inner.set_reals(np.array([decay, self.noise * spread, self.centre]))
+        decay, spread = decay_and_spread(self.motion.rate, float(reals[0]))
+        self.inner.set_reals(np.array([decay, self.motion.noise * spread, self.motion.center]))
 
     def advance(self, first: int, count: int) -> None:
         self.inner.advance(first, count)
@@ -167,13 +174,11 @@ def lanes_kernel(shape: str, m: int, n: int, beta: int) -> Kernel:
     )  # fmt: skip
 
 
-def in_lanes(
-    device: str, dtype: str, shape: str, m: int, n: int, beta: int, rate: float, centre: float, noise: float
-) -> Program:
+def in_lanes(device: str, dtype: str, shape: str, m: int, n: int, beta: int, motion: LinearMotion) -> Program:
     """What `hermitian` and `rectangular` do, on a device, with the same random numbers."""
     program = driver(device).prepare(lanes_kernel(shape, m, n, beta), dtype)
 
     def open_ensemble(start: np.ndarray, first_replica: int, seed: int) -> Transitions:
-        return Transitions(program.open(start, first_replica, seed), rate, centre, noise)
+        return Transitions(program.open(start, first_replica, seed), motion)
 
     return replace(program, open=open_ensemble)

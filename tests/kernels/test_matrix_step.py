@@ -9,9 +9,9 @@ from test_backend import run_python
 import dysonsim as ds
 from dysonsim.backend import driver
 from dysonsim.backend.reference import ReferenceDriver
-from dysonsim.processes.matrix_motion import hermitian, in_lanes, lanes_kernel, rectangular
+from dysonsim.processes.matrix_motion import LinearMotion, hermitian, in_lanes, lanes_kernel, rectangular
 
-RATE, CENTRE, NOISE = 0.7, 0.4, 1.3
+MOTION, CENTERED = LinearMotion(0.7, 0.4, 1.3), LinearMotion(0.7, 0.0, 1.3)
 SIZES = [(1, 1), (2, 2), (5, 5), (4, 3)]
 
 
@@ -29,15 +29,15 @@ def moved(program, n):
 def test_lanes_give_the_levels_of_lapack(m, n, beta):
     """Both draw normals of single precision by the same code: only rounding differs. Control: another beta."""
     if m == n:
-        host = moved(hermitian(n, beta, RATE, CENTRE, NOISE), n)
-        lanes = moved(in_lanes("cpu", "float64", "hermitian", n, n, beta, RATE, CENTRE, NOISE), n)
+        host = moved(hermitian(n, beta, MOTION), n)
+        lanes = moved(in_lanes("cpu", "float64", "hermitian", n, n, beta, MOTION), n)
         np.testing.assert_allclose(lanes, host, rtol=0, atol=1e-11)
-        single = moved(in_lanes("cpu", "float32", "hermitian", n, n, beta, RATE, CENTRE, NOISE), n)
+        single = moved(in_lanes("cpu", "float32", "hermitian", n, n, beta, MOTION), n)
         np.testing.assert_allclose(single, host, rtol=0, atol=1e-5)
-    host = moved(rectangular(m, n, beta, RATE, NOISE), n)
-    lanes = moved(in_lanes("cpu", "float64", "rectangular", m, n, beta, RATE, 0.0, NOISE), n)
+    host = moved(rectangular(m, n, beta, CENTERED), n)
+    lanes = moved(in_lanes("cpu", "float64", "rectangular", m, n, beta, CENTERED), n)
     np.testing.assert_allclose(lanes**2, host**2, rtol=0, atol=1e-11)
-    other = moved(rectangular(m, n, 1 if beta > 1 else 2, RATE, NOISE), n)
+    other = moved(rectangular(m, n, 1 if beta > 1 else 2, CENTERED), n)
     assert np.abs(other - host).max() > 0.05
 
 
@@ -48,9 +48,10 @@ def test_levels_that_are_there_several_times_come_out_right_in_every_replica(bet
     accuracy = 50 * np.finfo(dtype).eps
     for n, unit in ((2, 1.0), (3, 1.0), (3, 1e-9)):
         for shape, m, power in (("hermitian", n, 1), ("rectangular", n + 1, 2)):
-            host = hermitian(n, beta, RATE, 0.0, unit) if m == n else rectangular(m, n, beta, RATE, unit)
+            motion = LinearMotion(0.7, 0.0, unit)
+            host = hermitian(n, beta, motion) if m == n else rectangular(m, n, beta, motion)
             ends = []
-            for program in (host, in_lanes("cpu", dtype, shape, m, n, beta, RATE, 0.0, unit)):
+            for program in (host, in_lanes("cpu", dtype, shape, m, n, beta, motion)):
                 ensemble = program.open(np.zeros((20_000, n)), 0, 4)
                 ensemble.set_reals(np.array([0.3, 0.0]))
                 ensemble.advance(0, 1)

@@ -62,6 +62,87 @@ def barrier() -> Callable[[], None]:
     return simulated_barrier if SIMULATED else cuda.jit(device=True)(device_barrier)
 
 
+def float_functions(device, number) -> SimpleNamespace:
+    """Of numbers: `full` and `real`, conversions to them; roots, choices, mantissas and exponents."""
+    f32, root_half = np.float32, number(math.sqrt(0.5))
+
+    @device
+    def as_number(x):
+        return number(x)
+
+    @device
+    def sqrt(v):
+        return number(math.sqrt(v))
+
+    @device
+    def sqrt_single(v):
+        return f32(math.sqrt(v))
+
+    @device
+    def select(condition, a, b):
+        return a if condition else b
+
+    @device
+    def any_lane(condition):  # threads go their own ways
+        return condition
+
+    @device
+    def split(v):
+        mantissa, exponent = math.frexp(v)
+        if mantissa < root_half:
+            return number(number(2) * mantissa), number(exponent - 1)
+        return number(mantissa), number(exponent)
+
+    @device
+    def power_of_two(k):
+        return number(math.ldexp(number(1), int(k)))
+
+    return SimpleNamespace(
+        full=as_number, real=as_number, sqrt=sqrt, sqrt_single=sqrt_single, select=select, any=any_lane, split=split,
+        power_of_two=power_of_two,
+    )  # fmt: skip
+
+
+def word_functions(device) -> SimpleNamespace:
+    """Of words of 32 bits, and of the bits of a float32."""
+    u32, i32, f32 = np.uint32, np.int32, np.float32
+    u64 = int if SIMULATED else np.uint64  # a wide product wraps in neither
+
+    @device
+    def nonzero(v):
+        return v != u32(0)
+
+    @device
+    def multiply_wide(a, b):
+        product = u64(u64(a) * u64(b))
+        return u32(product >> u64(32)), u32(product & u64(0xFFFFFFFF))
+
+    @device
+    def shift_signed(v, bits):
+        return u32(i32(v) >> i32(bits))
+
+    @device
+    def as_word(x):
+        return u32(x)
+
+    @device
+    def bits(v):
+        return f32(v).view(u32)
+
+    @device
+    def from_bits(v):
+        return u32(v).view(f32)
+
+    @device
+    def signed_to_single(v):
+        return f32(i32(v))
+
+    return SimpleNamespace(
+        nonzero=nonzero, multiply_wide=multiply_wide, shift_signed=shift_signed, word=as_word, bits=bits,
+        from_bits=from_bits, signed_to_single=signed_to_single,
+    )  # fmt: skip
+
+
 def lanes(
     dtype, networks: int, private: bool = False, team: int = 1, tile: int = 2, unroll: int = 1
 ) -> SimpleNamespace:
@@ -70,9 +151,7 @@ def lanes(
     Arrays are shared by all threads of a block, the network fastest, or `private` to each thread.
     """
     number = np.dtype(dtype).type
-    u32, i32, i64, f32 = np.uint32, np.int32, np.int64, np.float32
-    u64 = int if SIMULATED else np.uint64  # a wide product wraps in neither
-    root_half = number(math.sqrt(0.5))
+    u32, i64, u64 = np.uint32, np.int64, int if SIMULATED else np.uint64
     device = unchanged if SIMULATED else cuda.jit(device=True)
     thread = simulated_thread if SIMULATED else device(device_thread)
     if team == 1:
@@ -119,77 +198,15 @@ def lanes(
         return a[0], a[1] + u64(first) * stride
 
     @device
-    def sqrt(v):
-        return number(math.sqrt(v))
-
-    @device
-    def sqrt_single(v):
-        return f32(math.sqrt(v))
-
-    @device
-    def select(condition, a, b):
-        return a if condition else b
-
-    @device
-    def nonzero(v):
-        return v != u32(0)
-
-    @device
     def index():
         return u32(network())
-
-    @device
-    def multiply_wide(a, b):
-        product = u64(u64(a) * u64(b))
-        return u32(product >> u64(32)), u32(product & u64(0xFFFFFFFF))
-
-    @device
-    def shift_signed(v, bits):
-        return u32(i32(v) >> i32(bits))
-
-    @device
-    def as_number(x):
-        return number(x)
-
-    @device
-    def as_word(x):
-        return u32(x)
-
-    @device
-    def bits(v):
-        return f32(v).view(u32)
-
-    @device
-    def from_bits(v):
-        return u32(v).view(f32)
-
-    @device
-    def signed_to_single(v):
-        return f32(i32(v))
-
-    @device
-    def any_lane(condition):  # threads go their own ways
-        return condition
 
     def each(function):
         scalar = scalar_function(function).made(lambda f, fast: device(f))
         return device(lambda v, i: scalar(v, i64(i)))
 
-    @device
-    def split(v):
-        mantissa, exponent = math.frexp(v)
-        if mantissa < root_half:
-            return number(number(2) * mantissa), number(exponent - 1)
-        return number(mantissa), number(exponent)
-
-    @device
-    def power_of_two(k):
-        return number(math.ldexp(number(1), int(k)))
-
     return SimpleNamespace(
-        jit=device, number=number, load=load, store=store, part=part, sqrt=sqrt, sqrt_single=sqrt_single,
-        select=select, nonzero=nonzero, index=index, multiply_wide=multiply_wide, shift_signed=shift_signed,
-        full=as_number, real=as_number, word=as_word, bits=bits, from_bits=from_bits, signed_to_single=signed_to_single,
-        any=any_lane, each=each, split=split, power_of_two=power_of_two, team=team, member=member, together=together,
-        tile=tile, unroll=unroll,
+        **vars(float_functions(device, number)), **vars(word_functions(device)),
+        jit=device, number=number, load=load, store=store, part=part, index=index, each=each,
+        team=team, member=member, together=together, tile=tile, unroll=unroll,
     )  # fmt: skip

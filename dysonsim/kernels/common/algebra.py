@@ -13,18 +13,10 @@ from types import SimpleNamespace
 from . import tiles
 
 
-def build(lanes, sizes: tuple[int, ...], tall: bool = False) -> SimpleNamespace:
-    """Matrix functions on one target. Outputs come first and do not overlap inputs, other than where named once.
-
-    sizes: what rows and columns of products there are, other than thin ones' columns; first the order of matrices that
-    have a Cholesky factor.
-    The threads of a team call them together and find all of their results.
-    """
-    jit = lanes.jit
-    load, store, full, sqrt, number = lanes.load, lanes.store, lanes.full, lanes.sqrt, lanes.number
-    select, part = lanes.select, lanes.part
+def products(lanes, sizes: tuple[int, ...], tall: bool):
+    """``product(put, start, ...)``, which makes functions that multiply by tiles; `build` says what sizes are."""
+    jit, load, full, zero = lanes.jit, lanes.load, lanes.full, lanes.number(0)
     member, together, team, edge = lanes.member, lanes.together, lanes.team, lanes.tile
-    zero, one = number(0), number(1)
 
     @jit
     def nothing(o, i, j, more):
@@ -47,6 +39,13 @@ def build(lanes, sizes: tuple[int, ...], tall: bool = False) -> SimpleNamespace:
             return by_tiles(edge, 4 if thin else edge, team=True, unroll=unroll, even=(even, even and not thin))
         twos = by_tiles(2, 2, ragged=ragged)
         return by_tiles(4, 2, rest=twos, ragged=ragged) if tall else twos
+
+    return product
+
+
+def usual_products(lanes, product) -> SimpleNamespace:
+    """`gram`, `symmetric_product`, `times_transposed`; `stepped`, and `mirror`, with which more of them are made."""
+    jit, load, store, one = lanes.jit, lanes.load, lanes.store, lanes.number(1)
 
     @jit
     def mirror(o, i, j, s, more):
@@ -89,6 +88,17 @@ def build(lanes, sizes: tuple[int, ...], tall: bool = False) -> SimpleNamespace:
         else:
             general(o, a, n, 1, b, n, 1, n, n, n, (n, scale))
 
+    return SimpleNamespace(
+        gram=gram, symmetric_product=symmetric_product, times_transposed=times_transposed, stepped=stepped,
+        mirror=mirror,
+    )  # fmt: skip
+
+
+def sums(lanes) -> SimpleNamespace:
+    """Entry by entry: `copy`, `add`, `add_identity`."""
+    jit, load, store, one = lanes.jit, lanes.load, lanes.store, lanes.number(1)
+    member, together, team = lanes.member, lanes.together, lanes.team
+
     def each(put):
         """A function ``f(o, a, count)`` that does ``put(o, a, i)`` for all i < count."""
 
@@ -125,12 +135,19 @@ def build(lanes, sizes: tuple[int, ...], tall: bool = False) -> SimpleNamespace:
         """o += a."""
         accumulate(o, a, n * n)
 
+    return SimpleNamespace(copy=copy, add=add, add_identity=add_identity)
+
+
+def powers_of(lanes, symmetric_product, entries):
+    """``powers(a, area, k, n)``: a^k and 1 + a + ... + a^(2k-1) of a symmetric a, by doubling.
+
+    `area` has room for three matrices; returned is where in it these two lie, and where nothing does.
+    """
+    jit, part = lanes.jit, lanes.part
+    copy, add, add_identity = entries.copy, entries.add, entries.add_identity
+
     @jit
     def powers(a, area, k, n):
-        """a^k and 1 + a + ... + a^(2k-1) of a symmetric a, by doubling.
-
-        `area` has room for three matrices; returned is where in it these two lie, and where nothing does.
-        """
         bit, size = 0, n * n
         while k >> (bit + 1) > 0:
             bit += 1
@@ -155,9 +172,16 @@ def build(lanes, sizes: tuple[int, ...], tall: bool = False) -> SimpleNamespace:
                     j = j + 1
         return power, series, work
 
+    return powers
+
+
+def cholesky_by_columns(lanes):
+    """``factor(c, n)``: lower factor of c in place, zero above the diagonal; the smallest pivot (before its root)."""
+    jit, load, store, full = lanes.jit, lanes.load, lanes.store, lanes.full
+    sqrt, select, zero, one = lanes.sqrt, lanes.select, lanes.number(0), lanes.number(1)
+
     @jit
-    def by_columns(c, n):
-        """Lower factor of c in place, zero above the diagonal; returns the smallest pivot (before its root)."""
+    def factor(c, n):
         smallest = load(c, 0)
         for j in range(n):
             d = load(c, j * n + j)
@@ -176,7 +200,16 @@ def build(lanes, sizes: tuple[int, ...], tall: bool = False) -> SimpleNamespace:
                 store(c, j * n + i, full(zero))
         return smallest
 
-    def subtracted(order, **kinds):
+    return factor
+
+
+def panels(lanes, product, order: int) -> SimpleNamespace:
+    """What a factor in several columns at a time takes: `panel` of a width, and `subtracted`."""
+    jit, load, store, full = lanes.jit, lanes.load, lanes.store, lanes.full
+    sqrt, select, zero, one = lanes.sqrt, lanes.select, lanes.number(0), lanes.number(1)
+    member, together, team = lanes.member, lanes.together, lanes.team
+
+    def subtracted(**kinds):
         """o -= a b^T in a matrix of that order, as a product of these kinds."""
 
         @jit
@@ -189,54 +222,72 @@ def build(lanes, sizes: tuple[int, ...], tall: bool = False) -> SimpleNamespace:
 
         return product(put_minus, minus, **kinds)
 
-    def panel(width, order):
+    def panel(width):
         names = load, store, sqrt, select, full, zero, one, member, together, team
         return jit(tiles.made(tiles.panel(width, order))(*names))
 
-    def by_pairs(order):
-        """The same in pairs of columns: what those before them contribute is taken off by a product."""
-        subtract, pair, single = subtracted(order), panel(2, order), panel(1, order)
+    return SimpleNamespace(panel=panel, subtracted=subtracted)
 
-        @jit
-        def factor(c, n):
-            smallest = load(c, 0)
-            for at in range(0, order, 2):
-                width, below = min(2, order - at), order - at
-                if at > 0:
-                    rows, rest = part(c, at * order, below * order), part(c, at * (order + 1), below * order - at)
-                    subtract(rest, rows, order, 1, rows, order, 1, below, width, at, 0)
-                smallest = pair(c, at, smallest) if width == 2 else single(c, at, smallest)
-            return smallest
 
-        return factor
+def cholesky_by_pairs(lanes, product, order: int):
+    """The same in pairs of columns: what those before them contribute is taken off by a product."""
+    jit, load, part, pieces = lanes.jit, lanes.load, lanes.part, panels(lanes, product, order)
+    subtract, pair, single = pieces.subtracted(), pieces.panel(2), pieces.panel(1)
 
-    def by_panels(order):
-        """The same in panels, a tile wide: the triangle at the top, the rows below it, what they take off the rest."""
-        left = order % edge
-        whole = order - left
-        subtract = subtracted(order, lower=True, unroll=edge)
-        first, last = panel(edge, order), panel(max(left, 1), order)
+    @jit
+    def factor(c, n):
+        smallest = load(c, 0)
+        for at in range(0, order, 2):
+            width, below = min(2, order - at), order - at
+            if at > 0:
+                rows, rest = part(c, at * order, below * order), part(c, at * (order + 1), below * order - at)
+                subtract(rest, rows, order, 1, rows, order, 1, below, width, at, 0)
+            smallest = pair(c, at, smallest) if width == 2 else single(c, at, smallest)
+        return smallest
 
-        @jit
-        def factor(c, n):
-            smallest = load(c, 0)
-            for at in range(0, whole, edge):
-                smallest = first(c, at, smallest)
-                below = order - at - edge
-                if below > 0:
-                    rows = part(c, (at + edge) * order + at, below * order)
-                    rest = part(c, (at + edge) * (order + 1), below * order)
-                    subtract(rest, rows, order, 1, rows, order, 1, below, below, edge, 0)
-            if left > 0:
-                smallest = last(c, whole, smallest)
-            return smallest
+    return factor
 
-        return factor
 
-    if team > 1:
-        cholesky = by_panels(sizes[0])
+def cholesky_by_panels(lanes, product, order: int):
+    """The same in panels, a tile wide: the triangle at the top, the rows below it, what they take off the rest."""
+    jit, load, part, edge = lanes.jit, lanes.load, lanes.part, lanes.tile
+    pieces = panels(lanes, product, order)
+    left = order % edge
+    whole = order - left
+    subtract = pieces.subtracted(lower=True, unroll=edge)
+    first, last = pieces.panel(edge), pieces.panel(max(left, 1))
+
+    @jit
+    def factor(c, n):
+        smallest = load(c, 0)
+        for at in range(0, whole, edge):
+            smallest = first(c, at, smallest)
+            below = order - at - edge
+            if below > 0:
+                rows = part(c, (at + edge) * order + at, below * order)
+                rest = part(c, (at + edge) * (order + 1), below * order)
+                subtract(rest, rows, order, 1, rows, order, 1, below, below, edge, 0)
+        if left > 0:
+            smallest = last(c, whole, smallest)
+        return smallest
+
+    return factor
+
+
+def build(lanes, sizes: tuple[int, ...], tall: bool = False) -> SimpleNamespace:
+    """Matrix functions on one target. Outputs come first and do not overlap inputs, other than where named once.
+
+    sizes: what rows and columns of products there are, other than thin ones' columns; first the order of matrices that
+    have a Cholesky factor.
+    The threads of a team call them together and find all of their results.
+    """
+    jit, product, entries = lanes.jit, products(lanes, sizes, tall), sums(lanes)
+    usual, copy = usual_products(lanes, product), entries.copy
+    stepped = usual.stepped
+    if lanes.team > 1:
+        cholesky = cholesky_by_panels(lanes, product, sizes[0])
     else:
-        cholesky = by_pairs(sizes[0]) if tall else by_columns
+        cholesky = cholesky_by_pairs(lanes, product, sizes[0]) if tall else cholesky_by_columns(lanes)
 
     @jit
     def add_product(o, scale, s, rows, n, work):
@@ -245,7 +296,8 @@ def build(lanes, sizes: tuple[int, ...], tall: bool = False) -> SimpleNamespace:
         copy(o, work, rows * n)
 
     return SimpleNamespace(
-        product=product, mirror=mirror, gram=gram, symmetric_product=symmetric_product,
-        times_transposed=times_transposed, add_identity=add_identity, powers=powers, cholesky=cholesky,
-        add_product=add_product, copy=copy,
+        product=product, mirror=usual.mirror, gram=usual.gram, symmetric_product=usual.symmetric_product,
+        times_transposed=usual.times_transposed, add_identity=entries.add_identity,
+        powers=powers_of(lanes, usual.symmetric_product, entries), cholesky=cholesky, add_product=add_product,
+        copy=copy,
     )  # fmt: skip

@@ -42,70 +42,15 @@ SIN = tuple(f32(c) for c in (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1
 COS = tuple(f32(c) for c in (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2))
 
 
-def build(lanes) -> SimpleNamespace:
-    """The generator on one target.
-
-    `words`, `words_of_blocks`, `uniform`, `normals`, `box_muller`, and what these are made of, in float32: `log`,
-    `exp`, `single_normals`.
-    """
-    jit = lanes.jit
-    word, bits, from_bits = lanes.word, lanes.bits, lanes.from_bits
-    multiply_wide, shift_signed, signed_to_single = lanes.multiply_wide, lanes.shift_signed, lanes.signed_to_single
-    real, sqrt_single, select, nonzero, store = lanes.real, lanes.sqrt_single, lanes.select, lanes.nonzero, lanes.store
-    member, together, team = lanes.member, lanes.together, lanes.team
+def single_functions(lanes) -> SimpleNamespace:
+    """In float32: `log` and `exp`, and `sin_cos` of an angle of 32 bits."""
+    jit, word, bits, from_bits = lanes.jit, lanes.word, lanes.bits, lanes.from_bits
+    shift_signed, signed_to_single = lanes.shift_signed, lanes.signed_to_single
+    select, nonzero = lanes.select, lanes.nonzero
     L0, L1, L2, L3, L4, L5, L6, L7, L8 = LOG
     S0, S1, S2 = SIN
     C0, C1, C2 = COS
     E0, E1, E2, E3, E4, E5 = EXP
-
-    @jit
-    def wide(a, b):
-        """High and low half of the product of two numbers."""
-        product = u64(a) * u64(b)
-        return u32(product >> u64(32)), u32(product & u64(0xFFFFFFFF))
-
-    def rounds(count):
-        """So many rounds of Philox."""
-
-        @jit
-        def turned(c0, c1, c2, c3, key0, key1):
-            for _ in range(count):
-                high0, low0 = multiply_wide(MULTIPLIER_0, c0)
-                high1, low1 = multiply_wide(MULTIPLIER_1, c2)
-                c0, c1, c2, c3 = word(high1 ^ c1 ^ key0), low1, word(high0 ^ c3 ^ key1), low0
-                key0, key1 = u32(key0 + WEYL_0), u32(key1 + WEYL_1)
-            return c0, c1, c2, c3
-
-        return turned
-
-    all_rounds, last_rounds = rounds(ROUNDS), rounds(ROUNDS - 3)
-
-    @jit
-    def words(block, stream, step, replica, key0, key1):
-        """Philox4x32-10: four random words; `replica` is a lane value, the rest of the counter is shared."""
-        # In the first three rounds one factor or both are shared: what comes of these is no lane value yet.
-        high0, low0 = wide(MULTIPLIER_0, block)
-        high1, low1 = wide(MULTIPLIER_1, step)
-        c0, c1, c2, c3 = u32(high1 ^ stream ^ key0), low1, word(replica ^ u32(high0 ^ key1)), low0
-        key0, key1 = u32(key0 + WEYL_0), u32(key1 + WEYL_1)
-        high0, low0 = wide(MULTIPLIER_0, c0)
-        above, below = multiply_wide(MULTIPLIER_1, c2)
-        d0, d1, d2, d3 = word(above ^ u32(c1 ^ key0)), below, u32(high0 ^ c3 ^ key1), low0
-        key0, key1 = u32(key0 + WEYL_0), u32(key1 + WEYL_1)
-        above, below = multiply_wide(MULTIPLIER_0, d0)
-        high1, low1 = wide(MULTIPLIER_1, d2)
-        e0, e1, e2, e3 = word(d1 ^ u32(high1 ^ key0)), word(low1), word(above ^ u32(d3 ^ key1)), below
-        return last_rounds(e0, e1, e2, e3, u32(key0 + WEYL_0), u32(key1 + WEYL_1))
-
-    @jit
-    def words_of_blocks(block, stream, step, replica, key0, key1):
-        """The same where `block` is a lane value; the rest of the counter may be one or be shared."""
-        return all_rounds(block, word(stream), word(step), word(replica), key0, key1)
-
-    @jit
-    def uniform(a):
-        """A float32 in (0, 1]: the middle of one of 2^31 intervals."""
-        return signed_to_single(a >> u32(1)) * f32(2.0**-31) + f32(2.0**-32)
 
     @jit
     def log(x):
@@ -153,6 +98,76 @@ def build(lanes) -> SimpleNamespace:
         cosine = from_bits(bits(cosine) ^ ((word(quadrant + u32(1)) & u32(2)) << u32(30)))
         return sine, cosine
 
+    return SimpleNamespace(log=log, exp=exp, sin_cos=sin_cos)
+
+
+def philox(lanes) -> SimpleNamespace:
+    """`words`, four random words of a counter, and `words_of_blocks`."""
+    jit, word, multiply_wide = lanes.jit, lanes.word, lanes.multiply_wide
+
+    @jit
+    def wide(a, b):
+        """High and low half of the product of two numbers."""
+        product = u64(a) * u64(b)
+        return u32(product >> u64(32)), u32(product & u64(0xFFFFFFFF))
+
+    def rounds(count):
+        """So many rounds of Philox."""
+
+        @jit
+        def turned(c0, c1, c2, c3, key0, key1):
+            for _ in range(count):
+                high0, low0 = multiply_wide(MULTIPLIER_0, c0)
+                high1, low1 = multiply_wide(MULTIPLIER_1, c2)
+                c0, c1, c2, c3 = word(high1 ^ c1 ^ key0), low1, word(high0 ^ c3 ^ key1), low0
+                key0, key1 = u32(key0 + WEYL_0), u32(key1 + WEYL_1)
+            return c0, c1, c2, c3
+
+        return turned
+
+    all_rounds, last_rounds = rounds(ROUNDS), rounds(ROUNDS - 3)
+
+    @jit
+    def words(block, stream, step, replica, key0, key1):
+        """Philox4x32-10: four random words; `replica` is a lane value, the rest of the counter is shared."""
+        # In the first three rounds one factor or both are shared: what comes of these is no lane value yet.
+        high0, low0 = wide(MULTIPLIER_0, block)
+        high1, low1 = wide(MULTIPLIER_1, step)
+        c0, c1, c2, c3 = u32(high1 ^ stream ^ key0), low1, word(replica ^ u32(high0 ^ key1)), low0
+        key0, key1 = u32(key0 + WEYL_0), u32(key1 + WEYL_1)
+        high0, low0 = wide(MULTIPLIER_0, c0)
+        above, below = multiply_wide(MULTIPLIER_1, c2)
+        d0, d1, d2, d3 = word(above ^ u32(c1 ^ key0)), below, u32(high0 ^ c3 ^ key1), low0
+        key0, key1 = u32(key0 + WEYL_0), u32(key1 + WEYL_1)
+        above, below = multiply_wide(MULTIPLIER_0, d0)
+        high1, low1 = wide(MULTIPLIER_1, d2)
+        e0, e1, e2, e3 = word(d1 ^ u32(high1 ^ key0)), word(low1), word(above ^ u32(d3 ^ key1)), below
+        return last_rounds(e0, e1, e2, e3, u32(key0 + WEYL_0), u32(key1 + WEYL_1))
+
+    @jit
+    def words_of_blocks(block, stream, step, replica, key0, key1):
+        """The same where `block` is a lane value; the rest of the counter may be one or be shared."""
+        return all_rounds(block, word(stream), word(step), word(replica), key0, key1)
+
+    return SimpleNamespace(words=words, words_of_blocks=words_of_blocks)
+
+
+def build(lanes) -> SimpleNamespace:
+    """The generator on one target.
+
+    `words`, `words_of_blocks`, `uniform`, `normals`, `box_muller`, and what these are made of, in float32: `log`,
+    `exp`, `single_normals`.
+    """
+    jit, signed_to_single, sqrt_single = lanes.jit, lanes.signed_to_single, lanes.sqrt_single
+    real, store, member, together, team = lanes.real, lanes.store, lanes.member, lanes.together, lanes.team
+    generator, single = philox(lanes), single_functions(lanes)
+    words, log, sin_cos = generator.words, single.log, single.sin_cos
+
+    @jit
+    def uniform(a):
+        """A float32 in (0, 1]: the middle of one of 2^31 intervals."""
+        return signed_to_single(a >> u32(1)) * f32(2.0**-31) + f32(2.0**-32)
+
     @jit
     def single_normals(a, b):
         """Two independent standard normals from two random words, in float32."""
@@ -180,6 +195,6 @@ def build(lanes) -> SimpleNamespace:
         together()
 
     return SimpleNamespace(
-        words=words, words_of_blocks=words_of_blocks, uniform=uniform, log=log, exp=exp, single_normals=single_normals,
-        box_muller=box_muller, normals=normals,
+        words=words, words_of_blocks=generator.words_of_blocks, uniform=uniform, log=log, exp=single.exp,
+        single_normals=single_normals, box_muller=box_muller, normals=normals,
     )  # fmt: skip

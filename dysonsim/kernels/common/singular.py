@@ -21,6 +21,8 @@ those below 1e-50 of the largest are zero.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from . import functions, order
 
 WIDTH = 8  # lanes
@@ -142,21 +144,14 @@ def build_shift(lanes):
     return corner
 
 
-def build_dqds(lanes):
-    """``dqds(q, e, out, n, ready, work, limit)``: squared singular values, in any order, to out; true where found.
+def build_masked(lanes) -> SimpleNamespace:
+    """What lanes that go their own ways share: `keep` and `range_of`.
 
-    q, e : n > 1 lane values; overwritten. ready : lanes that are to be done at all. work : 2 n lane values. limit :
-    sweeps for each singular value.
+    A store of what a mask selects compiles to masked stores, which some processors do very slowly, and masks made of
+    two comparisons are slow to carry over a branch. Hence sums with zeros, and one comparison a mask.
     """
-    jit, load, store, part = lanes.jit, lanes.load, lanes.store, lanes.part
-    select, full, any_lane = lanes.select, lanes.full, lanes.any
-    elementary = functions.build(lanes)
-    least, largest = elementary.least, elementary.largest
-    corner = build_shift(lanes)
-    half = 0.5
-
-    # A store of what a mask selects compiles to masked stores, which some processors do very slowly, and masks made of
-    # two comparisons are slow to carry over a branch. Hence sums with zeros, and one comparison a mask.
+    jit, load, store = lanes.jit, lanes.load, lanes.store
+    select, full, any_lane, half = lanes.select, lanes.full, lanes.any, 0.5
 
     @jit
     def keep(new, old, mask, n):
@@ -174,6 +169,22 @@ def build_dqds(lanes):
         while low < high and not any_lane((half < m) & (m < low + 0.5)):
             low += 1
         return low, high
+
+    return SimpleNamespace(keep=keep, range_of=range_of)
+
+
+def build_dqds(lanes):
+    """``dqds(q, e, out, n, ready, work, limit)``: squared singular values, in any order, to out; true where found.
+
+    q, e : n > 1 lane values; overwritten. ready : lanes that are to be done at all. work : 2 n lane values. limit :
+    sweeps for each singular value.
+    """
+    jit, load, store, part = lanes.jit, lanes.load, lanes.store, lanes.part
+    select, full, any_lane = lanes.select, lanes.full, lanes.any
+    elementary = functions.build(lanes)
+    least, largest = elementary.least, elementary.largest
+    corner, masked, half = build_shift(lanes), build_masked(lanes), 0.5
+    keep, range_of = masked.keep, masked.range_of
 
     @jit
     def dqds(q, e, out, n, ready, work, limit):

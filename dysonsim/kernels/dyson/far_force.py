@@ -15,6 +15,7 @@ nearest, and take the factor of the block of the level itself.
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import NamedTuple
 
 from ..common import functions
 
@@ -35,30 +36,37 @@ def space_of(n: int, changes: bool) -> int:
     return (blocks + 3) * n + 2 + ((n + 1) * blocks if changes else 0)
 
 
-def build(lanes, n: int, inner: int, coefficients) -> SimpleNamespace:
-    """``gather(x, held, beta, constants, work)`` sums the force on levels x for an outer step of `inner` inner steps.
+class Layout(NamedTuple):
+    """Where in the space is what; at 0 begin the forces of the blocks."""
 
-    ``follow(out, x, held, constants, work)`` adds it, as it is for levels x now, to `out`. `coefficients`: of
-    `terms.py`.
-    """
-    jit, number = lanes.jit, lanes.number
-    load, store, full, part, select = lanes.load, lanes.store, lanes.full, lanes.part, lanes.select
-    pair, share, changes = coefficients.pair, coefficients.share, coefficients.changes
-    largest = functions.build(lanes).largest
-    zero, one, two, outer = number(0), number(1), number(2), number(inner)
-    tiny, one_in_n, minus_half = number(TINY[number.__name__]), number(1 / n), number(-0.5)
-    blocks = block_count(n, changes)
-    edges = tuple(-(-b * n // blocks) for b in range(blocks + 1))
-    # In the space: forces of the blocks, slopes, levels when they were summed, their mean and the sum of the squares
-    # about it, displacements; strengths as they were, means of the blocks.
-    slopes, anchors, fixed = blocks * n, (blocks + 1) * n, (blocks + 2) * n
-    remainders = fixed + 2
-    strengths = remainders + n
-    means = strengths + blocks * n
+    slopes: int
+    anchors: int  # levels when the forces were summed
+    fixed: int  # their mean, and the sum of the squares about it
+    remainders: int  # displacements
+    strengths: int  # as they were
+    means: int  # of the blocks
+    edges: tuple[int, ...]  # of the blocks
+
+    @classmethod
+    def of(cls, n: int, blocks: int) -> Layout:
+        """For n levels in so many blocks."""
+        fixed = (blocks + 2) * n
+        strengths = fixed + 2 + n
+        edges = tuple(-(-b * n // blocks) for b in range(blocks + 1))
+        return cls(blocks * n, (blocks + 1) * n, fixed, fixed + 2, strengths, strengths + blocks * n, edges)
+
+
+def displacements(lanes, n: int, layout: Layout) -> SimpleNamespace:
+    """`keep_moment` when forces are summed, and `remainder` of what levels have moved since."""
+    jit, number, load, store = lanes.jit, lanes.number, lanes.load, lanes.store
+    full, part, largest = lanes.full, lanes.part, functions.build(lanes).largest
+    anchors, fixed, remainders = layout.anchors, layout.fixed, layout.remainders
+    zero, one, tiny = number(0), number(1), number(TINY[number.__name__])
+    one_in_n, minus_half = number(1 / n), number(-0.5)
 
     @jit
-    def moment(x):
-        """Mean of the levels, and the sum of their squares about it."""
+    def keep_moment(x, held):
+        """Put the mean of the levels, and the sum of their squares about it, into the space."""
         center, square = full(zero), full(zero)
         for i in range(n):
             center = center + load(x, i)
@@ -66,7 +74,36 @@ def build(lanes, n: int, inner: int, coefficients) -> SimpleNamespace:
         for i in range(n):
             v = load(x, i) - center
             square = square + v * v
-        return center, square
+        store(held, fixed, center)
+        store(held, fixed + 1, square)
+
+    @jit
+    def remainder(x, held):
+        """What is left of displacements without a common shift and scale, in the space; that scale."""
+        out, anchor = part(held, remainders, n), part(held, anchors, n)
+        center, square = load(held, fixed), load(held, fixed + 1)
+        shift, stretch = full(zero), full(zero)
+        for i in range(n):
+            a = load(anchor, i)
+            v = load(x, i) - a
+            store(out, i, v)
+            shift = shift + v
+            stretch = stretch + v * (a - center)
+        shift, stretch = shift * one_in_n, stretch / (square + tiny)
+        for i in range(n):
+            store(out, i, load(out, i) - shift - stretch * (load(anchor, i) - center))
+        return one + largest(stretch, full(minus_half))
+
+    return SimpleNamespace(keep_moment=keep_moment, remainder=remainder)
+
+
+def changing_strengths(lanes, n: int, layout: Layout, coefficients) -> SimpleNamespace:
+    """`keep_strengths` when forces are summed; `average`, then `strengthened`, for those of later levels."""
+    jit, number, load, store = lanes.jit, lanes.number, lanes.load, lanes.store
+    full, select, largest = lanes.full, lanes.select, functions.build(lanes).largest
+    pair, zero, one, tiny = coefficients.pair, number(0), number(1), number(TINY[number.__name__])
+    slopes, strengths, means, edges = layout.slopes, layout.strengths, layout.means, layout.edges
+    blocks = len(edges) - 1
 
     @jit
     def average(x, held):
@@ -78,6 +115,50 @@ def build(lanes, n: int, inner: int, coefficients) -> SimpleNamespace:
             store(held, means + b, total * (one / number(edges[b + 1] - edges[b])))
 
     @jit
+    def keep_strengths(x, held, constants, work):
+        """Put the strengths as they are into the space."""
+        average(x, held)
+        for block in range(blocks):
+            b = load(held, means + block)
+            for i in range(n):
+                strength = pair(i, edges[block + 1] - 1, load(x, i), b, constants, work)
+                store(held, strengths + block * n + i, strength)
+
+    @jit
+    def strengthened(i, x, held, constants, work):
+        """Force and slope on level i, with strengths as they are now."""
+        force, slope = full(zero), load(held, slopes + i)
+        for block in range(blocks):
+            last = edges[block + 1] - 1
+            before = load(held, strengths + block * n + i)
+            now = pair(i, last, load(x, i), load(held, means + block), constants, work)
+            factor = select(full(tiny) < before, now / largest(before, full(tiny)), full(one))
+            force = load(held, block * n + i) * factor + force
+            if block == i * blocks // n:
+                slope = slope * factor
+        return force, slope
+
+    return SimpleNamespace(average=average, keep_strengths=keep_strengths, strengthened=strengthened)
+
+
+def build(lanes, n: int, inner: int, coefficients) -> SimpleNamespace:
+    """``gather(x, held, beta, constants, work)`` sums the force on levels x for an outer step of `inner` inner steps.
+
+    ``follow(out, x, held, constants, work)`` adds it, as it is for levels x now, to `out`. `coefficients`: of
+    `terms.py`.
+    """
+    jit, number, load, store = lanes.jit, lanes.number, lanes.load, lanes.store
+    full, part, largest = lanes.full, lanes.part, functions.build(lanes).largest
+    pair, share, changes = coefficients.pair, coefficients.share, coefficients.changes
+    zero, one, two, outer, tiny = number(0), number(1), number(2), number(inner), number(TINY[number.__name__])
+    blocks = block_count(n, changes)
+    layout = Layout.of(n, blocks)
+    slopes, anchors, remainders, edges = layout.slopes, layout.anchors, layout.remainders, layout.edges
+    moved, changed = displacements(lanes, n, layout), changing_strengths(lanes, n, layout, coefficients)
+    keep_moment, remainder = moved.keep_moment, moved.remainder
+    average, keep_strengths, strengthened = changed.average, changed.keep_strengths, changed.strengthened
+
+    @jit
     def gather(x, held, beta, constants, work):
         slope = part(held, slopes, n)
         for i in range(blocks * n):
@@ -85,9 +166,7 @@ def build(lanes, n: int, inner: int, coefficients) -> SimpleNamespace:
         for i in range(n):
             store(slope, i, full(zero))
             store(held, anchors + i, load(x, i))
-        center, square = moment(x)
-        store(held, fixed, center)
-        store(held, fixed + 1, square)
+        keep_moment(x, held)
         spread = outer / beta
         for i in range(n - NEAR - 1):
             a, bend, mine_of = load(x, i), load(slope, i), part(held, i * blocks // n * n, n)
@@ -109,43 +188,7 @@ def build(lanes, n: int, inner: int, coefficients) -> SimpleNamespace:
                 store(held, block * n + i, own)
             store(slope, i, bend)
         if changes:
-            average(x, held)
-            for block in range(blocks):
-                b = load(held, means + block)
-                for i in range(n):
-                    strength = pair(i, edges[block + 1] - 1, load(x, i), b, constants, work)
-                    store(held, strengths + block * n + i, strength)
-
-    @jit
-    def remainder(x, held):
-        """What is left of displacements without a common shift and scale, in the space; that scale."""
-        out, anchor = part(held, remainders, n), part(held, anchors, n)
-        center, square = load(held, fixed), load(held, fixed + 1)
-        shift, stretch = full(zero), full(zero)
-        for i in range(n):
-            a = load(anchor, i)
-            v = load(x, i) - a
-            store(out, i, v)
-            shift = shift + v
-            stretch = stretch + v * (a - center)
-        shift, stretch = shift * one_in_n, stretch / (square + tiny)
-        for i in range(n):
-            store(out, i, load(out, i) - shift - stretch * (load(anchor, i) - center))
-        return one + largest(stretch, full(minus_half))
-
-    @jit
-    def strengthened(i, x, held, constants, work):
-        """Force and slope on level i, with strengths as they are now."""
-        force, slope = full(zero), load(held, slopes + i)
-        for block in range(blocks):
-            last = edges[block + 1] - 1
-            before = load(held, strengths + block * n + i)
-            now = pair(i, last, load(x, i), load(held, means + block), constants, work)
-            factor = select(full(tiny) < before, now / largest(before, full(tiny)), full(one))
-            force = load(held, block * n + i) * factor + force
-            if block == i * blocks // n:
-                slope = slope * factor
-        return force, slope
+            keep_strengths(x, held, constants, work)
 
     @jit
     def follow(out, x, held, constants, work):

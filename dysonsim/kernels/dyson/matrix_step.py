@@ -14,6 +14,8 @@ Levels agree with LAPACK's to rounding, a few units of 2^-23 of the largest in f
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from ..common import functions, order, rng
@@ -36,20 +38,12 @@ def scratch(shape: str, m: int, n: int, beta: int) -> int:
     return drawn + matrix + 4 * large + 1 + (0 if shape == "hermitian" else beta * m * beta * n)
 
 
-def build(lanes, shape: str, beta: int):
-    """One transition on one target; sizes are in `integers`."""
-    jit, number = lanes.jit, lanes.number
-    load, store, full, part, sqrt, select = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt, lanes.select
-    normals, elementary = rng.build(lanes).normals, functions.build(lanes)
-    largest, absolute, powers_near = elementary.largest, elementary.absolute, elementary.powers_near
-    eigenvalues, sort = tridiagonal.build_eigenvalues(lanes), order.build(lanes)
-    zero, half, one = number(0), number(0.5), number(1)
-    tiny, root_of_two, infinite = number(TINY[number.__name__]), number(np.sqrt(2)), number(np.inf)
-    share = number(1 / beta)
+def real_entries(lanes, beta: int):
+    """``put(a, m, n, i, j, w0, w1, w2, w3)``: an entry of an m x n matrix over beta components, into a real matrix."""
+    jit, store, full, zero = lanes.jit, lanes.store, lanes.full, lanes.number(0)
 
     @jit
     def put(a, m, n, i, j, w0, w1, w2, w3):
-        """Entry (i, j) of an m x n matrix over the reals, complex numbers or quaternions, into a real matrix."""
         columns = beta * n
         store(a, i * columns + j, w0)
         if beta > 1:
@@ -74,6 +68,17 @@ def build(lanes, shape: str, beta: int):
             store(a, i3 * columns + j2, n2)
             store(a, i3 * columns + j3, w0)
 
+    return put
+
+
+def matrices(lanes, shape: str, beta: int) -> SimpleNamespace:
+    """`drifted` levels, and ``fill(a, x, z, reals, m, n, down)``: M' of the module, of levels x and normals z.
+
+    Its entries are multiplied by `down`.
+    """
+    jit, load, full, put = lanes.jit, lanes.load, lanes.full, real_entries(lanes, beta)
+    zero, root_of_two = lanes.number(0), lanes.number(np.sqrt(2))
+
     @jit
     def component(z, k, first, stride, scale):
         """Component k of an entry, if there are so many."""
@@ -86,34 +91,44 @@ def build(lanes, shape: str, beta: int):
             return load(x, i) * reals[DECAY]
         return (load(x, i) - reals[CENTRE]) * reals[DECAY] + reals[CENTRE]
 
-    @jit
-    def fill_hermitian(a, x, z, reals, n, down):
-        scale = down * reals[SPREAD]
-        none, pairs = full(zero), n * (n - 1) // 2
-        for i in range(n):
-            level = drifted(x, i, reals) * down + load(z, i) * (scale * root_of_two)
-            put(a, n, n, i, i, level, none, none, none)
-            for j in range(i):
-                first = n + i * (i - 1) // 2 + j
-                w0, w1 = component(z, 0, first, pairs, scale), component(z, 1, first, pairs, scale)
-                w2, w3 = component(z, 2, first, pairs, scale), component(z, 3, first, pairs, scale)
-                put(a, n, n, i, j, w0, w1, w2, w3)
-                put(a, n, n, j, i, w0, none - w1, none - w2, none - w3)
+    if shape == "hermitian":
 
-    @jit
-    def fill_rectangular(a, x, z, reals, m, n, down):
-        for i in range(m):
-            for j in range(n):
-                first, scale = i * n + j, down * reals[SPREAD]
-                w0, w1 = component(z, 0, first, m * n, scale), component(z, 1, first, m * n, scale)
-                w2, w3 = component(z, 2, first, m * n, scale), component(z, 3, first, m * n, scale)
-                if i == j:
-                    w0 = w0 + drifted(x, i, reals) * down
-                put(a, m, n, i, j, w0, w1, w2, w3)
+        @jit
+        def fill(a, x, z, reals, m, n, down):
+            scale = down * reals[SPREAD]
+            none, pairs = full(zero), n * (n - 1) // 2
+            for i in range(n):
+                level = drifted(x, i, reals) * down + load(z, i) * (scale * root_of_two)
+                put(a, n, n, i, i, level, none, none, none)
+                for j in range(i):
+                    first = n + i * (i - 1) // 2 + j
+                    w0, w1 = component(z, 0, first, pairs, scale), component(z, 1, first, pairs, scale)
+                    w2, w3 = component(z, 2, first, pairs, scale), component(z, 3, first, pairs, scale)
+                    put(a, n, n, i, j, w0, w1, w2, w3)
+                    put(a, n, n, j, i, w0, none - w1, none - w2, none - w3)
+
+    else:
+
+        @jit
+        def fill(a, x, z, reals, m, n, down):
+            for i in range(m):
+                for j in range(n):
+                    first, scale = i * n + j, down * reals[SPREAD]
+                    w0, w1 = component(z, 0, first, m * n, scale), component(z, 1, first, m * n, scale)
+                    w2, w3 = component(z, 2, first, m * n, scale), component(z, 3, first, m * n, scale)
+                    if i == j:
+                        w0 = w0 + drifted(x, i, reals) * down
+                    put(a, m, n, i, j, w0, w1, w2, w3)
+
+    return SimpleNamespace(drifted=drifted, fill=fill)
+
+
+def products(lanes):
+    """``gram(a, w, rows, n)``: a = w^T w."""
+    jit, load, store, full, zero = lanes.jit, lanes.load, lanes.store, lanes.full, lanes.number(0)
 
     @jit
     def gram(a, w, rows, n):
-        """a = w^T w."""
         for i in range(n):
             for j in range(i + 1):
                 s = full(zero)
@@ -122,9 +137,20 @@ def build(lanes, shape: str, beta: int):
                 store(a, i * n + j, s)
                 store(a, j * n + i, s)
 
+    return gram
+
+
+def tridiagonals(lanes):
+    """``reduce(a, d, e, v, n)``: diagonal d and squares e of the off-diagonal of a symmetric a, made tridiagonal.
+
+    v: n numbers; a is lost.
+    """
+    jit, number = lanes.jit, lanes.number
+    load, store, full, sqrt, select = lanes.load, lanes.store, lanes.full, lanes.sqrt, lanes.select
+    zero, half, one, tiny = number(0), number(0.5), number(1), number(TINY[number.__name__])
+
     @jit
     def reduce(a, d, e, v, n):
-        """Diagonal d and squares e of the off-diagonal of a symmetric a, made tridiagonal; v: n numbers; a is lost."""
         for k in range(n - 2):
             norm = full(zero)
             for i in range(k + 1, n):
@@ -159,6 +185,19 @@ def build(lanes, shape: str, beta: int):
             store(e, n - 2, below * below)
         store(d, n - 1, load(a, n * n - 1))
 
+    return reduce
+
+
+def build(lanes, shape: str, beta: int):
+    """One transition on one target; sizes are in `integers`."""
+    jit, number = lanes.jit, lanes.number
+    load, store, full, part, sqrt, select = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt, lanes.select
+    normals, elementary, matrix = rng.build(lanes).normals, functions.build(lanes), matrices(lanes, shape, beta)
+    largest, absolute, powers_near = elementary.largest, elementary.absolute, elementary.powers_near
+    drifted, fill, gram, reduce = matrix.drifted, matrix.fill, products(lanes), tridiagonals(lanes)
+    eigenvalues, sort = tridiagonal.build_eigenvalues(lanes), order.build(lanes)
+    zero, infinite, share = number(0), number(np.inf), number(1 / beta)
+
     @jit
     def step(state, scratch, reals, integers, s, replica, key0, key1):
         n, m = integers[COLUMNS], integers[ROWS]
@@ -175,10 +214,10 @@ def build(lanes, shape: str, beta: int):
             top = largest(top, absolute(drifted(state, i, reals)))
         up, down = powers_near(top)
         if shape == "hermitian":
-            fill_hermitian(a, state, z, reals, n, down)
+            fill(a, state, z, reals, n, n, down)
         else:
             w = part(scratch, rest + 4 * large + 1, beta * m * large)
-            fill_rectangular(w, state, z, reals, m, n, down)
+            fill(w, state, z, reals, m, n, down)
             gram(a, w, beta * m, large)
         reduce(a, d, e, v, large)
         eigenvalues(d, e, large)

@@ -44,6 +44,8 @@ errors of the last digits in brackets; small gaps: below a fifth of the mean):
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from ..common import functions, quantile
@@ -95,33 +97,19 @@ def scratch(n: int, kept: int, direct: bool, changes: bool) -> int:
     return 8 * -(-n // 4) + space_of(n, direct, changes) + kept
 
 
-def build(lanes, n: int, chi: str, terms, direct: bool = False, **sizes):
-    """One step on one target. `terms` is the builder of the coefficients, see `kernels/dyson/terms.py`.
+def near_pushes(lanes, n: int, coefficients, follow):
+    """``pushes(out, x, held, constants, work)``: what moves every level in an inner step.
 
-    direct: all pairs act in every inner step, no force is frozen.
+    These are the pairs two and three places apart and, if there is one, the far force on its way, which follows.
     """
-    jit, number = lanes.jit, lanes.number
-    load, store, full, part, sqrt = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt
-    select, any_lane = lanes.select, lanes.any
-    order, drawn, (behind, numbers) = pairs(lanes, chi).order, draw(lanes, n, chi), places(n, chi)
-    coefficients = terms(lanes, n, nested=True, **sizes)
-    prepare, glide, settle, kick = coefficients.prepare, coefficients.glide, coefficients.settle, coefficients.kick
-    pair, share, work_size, behind_levels = coefficients.pair, coefficients.share, coefficients.work, coefficients.extra
-    helpers = functions.build(lanes)
-    least, largest, sum_of_squares = helpers.least, helpers.largest, helpers.sum_of_squares
-    zero, half, one, two, four = number(0), number(0.5), number(1), number(2), number(4)
-    root_half, tiny, rest = number(0.5**0.5), number(TINY[number.__name__]), number(1e-6)
-    inner = inner_steps(n, direct)
-    outer, memory, most = number(inner), number(MEMORY), number(MOST)
-    has_far, space_size = freezes(n, direct), space_of(n, direct, coefficients.changes)
-    shortest = number(SHORTEST[number.__name__])
-    averages, kept_size = n + behind_levels, n + behind_levels + extra(n)
-    far = far_force.build(lanes, n, inner, coefficients)
-    gather, follow = far.gather, far.follow
+    jit, load, store, full = lanes.jit, lanes.load, lanes.store, lanes.full
+    pair, share, number = coefficients.pair, coefficients.share, lanes.number
+    largest = functions.build(lanes).largest
+    zero, half, one, two, tiny = number(0), number(0.5), number(1), number(2), number(TINY[number.__name__])
+    has_far = follow is not None
 
     @jit
     def pushes(out, x, held, constants, work):
-        """What moves every level in an inner step: pairs two and three places apart, and the far force on its way."""
         none = full(zero)
         this, next_one, after = none, none, none  # from pairs whose lower level has been, for levels i, i + 1, i + 2
         for i in range(n):
@@ -152,9 +140,18 @@ def build(lanes, n: int, chi: str, terms, direct: bool = False, **sizes):
         if has_far:
             follow(out, x, held, constants, work)
 
+    return pushes
+
+
+def all_pushes(lanes, n: int, coefficients):
+    """The same of all pairs that are no neighbors."""
+    jit, load, store, full = lanes.jit, lanes.load, lanes.store, lanes.full
+    pair, share, number = coefficients.pair, coefficients.share, lanes.number
+    largest = functions.build(lanes).largest
+    zero, half, two, tiny = number(0), number(0.5), number(2), number(TINY[number.__name__])
+
     @jit
-    def all_pushes(out, x, constants, work):
-        """The same of all pairs that are no neighbors."""
+    def pushes(out, x, held, constants, work):
         for i in range(n):
             store(out, i, full(zero))
         for i in range(n - 2):
@@ -167,6 +164,15 @@ def build(lanes, n: int, chi: str, terms, direct: bool = False, **sizes):
                 own = own - mine
                 store(out, j, load(out, j) + (push - mine))
             store(out, i, own)
+
+    return pushes
+
+
+def gaps(lanes, n: int, coefficients, order) -> SimpleNamespace:
+    """`advance`, the end of A, and `open_gaps`, N."""
+    jit, load, store, full, sqrt = lanes.jit, lanes.load, lanes.store, lanes.full, lanes.sqrt
+    pair, share, kick, settle = coefficients.pair, coefficients.share, coefficients.kick, coefficients.settle
+    least, any_lane, zero, two = functions.build(lanes).least, lanes.any, lanes.number(0), lanes.number(2)
 
     @jit
     def advance(x, motion, up, low, constants, work):
@@ -208,8 +214,24 @@ def build(lanes, n: int, chi: str, terms, direct: bool = False, **sizes):
             order(x, n)
         settle(x)
 
+    return SimpleNamespace(advance=advance, open_gaps=open_gaps)
+
+
+def outer_step(lanes, n: int, chi: str, direct: bool, coefficients):
+    """``move(x, h, sub, space, z, c, reals, constants, work, source)``: an outer step, number `sub` of a step."""
+    jit, number = lanes.jit, lanes.number
+    load, store, full, part = lanes.load, lanes.store, lanes.full, lanes.part
+    prepare, glide, drawn = coefficients.prepare, coefficients.glide, draw(lanes, n, chi)
+    inner, has_far, space_size = inner_steps(n, direct), freezes(n, direct), space_of(n, direct, coefficients.changes)
+    far = far_force.build(lanes, n, inner, coefficients)
+    gather, follow = far.gather, far.follow if has_far else None
+    pushes = all_pushes(lanes, n, coefficients) if direct else near_pushes(lanes, n, coefficients, follow)
+    motions = gaps(lanes, n, coefficients, pairs(lanes, chi).order)
+    advance, open_gaps = motions.advance, motions.open_gaps
+    zero, half, one, two, four, root_half = number(0), number(0.5), number(1), number(2), number(4), number(0.5**0.5)
+
     @jit
-    def move(x, h, sub, space, z, c, reals, constants, work, s, replica, key0, key1):
+    def move(x, h, sub, space, z, c, reals, constants, work, source):
         """One outer step, of inner steps of length h."""
         push, motion, middle = part(space, 0, n), part(space, n, n), part(space, 2 * n, n)
         up, low = part(space, 3 * n, n + 1), part(space, 4 * n + 1, n + 1)
@@ -229,19 +251,25 @@ def build(lanes, n: int, chi: str, terms, direct: bool = False, **sizes):
                 for _ in range(2 if k == 1 else 1):  # the middle of the motion is where the last one leads, or a first
                     for i in range(n):
                         store(middle, i, load(x, i) + load(motion, i) * half)
-                    if direct:
-                        all_pushes(push, middle, constants, work)
-                    else:
-                        pushes(push, middle, held, constants, work)
+                    pushes(push, middle, held, constants, work)
                     glide(motion, x, middle, push, h, constants, work)
                 advance(x, motion, up, low, constants, work)
-            drawn(z, c, sub * (inner + 1) + k, s, beta, reals[TABLE:], replica, key0, key1)
+            drawn(z, c, sub * (inner + 1) + k, beta, reals[TABLE:], source)
             root, weight = (root_half, two / beta) if k == 0 or k == inner else (one, four / beta)
             open_gaps(x, up, low, z, c, root, weight, constants, work)
 
+    return move
+
+
+def inner_length(lanes, n: int, coefficients):
+    """``room(x, averaged, reals, constants, work)``: length of the inner steps that the gaps allow."""
+    jit, number, load, full = lanes.jit, lanes.number, lanes.load, lanes.full
+    prepare, pair, helpers = coefficients.prepare, coefficients.pair, functions.build(lanes)
+    least, largest, one = helpers.least, helpers.largest, number(1)
+    tiny, shortest = number(TINY[number.__name__]), number(SHORTEST[number.__name__])
+
     @jit
     def room(x, averaged, reals, constants, work):
-        """Length of the inner steps that the gaps allow."""
         cap = least(full(reals[CAP]), full(reals[DT]))
         if n == 2:
             return cap
@@ -253,19 +281,39 @@ def build(lanes, n: int, chi: str, terms, direct: bool = False, **sizes):
             allowed = least(allowed, load(averaged, i) * reals[TOLERANCE] / largest(strength, full(tiny)))
         return largest(allowed * cap, full(reals[DT] * shortest))
 
+    return room
+
+
+def build(lanes, n: int, chi: str, terms, direct: bool = False, **sizes):
+    """One step on one target. `terms` is the builder of the coefficients, see `kernels/dyson/terms.py`.
+
+    direct: all pairs act in every inner step, no force is frozen.
+    """
+    jit, number, load, store = lanes.jit, lanes.number, lanes.load, lanes.store
+    full, part, select, any_lane = lanes.full, lanes.part, lanes.select, lanes.any
+    helpers = functions.build(lanes)
+    least, sum_of_squares = helpers.least, helpers.sum_of_squares
+    coefficients = terms(lanes, n, nested=True, **sizes)
+    move, room = outer_step(lanes, n, chi, direct, coefficients), inner_length(lanes, n, coefficients)
+    work_size, space_size = coefficients.work, space_of(n, direct, coefficients.changes)
+    (behind, numbers), averages = places(n, chi), n + coefficients.extra
+    kept_size = averages + extra(n)
+    zero, half, rest = number(0), number(0.5), number(1e-6)
+    outer, memory, most = number(inner_steps(n, direct)), number(MEMORY), number(MOST)
+
     @jit
     def step(state, scratch, reals, integers, s, replica, key0, key1):
         x, averaged = state, part(state, averages, kept_size - averages)  # the levels come first
         z, c = part(scratch, 0, numbers), part(scratch, behind, numbers - behind)
         work, space = part(scratch, numbers, work_size), part(scratch, numbers + work_size, space_size)
         kept, constants = part(scratch, numbers + work_size + space_size, kept_size), reals[NESTED_TERMS:]
-        left, sub = full(reals[DT]), 0
+        left, sub, source = full(reals[DT]), 0, (s, replica, key0, key1)
         while any_lane(zero < left):
             length = room(x, averaged, reals, constants, work) * outer
             length = select(length < left, least(length, left * half), left)
             for i in range(kept_size):
                 store(kept, i, load(state, i))
-            move(x, length / outer, sub, space, z, c, reals, constants, work, s, replica, key0, key1)
+            move(x, length / outer, sub, space, z, c, reals, constants, work, source)
             for i in range(n - 2):
                 gap = load(x, i + 2) - load(x, i)
                 average = load(averaged, i)

@@ -93,13 +93,14 @@ def pairs(lanes, chi: str) -> SimpleNamespace:
             top = top - 1 if any_lane(worst < zero) else 0
 
     @jit
-    def openings(c, count, beta, first, s, replica, key0, key1):
+    def openings(c, count, beta, first, source):
         """`count` chi-squared numbers of beta degrees of freedom from block `first` on; c holds 4 ceil(count / 4)."""
+        s, replica, key0, key1 = source
         if chi == "any":
             for i in range(count):
-                store(c, i, chi_squared(beta, first + i, rng.PAIRS, s, replica, key0, key1))
+                store(c, i, chi_squared(beta, first + i, rng.PAIRS, *source))
         elif chi == "one":
-            normals(c, (count + 3) // 4, first, rng.PAIRS, s, replica, key0, key1)
+            normals(c, (count + 3) // 4, first, rng.PAIRS, *source)
             for i in range(count):
                 z = load(c, i)
                 store(c, i, z * z)
@@ -120,9 +121,10 @@ def pairs(lanes, chi: str) -> SimpleNamespace:
 
 
 def draw(lanes, n: int, chi: str):
-    """`draw(z, c, sub, s, beta, table, ...)`: normals z for n levels, chi-squared numbers c for the gaps of neighbors.
+    """`draw(z, c, sub, beta, table, source)`: normals z for n levels, chi-squared numbers c for the gaps of neighbors.
 
-    `sub` counts the parts of a step, which have random numbers of their own. Both arrays hold 4 ceil(n/4) numbers; for
+    source: step, replica and key of the random numbers. `sub` counts the parts of a step, which have random numbers of
+    their own. Both arrays hold 4 ceil(n/4) numbers; for
     beta = 1 the second begins behind the n normals that are wanted, as `places` says. table: for chi = "few", the
     constants of `kernels/common/quantile.py`, of a number that is asked for anything.
     """
@@ -134,14 +136,15 @@ def draw(lanes, n: int, chi: str):
     blocks, together = -(-n // 4), -(-(2 * n - 1) // 4)
 
     @jit
-    def draw(z, c, sub, s, beta, table, replica, key0, key1):
+    def draw(z, c, sub, beta, table, source):
+        s, replica, key0, key1 = source
         if chi == "one":
-            normals(z, together, sub * together, rng.LEVELS, s, replica, key0, key1)
+            normals(z, together, sub * together, rng.LEVELS, *source)
             for i in range(n - 1):
                 opening = load(c, i)
                 store(c, i, opening * opening)
         else:
-            normals(z, blocks, sub * blocks, rng.LEVELS, s, replica, key0, key1)
+            normals(z, blocks, sub * blocks, rng.LEVELS, *source)
             if chi == "few":
                 constants = held(table)
                 for q in range(blocks):
@@ -152,11 +155,11 @@ def draw(lanes, n: int, chi: str):
                     store(c, 4 * q + 3, chi_squared(e, constants))
             elif chi == "many":
                 for q in range(n // 2):
-                    first, second = two_at_once(beta, beta, sub * n + q, rng.PAIRS, s, replica, key0, key1)
+                    first, second = two_at_once(beta, beta, sub * n + q, rng.PAIRS, *source)
                     store(c, 2 * q, first)
                     store(c, 2 * q + 1, second)
             else:
-                openings(c, n - 1, beta, sub * n, s, replica, key0, key1)
+                openings(c, n - 1, beta, sub * n, source)
 
     return draw
 
@@ -213,14 +216,14 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
             store(x, i + 1, b)
 
     @jit
-    def move(x, h, sub, scratch, reals, s, replica, key0, key1):
+    def move(x, h, sub, scratch, reals, source):
         """All levels for the time h; `sub` counts the parts of a step, which have random numbers of their own."""
         z, c = part(scratch, 0, numbers), part(scratch, behind, numbers - behind)
         work, constants = part(scratch, numbers, work_size), reals[TERMS:]
         prepare(h, constants, work)
         flow(x, h * half, constants, work)
         far(x, True, two, constants, work)
-        drawn(z, c, sub, s, reals[BETA], reals, replica, key0, key1)
+        drawn(z, c, sub, reals[BETA], reals, source)
         for i in range(n):
             store(x, i, kick(i, load(x, i), load(z, i), constants, work))
         # Of different noise, levels that crossed part again as a pair, each by its share: a sort would swap them.
@@ -249,7 +252,7 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
 
     @jit
     def step(state, scratch, reals, integers, s, replica, key0, key1):
-        x = state  # the levels come first
+        x, source = state, (s, replica, key0, key1)  # the levels come first
         if adaptive:
             kept = part(scratch, numbers + work_size, kept_size)
             left, sub = full(one), 0
@@ -257,14 +260,14 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
                 share_of_step = least(room(x, scratch, reals), left)
                 for i in range(kept_size):
                     store(kept, i, load(x, i))
-                move(x, share_of_step * reals[DT], sub, scratch, reals, s, replica, key0, key1)
+                move(x, share_of_step * reals[DT], sub, scratch, reals, source)
                 for i in range(kept_size):  # replicas that are through wait as they are
                     store(x, i, select(zero < left, load(x, i), load(kept, i)))
                 left = left - share_of_step
                 left = select(left < rest, full(zero), left)
                 sub += 1
         else:
-            move(x, reals[DT], 0, scratch, reals, s, replica, key0, key1)
+            move(x, reals[DT], 0, scratch, reals, source)
         return sum_of_squares(x, n) < reals[LIMIT]
 
     return step

@@ -23,6 +23,8 @@ and every other one of the warm-up, has a step five times shorter: it frees chai
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from ..common import functions, rng
@@ -50,31 +52,17 @@ def scratch(n: int) -> int:
     return 6 * n + 1 + 4 * -(-n // 4)
 
 
-def build(lanes, well: str, walls: str, function=None):
-    """One iteration on one target; what `well`, `walls` and `function` say is in `gas_wells`."""
-    jit, number, load, store = lanes.jit, lanes.number, lanes.load, lanes.store
-    full, part, select, real = lanes.full, lanes.part, lanes.select, lanes.real
-    elementary = functions.build(lanes)
-    log, exp, absolute = elementary.log, elementary.exp, elementary.absolute
-    sum_of_squares = elementary.sum_of_squares
-    generator = rng.build(lanes)
-    normals, words, uniform = generator.normals, generator.words, generator.uniform
-    wells, note = gas_wells.build(lanes, well, walls, function), gas_trace.build(lanes).note
-    value, slope = wells.value, wells.slope
-    species = gas_species.build(lanes, well, walls, value)
-    hop, exchange, order = species.hop, species.exchange, species.order
-    between, walled, mirrored = walls == "both", walls != "none", walls == "upper"
-    wall = gas_wells.UPPER if mirrored else gas_wells.LOWER
-    free = 0 if walled else 1  # the first coordinate that is the logarithm of a gap
-    tags_each = gas_wells.TAGS[well]
-    zero, half, one, jitter = number(0), number(0.5), number(1), number(JITTER)
-    careful, short = number(CAREFUL), number(SHORT)
-    # Where a product of differences underflows two levels have met; what is added is far below any of their sizes.
-    tiny = number(1e-290 if number.__name__ == "float64" else 1e-37)
+def smallest(number):
+    """Far below any size of what it is added to: where products of differences underflow, levels have met."""
+    return number(1e-290 if number.__name__ == "float64" else 1e-37)
+
+
+def row_products(lanes):
+    """``inner(row, a, first, count)``: sum_m row[m] a[first + m] for a row of numbers."""
+    jit, load, full, zero = lanes.jit, lanes.load, lanes.full, lanes.number(0)
 
     @jit
     def inner(row, a, first, count):
-        """sum_m row[m] a[first + m] for a row of numbers."""
         s0 = full(zero)
         s1, s2, s3 = s0, s0, s0
         whole = count - count % 4
@@ -86,6 +74,19 @@ def build(lanes, well: str, walls: str, function=None):
         for m in range(whole, count):
             s0 = load(a, first + m) * row[m] + s0
         return (s0 + s1) + (s2 + s3)
+
+    return inner
+
+
+def geometry(lanes, elementary, inner, walls: str) -> SimpleNamespace:
+    """Coordinates and levels: `positions`, `coordinates`, `place`, `top`; `free`, the first logarithm of a gap."""
+    jit, number, load, store = lanes.jit, lanes.number, lanes.load, lanes.store
+    full, select = lanes.full, lanes.select
+    log, exp = elementary.log, elementary.exp
+    between, walled, mirrored = walls == "both", walls != "none", walls == "upper"
+    wall = gas_wells.UPPER if mirrored else gas_wells.LOWER
+    free = 0 if walled else 1
+    one, zero, tiny = number(1), number(0), smallest(number)
 
     @jit
     def positions(q, y, gaps, v, reals, n):
@@ -127,8 +128,38 @@ def build(lanes, well: str, walls: str, function=None):
         return exp(full(zero) - load(v, n)) * length if between else load(v, n - 1)
 
     @jit
+    def coordinates(x, q, v, reals, n):
+        """q of levels in order, the inverse of `positions`; v is overwritten."""
+        constants = reals[WELLS:MODE]
+        for i in range(n):
+            level = load(x, i)
+            if mirrored:
+                level = full(constants[wall]) - level
+            elif walled:
+                level = level - constants[wall]
+            store(v, i, level)
+        unit = full(one)
+        if between:
+            unit = one / (full(constants[gas_wells.UPPER] - constants[gas_wells.LOWER]) - load(v, n - 1))
+        for i in range(n - 1, free - 1, -1):
+            gap = (load(v, i) - load(v, i - 1) if i > 0 else load(v, i)) * unit
+            store(v, i, log(select(tiny < gap, gap, tiny)))
+        at = MODE + n + (n * (n + 1)) // 2
+        for i in range(n - 1, -1, -1):
+            at -= n - i
+            rest = load(v, i) - reals[MODE + i] - inner(reals[at + 1 : at + n - i], q, i + 1, n - i - 1)
+            store(q, i, rest / reals[at])
+
+    return SimpleNamespace(free=free, positions=positions, coordinates=coordinates, place=place, top=top)
+
+
+def repulsions(lanes):
+    """``repulsion(f, v, n)``: f_i = sum_j 1/(v_i - v_j); four pairs share a division."""
+    jit, load, store, full = lanes.jit, lanes.load, lanes.store, lanes.full
+    zero, one = lanes.number(0), lanes.number(1)
+
+    @jit
     def repulsion(f, v, n):
-        """f_i = sum_j 1/(v_i - v_j); four pairs share a division."""
         store(f, 0, full(zero))
         for i in range(1, n):
             level = load(v, i)
@@ -158,6 +189,16 @@ def build(lanes, well: str, walls: str, function=None):
                 total = total + r
                 store(f, i - 1, load(f, i - 1) - r)
             store(f, i, total)
+
+    return repulsion
+
+
+def forces(lanes, inner, levels, slope, walls: str):
+    """``gradient(g, f, q, y, gaps, v, tags, failed, reals, n)``; levels: of `geometry`, slope: of `gas_wells`."""
+    jit, number, load, store, full = lanes.jit, lanes.number, lanes.load, lanes.store, lanes.full
+    positions, place, top, free = levels.positions, levels.place, levels.top, levels.free
+    repulsion, between, mirrored = repulsions(lanes), walls == "both", walls == "upper"
+    zero, one = number(0), number(1)
 
     @jit
     def gradient(g, f, q, y, gaps, v, tags, failed, reals, n):
@@ -189,6 +230,16 @@ def build(lanes, well: str, walls: str, function=None):
             store(g, i, inner(reals[at : at + i + 1], f, 0, i + 1))
             at += i + 1
 
+    return gradient
+
+
+def energies(lanes, elementary, levels, value, walls: str):
+    """``energy(y, gaps, v, tags, failed, reals, n)``; levels: of `geometry`, value: of `gas_wells`."""
+    jit, number, load, full = lanes.jit, lanes.number, lanes.load, lanes.full
+    log, absolute = elementary.log, elementary.absolute
+    place, top, free, between = levels.place, levels.top, levels.free, walls == "both"
+    zero, one, tiny = number(0), number(1), smallest(number)
+
     @jit
     def energy(y, gaps, v, tags, failed, reals, n):
         """-log of the density of y."""
@@ -214,28 +265,27 @@ def build(lanes, well: str, walls: str, function=None):
             total = total + load(v, n) * number(n + 1)
         return total - logs * reals[BETA]
 
-    @jit
-    def coordinates(x, q, v, reals, n):
-        """q of levels in order, the inverse of `positions`; v is overwritten."""
-        constants = reals[WELLS:MODE]
-        for i in range(n):
-            level = load(x, i)
-            if mirrored:
-                level = full(constants[wall]) - level
-            elif walled:
-                level = level - constants[wall]
-            store(v, i, level)
-        unit = full(one)
-        if between:
-            unit = one / (full(constants[gas_wells.UPPER] - constants[gas_wells.LOWER]) - load(v, n - 1))
-        for i in range(n - 1, free - 1, -1):
-            gap = (load(v, i) - load(v, i - 1) if i > 0 else load(v, i)) * unit
-            store(v, i, log(select(tiny < gap, gap, tiny)))
-        at = MODE + n + (n * (n + 1)) // 2
-        for i in range(n - 1, -1, -1):
-            at -= n - i
-            rest = load(v, i) - reals[MODE + i] - inner(reals[at + 1 : at + n - i], q, i + 1, n - i - 1)
-            store(q, i, rest / reals[at])
+    return energy
+
+
+def build(lanes, well: str, walls: str, function=None):
+    """One iteration on one target; what `well`, `walls` and `function` say is in `gas_wells`."""
+    jit, number, load, store = lanes.jit, lanes.number, lanes.load, lanes.store
+    full, part, select, real = lanes.full, lanes.part, lanes.select, lanes.real
+    elementary, generator = functions.build(lanes), rng.build(lanes)
+    log, sum_of_squares = elementary.log, elementary.sum_of_squares
+    normals, words, uniform = generator.normals, generator.words, generator.uniform
+    wells, note = gas_wells.build(lanes, well, walls, function), gas_trace.build(lanes).note
+    inner = row_products(lanes)
+    levels = geometry(lanes, elementary, inner, walls)
+    place, coordinates = levels.place, levels.coordinates
+    gradient = forces(lanes, inner, levels, wells.slope, walls)
+    energy = energies(lanes, elementary, levels, wells.value, walls)
+    species = gas_species.build(lanes, well, walls, wells.value)
+    hop, exchange, order = species.hop, species.exchange, species.order
+    tags_each = gas_wells.TAGS[well]
+    zero, half, one, jitter = number(0), number(0.5), number(1), number(JITTER)
+    careful, short = number(CAREFUL), number(SHORT)
 
     @jit
     def kinetic(p, n):
@@ -243,7 +293,7 @@ def build(lanes, well: str, walls: str, function=None):
 
     @jit
     def step(state, scratch, reals, integers, s, replica, key0, key1):
-        n, leaps = integers[LEVELS], integers[LEAPS]
+        n, leaps, source = integers[LEVELS], integers[LEAPS], (u32(s), replica, key0, key1)
         x, q, g = part(state, 0, n), part(state, n, n), part(state, 2 * n, n)
         tags, last = part(state, 3 * n, tags_each * n), (3 + tags_each) * n
         kept, sums = part(state, last, 1), part(state, last + 1, gas_trace.NUMBERS)
@@ -251,8 +301,8 @@ def build(lanes, well: str, walls: str, function=None):
         q1, g1, f = part(scratch, 0, n), part(scratch, n, n), part(scratch, 2 * n, n)
         y, gaps, v = part(scratch, 3 * n, n), part(scratch, 4 * n, n), part(scratch, 5 * n, n + 1)
         p = part(scratch, 6 * n + 1, 4 * ((n + 3) // 4))
-        normals(p, (n + 3) // 4, 0, rng.MOMENTA, s, replica, key0, key1)
-        draw, spread, care, _ = words(u32(0), u32(rng.CHOICES), u32(s), replica, key0, key1)
+        normals(p, (n + 3) // 4, 0, rng.MOMENTA, *source)
+        draw, spread, care, _ = words(u32(0), u32(rng.CHOICES), *source)
         epsilon = (real(uniform(spread)) * jitter + (one - half * jitter)) * reals[EPSILON]
         share = half if s < integers[WINDOWS] else careful
         epsilon = select(real(uniform(care)) < share, epsilon * short, epsilon)
@@ -280,9 +330,9 @@ def build(lanes, well: str, walls: str, function=None):
             store(g, i, select(accepted, load(g1, i), load(g, i)))
         store(kept, 0, select(accepted, after, load(kept, 0)))
         if tags_each > 0:
-            hop(x, tags, failed, reals[BETA], constants, n, s, replica, key0, key1)
+            hop(x, tags, failed, reals[BETA], constants, n, source)
             order(x, tags, n)
-            exchange(x, tags, failed, constants, n, s, replica, key0, key1)
+            exchange(x, tags, failed, constants, n, source)
             coordinates(x, q, v, reals, n)
         moved = select(accepted, full(one), full(zero))
         note(sums, x, n, moved, s, reals[TRACE:WELLS], integers[WINDOWS:])

@@ -21,7 +21,10 @@ FACTORS = 8  # ratios of differences whose product is taken before its logarithm
 
 
 def build(lanes, well: str, walls: str, value) -> SimpleNamespace:
-    """`hop`, `exchange` and `order`; value as in `gas_wells`. The widths of the hops are the last of the tags."""
+    """`hop`, `exchange` and `order`; value as in `gas_wells`. The widths of the hops are the last of the tags.
+
+    source: step (32 bits), replica and key of the random numbers.
+    """
     jit, number, load, store = lanes.jit, lanes.number, lanes.load, lanes.store
     full, select, real = lanes.full, lanes.select, lanes.real
     multiply_wide, nonzero = lanes.multiply_wide, lanes.nonzero
@@ -48,11 +51,11 @@ def build(lanes, well: str, walls: str, value) -> SimpleNamespace:
                 store(a, at + k, select(other, second, first))
 
     @jit
-    def hop(x, tags, failed, beta, constants, n, s, replica, key0, key1):
+    def hop(x, tags, failed, beta, constants, n, source):
         """As many proposals to move as there are levels, each of a level at random."""
         i = 0
         for turn in range(n):
-            a, b, draw, chosen = words(u32(turn), u32(rng.CHOICES + rng.STRIDE), u32(s), replica, key0, key1)
+            a, b, draw, chosen = words(u32(turn), u32(rng.CHOICES + rng.STRIDE), *source)
             bring_to_front(x, tags, chosen, n)
             z, _ = box_muller(a, b)
             old = load(x, i)
@@ -83,7 +86,7 @@ def build(lanes, well: str, walls: str, value) -> SimpleNamespace:
         store(a, at + j, select(swap, first, second))
 
     @jit
-    def exchange(x, tags, failed, constants, n, s, replica, key0, key1):
+    def exchange(x, tags, failed, constants, n, source):
         """Neighbours exchange their wells: pairs (0, 1), (2, 3), ..., then (1, 2), (3, 4), ..."""
         for odd in range(2):
             for i in range(odd, n - 1, 2):
@@ -92,7 +95,7 @@ def build(lanes, well: str, walls: str, value) -> SimpleNamespace:
                 gain = gain + value(b, b, b, i + 1, n, tags, constants, failed)
                 gain = gain - value(b, b, b, i, n, tags, constants, failed)
                 gain = gain - value(a, a, a, i + 1, n, tags, constants, failed)
-                draw, _, _, _ = words(u32(i), u32(rng.CHOICES + 2 * rng.STRIDE), u32(s), replica, key0, key1)
+                draw, _, _, _ = words(u32(i), u32(rng.CHOICES + 2 * rng.STRIDE), *source)
                 accepted = log(real(uniform(draw))) < gain
                 for t in range(tags_each):
                     trade(tags, t * n, i, i + 1, accepted)

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from ..common import gamma, rng
+from . import noise as level_noise
 from .dyson import PAD, REACH
 
 CHUNK = 16  # sources that share a division
@@ -23,7 +23,6 @@ SMALLEST = 1e-280  # a product of their differences, in units of the width of th
 SUMS = 5
 # In `constants`, what a step is made of.
 SHRINK, CENTRE, FIRST, SECOND, OPENING, NOISE, BETA = range(7)
-u32 = np.uint32
 
 
 def build_forces(lanes):
@@ -237,13 +236,10 @@ def build_before(lanes, normals: int):
     """
     jit, barrier, word, load, store = lanes.jit, lanes.barrier, lanes.word, lanes.load, lanes.store
     pairs, sort = build_pairs(lanes), build_order(lanes).sort
-    generator = rng.build(lanes)
-    words, box_muller = generator.words, generator.box_muller
-    chi_squared = gamma.build(lanes).chi_squared
+    drawn = level_noise.build(lanes, normals)
 
     @jit
     def before(x, g, y, c, shared, constants, push, parity, n, segment, base, thread, threads, numbers):
-        replica, step, key0, key1 = numbers
         shrink, opening = constants[SHRINK], 0.5 * constants[OPENING] * constants[BETA]
         shift = shrink * push[0] + (1 - shrink) * constants[CENTRE]
         scale, force = shrink * push[1], shrink * push[2]
@@ -259,19 +255,8 @@ def build_before(lanes, normals: int):
             pairs(b, a, a, d, 1 - parity, opening, False, base - PAD, window, n, thread, threads)
         count = min(segment, n - base)
         for k in range(thread, count, threads):
-            level = word(base + k)
-            p, q, r, s = words(u32(replica), u32(rng.LEVELS), u32(step), level, key0, key1)
-            z, z1 = box_muller(p, q)
+            z, chi = drawn(word(base + k), constants[BETA], numbers)
             store(a, PAD + k, load(a, PAD + k) + z * constants[NOISE])
-            if normals == 0:
-                chi = chi_squared(constants[BETA], replica, rng.PAIRS, step, level, key0, key1)
-            else:
-                chi = z1 * z1
-            if normals > 1:
-                z2, z3 = box_muller(r, s)
-                chi = chi + z2 * z2
-                if normals > 2:
-                    chi = chi + z3 * z3
             store(c, base + k, chi)
         barrier()
         sort(a, PAD, count, thread, threads)

@@ -9,15 +9,15 @@ all levels beyond push with their force, likewise. Pairs of one distance come in
 neighbours as one class for half the time, the other, and the first again; the order mirrors itself about the noise and
 the classes alternate from step to step.
 
-Levels are the lanes here. Random numbers are counted by (replica, stream, step, level): a level takes the place that
-the replica has where replicas are the lanes. Arrays of levels have PAD numbers before and behind them.
+Levels are the lanes here; their random numbers are those of `noise.py`. Arrays of levels have PAD numbers before and
+behind them.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..common import gamma, rng
+from . import noise as level_noise
 
 REACH = 3  # ranks up to which levels are treated in pairs
 PAD = 24  # more than the ranks over which a sequence of pairs spreads, 3 + 2 (2 + 3), and a lane value at the edge
@@ -175,9 +175,7 @@ def build_before(lanes, normals: int):
     word, index = lanes.word, lanes.index
     pairs = build_pairs(lanes)
     order, _ = build_order(lanes)
-    generator = rng.build(lanes)
-    words, box_muller = generator.words, generator.box_muller
-    chi_squared = gamma.build(lanes).chi_squared
+    drawn = level_noise.build(lanes, normals)
 
     @jit
     def before(
@@ -196,18 +194,8 @@ def build_before(lanes, normals: int):
             end = min(at + BLOCK, levels)
             for i in range(at, end, 8):
                 level = word(u32(i)) + index()
-                p, q, r, s = words(u32(replica), u32(rng.LEVELS), u32(step), level, key0, key1)
-                z, z1 = box_muller(p, q)
+                z, chi = drawn(level, beta, (replica, step, key0, key1))
                 store_at(y, PAD + i, load_at(a, PAD + i - at) + z * noise)
-                if normals == 0:
-                    chi = chi_squared(beta, replica, rng.PAIRS, step, level, key0, key1)
-                else:
-                    chi = z1 * z1
-                if normals > 1:
-                    z2, z3 = box_muller(r, s)
-                    chi = chi + z2 * z2
-                    if normals > 2:
-                        chi = chi + z3 * z3
                 store_at(c, PAD + i, chi)
             order(y, PAD + at, PAD + end)
 

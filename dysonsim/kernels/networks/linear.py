@@ -19,6 +19,7 @@ covariances: B C = B + sqrt(B) S with S symmetric, variances 1 off and 2 on the 
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 from ..common import algebra, gamma, rng
 
@@ -55,58 +56,22 @@ def noise_blocks(n: int, p: int) -> int:
     return -(-noise_numbers(n, p) // 4)
 
 
-def build(
-    lanes,
-    inputs: int,
-    width: int,
-    outputs: int,
-    identity: bool,
-    gradient_noise: bool,
-    label_noise: bool,
-    sampling: str,
-):
-    """One step on one target, for W of shape (width, inputs), Z of shape (outputs, width).
+def triangle_numbers(n: int, sampling: str) -> int:
+    """Normals of a step that the matrix of the inputs takes: those below its diagonal, and on it."""
+    return n * (n - 1) // 2 if sampling == "at_once" else n * (n + 1) // 2
 
-    identity: Z = 1; sampling: the batch "at_once" as a Wishart matrix, "sample_by_sample", or "gaussian".
-    """
+
+def bartlett_sums(lanes, matrix, n: int, q: int, label_noise: bool):
+    """``sums(c, h, x, f, batch, source)`` with Bartlett's F in f: c = F FT and, with label noise, h = G FT."""
     jit, number = lanes.jit, lanes.number
-    load, store, full, part, sqrt = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt
-    matrix = algebra.build(lanes, (inputs, width, outputs))
-    normals, lengths = rng.build(lanes).normals, gamma.build(lanes)
+    load, store, full, sqrt = lanes.load, lanes.store, lanes.full, lanes.sqrt
+    lengths = gamma.build(lanes)
     chi_squared, chi_squared_pair = lengths.chi_squared, lengths.pair
-    n, p, q = inputs, width, outputs
-    triangle = n * (n - 1) // 2 if sampling == "at_once" else n * (n + 1) // 2
-    kicks = triangle + (q * n if label_noise else 0)  # normals before those of the gradient noise
-    drawn = -(-(kicks + (noise_numbers(n, p) if gradient_noise else 0)) // 4)
-    blocks = noise_blocks(n, p)
-    zero, one, sqrt2 = number(0), number(1), number(math.sqrt(2))
-    C, H = 0, n * n
-    D, M = H + q * n, H + q * n + p * n
-    F = M + p * n
-    X = F + n * n
-    E = X + 4 * drawn_blocks(n, p, q)
-    A = E + CHUNK * q
-    GRAM = TEACHER + p * n
-    Z_TRANSPOSED = GRAM + p * p
-
-    @jit
-    def put(o, i, j, s, columns):
-        store(o, i * columns + j, s)
-
-    @jit
-    def so_far(o, i, j, columns):
-        return load(o, i * columns + j)
-
-    added = matrix.product(put, so_far)
     symmetric = matrix.product(matrix.mirror, lower=True)
+    triangle, zero, one = triangle_numbers(n, "at_once"), number(0), number(1)
 
     @jit
-    def accumulate(o, a, rows, b, columns, count):
-        """o += sum over `count` samples of a_s b_sT; samples are the rows of a and b."""
-        added(o, a, 1, rows, b, 1, columns, rows, columns, count, columns)
-
-    @jit
-    def draw_factor(f, x, batch, t, replica, key0, key1):
+    def draw_factor(f, x, batch, source):
         """Bartlett's F, with the normals x below its diagonal by rows."""
         rows = min(n, batch)  # the columns from there on are zero
         for i in range(n):
@@ -115,20 +80,17 @@ def build(
         for i in range(0, rows, 2):
             degrees = batch - i
             if i + 1 < rows and degrees > 2:
-                here, below = chi_squared_pair(
-                    number(degrees), number(degrees - 1), i, rng.LENGTHS, t, replica, key0, key1
-                )
+                here, below = chi_squared_pair(number(degrees), number(degrees - 1), i, rng.LENGTHS, *source)
                 store(f, i * n + i, sqrt(here))
                 store(f, (i + 1) * n + i + 1, sqrt(below))
             else:
                 for k in range(i, min(i + 2, rows)):
-                    square = chi_squared(number(batch - k), k, rng.LENGTHS, t, replica, key0, key1)
+                    square = chi_squared(number(batch - k), k, rng.LENGTHS, *source)
                     store(f, k * n + k, sqrt(square))
 
     @jit
-    def draw_at_once(c, h, f, x, batch, t, replica, key0, key1):
-        """c = sum_b x_b x_bT = F FT and, with label noise, h = sum_b eta_b x_bT / sigma_y = G FT."""
-        draw_factor(f, x, batch, t, replica, key0, key1)
+    def sums(c, h, x, f, batch, source):
+        draw_factor(f, x, batch, source)
         symmetric(c, f, n, 1, f, n, 1, n, n, n, (n, one))
         if label_noise:
             for a in range(q):
@@ -138,9 +100,17 @@ def build(
                         s = load(x, triangle + a * n + m) * load(f, j * n + m) + s
                     store(h, a * n + j, s)
 
+    return sums
+
+
+def gaussian_sums(lanes, n: int, q: int, label_noise: bool):
+    """``sums(c, h, x, room, batch, source)``: Gaussian c and h of the same means and covariances; no room needed."""
+    jit, number = lanes.jit, lanes.number
+    load, store, full, sqrt = lanes.load, lanes.store, lanes.full, lanes.sqrt
+    triangle, sqrt2 = triangle_numbers(n, "gaussian"), number(math.sqrt(2))
+
     @jit
-    def draw_gaussian(c, h, x, batch, t, replica, key0, key1):
-        """Gaussian c and h of the same means and covariances."""
+    def sums(c, h, x, room, batch, source):
         size, d = sqrt(full(number(batch))), 0
         for i in range(n):
             for j in range(i):
@@ -153,29 +123,77 @@ def build(
             for i in range(q * n):
                 store(h, i, load(x, triangle + i) * size)
 
+    return sums
+
+
+def sample_sums(lanes, matrix, normals, n: int, q: int, label_noise: bool):
+    """``sums(c, h, x, e, batch, source)``: the same sample by sample, of inputs drawn into x, label noise into e."""
+    jit, number = lanes.jit, lanes.number
+    load, store, full = lanes.load, lanes.store, lanes.full
+    zero = number(0)
+
     @jit
-    def draw_samples(c, h, x, e, batch, t, replica, key0, key1):
-        """The same sums sample by sample."""
+    def put(o, i, j, s, columns):
+        store(o, i * columns + j, s)
+
+    @jit
+    def so_far(o, i, j, columns):
+        return load(o, i * columns + j)
+
+    added = matrix.product(put, so_far)
+
+    @jit
+    def accumulate(o, a, rows, b, columns, count):
+        """o += sum over `count` samples of a_s b_sT; samples are the rows of a and b."""
+        added(o, a, 1, rows, b, 1, columns, rows, columns, count, columns)
+
+    @jit
+    def sums(c, h, x, e, batch, source):
         for i in range(n * n):
             store(c, i, full(zero))
         for i in range(q * n):
             store(h, i, full(zero))
         for at in range(0, batch, CHUNK):
             count = min(CHUNK, batch - at)
-            normals(x, n, (at // CHUNK) * n, rng.DATA, t, replica, key0, key1)
+            normals(x, n, (at // CHUNK) * n, rng.DATA, *source)
             accumulate(c, x, n, x, n, count)
             if label_noise:
-                normals(e, q, (at // CHUNK) * q, rng.LABEL_NOISE, t, replica, key0, key1)
+                normals(e, q, (at // CHUNK) * q, rng.LABEL_NOISE, *source)
                 accumulate(h, e, q, x, n, count)
 
+    return sums
+
+
+def pushes(lanes, n: int, p: int) -> SimpleNamespace:
+    """What moves W: `mismatch`, (W_t - W) C; `add_scaled`, a matrix times that; `add_gradient_noise`."""
+    jit, number = lanes.jit, lanes.number
+    load, store, full = lanes.load, lanes.store, lanes.full
+    zero, sqrt2 = number(0), number(math.sqrt(2))
+
     @jit
-    def add_scaled(w, scratch, at, matrix, inner, scale):
-        """w += scale matrix scratch[at:], for a matrix of shared numbers of shape (p, inner)."""
+    def mismatch(m, d, c, w, teacher):
+        """m = (W_t - W) C, with the difference in d; returns the square of W."""
+        squares = full(zero)
+        for i in range(p * n):
+            value = load(w, i)
+            squares = squares + value * value
+            store(d, i, full(teacher[i]) - value)
+        for i in range(p):  # along the rows of the symmetric C
+            for j in range(n):
+                r = full(zero)
+                for k in range(n):
+                    r = load(d, i * n + k) * load(c, j * n + k) + r
+                store(m, i * n + j, r)
+        return squares
+
+    @jit
+    def add_scaled(w, a, matrix, inner, scale):
+        """w += scale matrix a, for a matrix of shared numbers of shape (p, inner)."""
         for i in range(p):
             for j in range(n):
                 s = full(zero)
                 for m in range(inner):
-                    s = load(scratch, at + m * n + j) * matrix[i * inner + m] + s
+                    s = load(a, m * n + j) * matrix[i * inner + m] + s
                 store(w, i * n + j, load(w, i * n + j) + s * scale)
 
     @jit
@@ -196,43 +214,71 @@ def build(
                     store(w, i * n + j, load(w, i * n + j) + load(a, d) * scale)
                     d += 1
 
+    return SimpleNamespace(mismatch=mismatch, add_scaled=add_scaled, add_gradient_noise=add_gradient_noise)
+
+
+def build(
+    lanes,
+    inputs: int,
+    width: int,
+    outputs: int,
+    identity: bool,
+    gradient_noise: bool,
+    label_noise: bool,
+    sampling: str,
+):
+    """One step on one target, for W of shape (width, inputs), Z of shape (outputs, width).
+
+    identity: Z = 1; sampling: the batch "at_once" as a Wishart matrix, "sample_by_sample", or "gaussian".
+    """
+    jit, load, store, part = lanes.jit, lanes.load, lanes.store, lanes.part
+    n, p, q = inputs, width, outputs
+    matrix, normals = algebra.build(lanes, (n, p, q)), rng.build(lanes).normals
+    one_by_one = sampling == "sample_by_sample"
+    if sampling == "at_once":
+        sums = bartlett_sums(lanes, matrix, n, q, label_noise)
+    elif sampling == "gaussian":
+        sums = gaussian_sums(lanes, n, q, label_noise)
+    else:
+        sums = sample_sums(lanes, matrix, normals, n, q, label_noise)
+    push = pushes(lanes, n, p)
+    mismatch, add_scaled, add_gradient_noise = push.mismatch, push.add_scaled, push.add_gradient_noise
+    kicks = triangle_numbers(n, sampling) + (q * n if label_noise else 0)  # normals before those of the gradient noise
+    drawn = -(-(kicks + (noise_numbers(n, p) if gradient_noise else 0)) // 4)
+    blocks = noise_blocks(n, p)
+    # In the working space: C, H, W_t - W, its product with C, F, normals, label noise, gradient noise.
+    H = n * n
+    D, M = H + q * n, H + q * n + p * n
+    F = M + p * n
+    X = F + n * n
+    E = X + 4 * drawn_blocks(n, p, q)
+    A = E + CHUNK * q
+    ROOM, ROOM_SIZE = (E, CHUNK * q) if one_by_one else (F, n * n)
+    GRAM = TEACHER + p * n
+    Z_TRANSPOSED = GRAM + p * p
+
     @jit
     def step(state, scratch, reals, integers, s, replica, key0, key1):
         batch, period = integers[BATCH], integers[PERIOD]
-        t = s % period if period > 0 else s
+        source = (s % period if period > 0 else s), replica, key0, key1
         rate = reals[RATE]
-        c, h, f = part(scratch, C, n * n), part(scratch, H, q * n), part(scratch, F, n * n)
-        x, e = part(scratch, X, E - X), part(scratch, E, CHUNK * q)
-        if sampling != "sample_by_sample":
-            normals(x, drawn, 0, rng.DATA, t, replica, key0, key1)
-        if sampling == "at_once":
-            draw_at_once(c, h, f, x, batch, t, replica, key0, key1)
-        elif sampling == "gaussian":
-            draw_gaussian(c, h, x, batch, t, replica, key0, key1)
-        else:
-            draw_samples(c, h, x, e, batch, t, replica, key0, key1)
-        squares = full(zero)
-        for i in range(p * n):
-            value = load(state, i)
-            squares = squares + value * value
-            store(scratch, D + i, full(reals[TEACHER + i]) - value)
-        for i in range(p):  # M = (W_t - W) C, along the rows of the symmetric C
-            for j in range(n):
-                r = full(zero)
-                for m in range(n):
-                    r = load(scratch, D + i * n + m) * load(c, j * n + m) + r
-                store(scratch, M + i * n + j, r)
+        c, h, d, m = part(scratch, 0, H), part(scratch, H, q * n), part(scratch, D, p * n), part(scratch, M, p * n)
+        x, room = part(scratch, X, E - X), part(scratch, ROOM, ROOM_SIZE)
+        if not one_by_one:
+            normals(x, drawn, 0, rng.DATA, *source)
+        sums(c, h, x, room, batch, source)
+        squares = mismatch(m, d, c, state, reals[TEACHER:])
         if identity:
             for i in range(p * n):
-                store(state, i, load(state, i) + load(scratch, M + i) * (rate * reals[INVERSE_BATCH]))
+                store(state, i, load(state, i) + load(m, i) * (rate * reals[INVERSE_BATCH]))
         else:
-            add_scaled(state, scratch, M, reals[GRAM:], p, rate * reals[INVERSE_BATCH])
+            add_scaled(state, m, reals[GRAM:], p, rate * reals[INVERSE_BATCH])
         if label_noise:
-            add_scaled(state, scratch, H, reals[Z_TRANSPOSED:], q, rate * reals[LABEL_NOISE] * reals[INVERSE_BATCH])
+            add_scaled(state, h, reals[Z_TRANSPOSED:], q, rate * reals[LABEL_NOISE] * reals[INVERSE_BATCH])
         if gradient_noise:
-            if sampling == "sample_by_sample":
+            if one_by_one:
                 a = part(scratch, A, 4 * blocks)
-                normals(a, blocks, 0, rng.GRADIENT_NOISE, t, replica, key0, key1)
+                normals(a, blocks, 0, rng.GRADIENT_NOISE, *source)
             else:
                 a = part(x, kicks, 4 * drawn - kicks)
             add_gradient_noise(state, a, rate * reals[GRADIENT_NOISE])

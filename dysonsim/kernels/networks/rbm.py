@@ -19,6 +19,9 @@ W V and VT phi are trained as W and phi are.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import NamedTuple
+
 import numpy as np
 
 from ..common import algebra, rng
@@ -80,45 +83,77 @@ def noise_polynomials(k: int) -> np.ndarray:
     return np.stack([coefficients.real, coefficients.imag], axis=1)
 
 
-def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = False, diagonal: bool = False):
-    """One step on one target.
+class Room(NamedTuple):
+    """Samples that are drawn together, the numbers that they take, and whether these find room in a matrix."""
 
-    sampling: "at_once", "two_noises", "step_by_step" or "fresh" (k = infinity); tall: as in `algebra`; diagonal: the
-    inverse target is (its n entries), and W meets no matrix.
-    """
-    jit, number = lanes.jit, lanes.number
-    load, store, full, part = lanes.load, lanes.store, lanes.full, lanes.part
-    matrix = algebra.build(lanes, (n_visible, n_hidden), tall)
-    normals = rng.build(lanes).normals
-    gram, cholesky, add_product = matrix.gram, matrix.cholesky, matrix.add_product
-    add_identity, powers, copy = matrix.add_identity, matrix.powers, matrix.copy
-    n, p = n_visible, n_hidden
-    widest = max(n, p)
-    member, together, team = lanes.member, lanes.together, lanes.team
-    chunk = CHUNK if team == 1 else team_chunk(n, p)
-    drawn = chunk * widest
-    within, buffers = drawn <= n * n, 3 * n * n + n * widest
-    zero, one, u64 = number(0), number(1), np.uint64
-    polynomials = TARGET + (n if diagonal else n * n)
+    chunk: int
+    drawn: int
+    within: bool
 
-    @jit
-    def by_sample(o, i, b, s, scale):
+    @classmethod
+    def of(cls, team: int, n: int, p: int) -> Room:
+        """For a network of n visible and p hidden units, for each of which so many threads work."""
+        chunk = CHUNK if team == 1 else team_chunk(n, p)
+        drawn = chunk * max(n, p)
+        return cls(chunk, drawn, drawn <= n * n)
+
+
+def rows_of(lanes, matrix, n: int) -> SimpleNamespace:
+    """Products into samples, rows of n numbers: `put`, with a factor; `kicks`, scale L z; `added`, that and more."""
+    load, store = lanes.load, lanes.store
+
+    @lanes.jit
+    def put(o, i, b, s, scale):
         store(o, b * n + i, s * scale)
 
-    @jit
+    @lanes.jit
     def so_far(o, i, b, more):
         return load(o, b * n + i)
 
-    kicks = matrix.product(by_sample, ragged=True, thin=True)
-    added = matrix.product(by_sample, so_far, thin=True)
+    kicks = matrix.product(put, ragged=True, thin=True)
+    return SimpleNamespace(kicks=kicks, added=matrix.product(put, so_far, thin=True))
+
+
+def chains_at_once(lanes, matrix, normals, n: int, p: int):
+    """``move(w, chains, scratch, reals, integers, source)``: phi <- A^k phi + L z.
+
+    Here and below: A is the first matrix of `scratch`; returned is what is positive where such chains exist.
+    """
+    jit, full, part, (chunk, drawn, within) = lanes.jit, lanes.full, lanes.part, Room.of(lanes.team, n, p)
+    powers, cholesky, copy = matrix.powers, matrix.cholesky, matrix.copy
+    rows = rows_of(lanes, matrix, n)
+    kicks, added = rows.kicks, rows.added
+    one, square, buffers = lanes.number(1), n * n, 3 * n * n + n * max(n, p)
 
     @jit
-    def move(chains, at, count, power, factor, z, scale, work):
-        """phi <- power phi + scale factor z for `count` chains from number `at` on; factor lower triangular."""
-        kicks(work, factor, n, 1, z, n, 1, n, count, n, scale)
-        some = part(chains, at * n, count * n)
-        added(work, power, n, 1, some, n, 1, n, count, n, one)
-        copy(some, work, count * n)
+    def move(w, chains, scratch, reals, integers, source):
+        batch, inverse_mu = integers[BATCH], reals[INVERSE_MU]
+        a, area = part(scratch, 0, square), part(scratch, square, 3 * square)
+        power, series, free = powers(a, area, integers[GIBBS_STEPS], n)
+        power, factor = part(area, power, square), part(area, series, square)
+        cholesky(factor, n)
+        if within:
+            z, work = a, part(area, free, square)
+        else:
+            z, work = part(scratch, buffers, drawn), part(scratch, buffers + drawn, drawn)
+        for at in range(0, batch, chunk):
+            count = min(chunk, batch - at)
+            normals(z, (count + CHUNK - 1) // CHUNK * n, (at // CHUNK) * n, rng.CHAIN, *source)
+            kicks(work, factor, n, 1, z, n, 1, n, count, n, inverse_mu)
+            some = part(chains, at * n, count * n)
+            added(work, power, n, 1, some, n, 1, n, count, n, one)
+            copy(some, work, count * n)
+        return full(one)
+
+    return move
+
+
+def chains_by_two_noises(lanes, matrix, normals, n: int, p: int, polynomials: int):
+    """``move``: phi <- A^k phi + q(A) xi + r(A) eta, by Horner's scheme; q and r are in `reals` from there on."""
+    jit, load, store, full, part = lanes.jit, lanes.load, lanes.store, lanes.full, lanes.part
+    chunk, drawn, _ = Room.of(lanes.team, n, p)
+    add_identity, cholesky, copy = matrix.add_identity, matrix.cholesky, matrix.copy
+    kicks, one, square = rows_of(lanes, matrix, n).kicks, lanes.number(1), n * n
 
     @jit
     def with_noises(o, i, b, s, more):
@@ -129,14 +164,43 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
     horner = matrix.product(with_noises, thin=True)
 
     @jit
-    def move_twofold(chains, at, count, a, xi, eta, work, k, polynomials):
-        """phi <- A^k phi + q(A) xi + r(A) eta, by Horner's scheme."""
+    def move_some(chains, at, count, a, xi, eta, work, k, polynomials):
         here, there = part(chains, at * n, count * n), part(work, 0, count * n)
         for j in range(k - 1, -1, -1):
             horner(there, a, n, 1, here, n, 1, n, count, n, (xi, eta, polynomials[2 * j], polynomials[2 * j + 1]))
             here, there = there, here
         if k % 2 == 1:
             copy(there, here, count * n)
+
+    @jit
+    def move(w, chains, scratch, reals, integers, source):
+        batch, k, inverse_mu = integers[BATCH], integers[GIBBS_STEPS], reals[INVERSE_MU]
+        a, factor = part(scratch, 0, square), part(scratch, square, square)
+        add_identity(factor, a, n)
+        cholesky(factor, n)
+        z, xi = part(scratch, 2 * square, drawn), part(scratch, 2 * square + drawn, drawn)
+        eta = part(scratch, 2 * square + 2 * drawn, drawn)
+        for at in range(0, batch, chunk):
+            count = min(chunk, batch - at)
+            blocks, block = (count + CHUNK - 1) // CHUNK, (at // CHUNK) * n
+            normals(z, blocks * n, block, rng.CHAIN, *source)
+            kicks(xi, factor, n, 1, z, n, 1, n, count, n, inverse_mu)
+            if k > 1:
+                normals(z, blocks * n, block, rng.CHAIN + rng.STRIDE, *source)
+                kicks(eta, factor, n, 1, z, n, 1, n, count, n, inverse_mu)
+            else:  # r = 0, and zero times what lies there need not be zero
+                eta = xi
+            move_some(chains, at, count, a, xi, eta, z, k, reals[polynomials:])
+        return full(one)
+
+    return move
+
+
+def chains_step_by_step(lanes, matrix, normals, n: int, p: int):
+    """``move``: k times h = sigma^2 W phi + sigma z and phi = WT h / mu^2 + z / mu."""
+    jit, load, store, full, part = lanes.jit, lanes.load, lanes.store, lanes.full, lanes.part
+    chunk, drawn, within = Room.of(lanes.team, n, p)
+    one, square, buffers = lanes.number(1), n * n, 3 * n * n + n * max(n, p)
 
     @jit
     def half_step(o, i, b, s, more):
@@ -152,6 +216,36 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
         halves(o, w, dw, dm, samples, inner, 1, rows, count, inner, (to, rows, weight, z, noise))
 
     @jit
+    def move(w, chains, scratch, reals, integers, source):
+        batch, sigma, inverse_mu = integers[BATCH], reals[SIGMA], reals[INVERSE_MU]
+        if within:
+            z, hidden = part(scratch, 0, square), part(scratch, 3 * square, square)
+        else:
+            z, hidden = part(scratch, buffers, drawn), part(scratch, buffers + drawn, drawn)
+        for at in range(0, batch, chunk):
+            count = min(chunk, batch - at)
+            blocks, block = (count + CHUNK - 1) // CHUNK, at // CHUNK
+            for g in range(integers[GIBBS_STEPS]):
+                more = rng.STRIDE * g
+                normals(z, blocks * p, block * p, rng.HIDDEN + more, *source)
+                gibbs_half(hidden, 0, p, chains, at, n, w, n, 1, z, count, sigma * sigma, sigma)
+                normals(z, blocks * n, block * n, rng.VISIBLE + more, *source)
+                gibbs_half(chains, at, n, hidden, 0, p, w, 1, n, z, count, inverse_mu * inverse_mu, inverse_mu)
+        return full(one)
+
+    return move
+
+
+def fresh_chains(lanes, matrix, normals, n: int, p: int):
+    """``move``: phi = L^-T z / mu with K / mu^2 = 1 - A = L LT, in equilibrium; returned is the smallest pivot."""
+    jit, number = lanes.jit, lanes.number
+    load, store, full, part = lanes.load, lanes.store, lanes.full, lanes.part
+    member, together, team = lanes.member, lanes.together, lanes.team
+    chunk, drawn, within = Room.of(team, n, p)
+    add_identity, cholesky = matrix.add_identity, matrix.cholesky
+    zero, square, buffers = number(0), n * n, 3 * n * n + n * max(n, p)
+
+    @jit
     def draw(chains, at, count, factor, z):
         """phi = L^-T z, of covariance (L LT)^-1, for `count` samples; factor = L lower triangular."""
         for b in range(member(), count, team):
@@ -163,6 +257,33 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
         together()
 
     @jit
+    def move(w, chains, scratch, reals, integers, source):
+        batch = integers[BATCH]
+        a, factor, minus_a = part(scratch, 0, square), part(scratch, square, square), part(scratch, 2 * square, square)
+        for i in range(member(), square, team):
+            store(minus_a, i, full(zero) - load(a, i))
+        together()
+        add_identity(factor, minus_a, n)
+        pivot = cholesky(factor, n)
+        z = a if within else part(scratch, buffers, drawn)
+        for at in range(0, batch, chunk):
+            count = min(chunk, batch - at)
+            normals(z, (count + CHUNK - 1) // CHUNK * n, (at // CHUNK) * n, rng.CHAIN, *source)
+            for i in range(member(), count * n, team):
+                store(z, i, load(z, i) * reals[INVERSE_MU])
+            together()
+            draw(chains, at, count, factor, z)
+        return pivot
+
+    return move
+
+
+def learning(lanes, matrix, n: int, p: int):
+    """``learn(w, chains, scratch, reals, batch)``: W <- W + rate W (K_target^-1 - C)."""
+    jit, store, full, part = lanes.jit, lanes.store, lanes.full, lanes.part
+    add_product, u64 = matrix.add_product, np.uint64
+
+    @jit
     def less(o, i, j, s, more):
         target, scale = more
         s = full(target[u64(i * n + j)]) - s * scale
@@ -172,9 +293,17 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
     missing = matrix.product(less, lower=True, unroll=TEAM_CHUNKS[-1])
 
     @jit
-    def mismatch(o, chains, batch, scale, target):
-        """o = target - scale sum_b phi_b phi_bT."""
-        missing(o, chains, 1, n, chains, 1, n, n, n, batch, (target, scale))
+    def learn(w, chains, scratch, reals, batch):
+        a = part(scratch, 0, n * n)  # K_target^-1 - C
+        missing(a, chains, 1, n, chains, 1, n, n, n, batch, (reals[TARGET:], reals[INVERSE_BATCH]))
+        add_product(w, reals[RATE], a, p, n, part(scratch, n * n, p * n))
+
+    return learn
+
+
+def diagonal_learning(lanes, matrix, n: int, p: int):
+    """The same for a diagonal target, through -rate/B W phi_b of all b."""
+    jit, load, store, part = lanes.jit, lanes.load, lanes.store, lanes.part
 
     @jit
     def put_answer(o, i, b, s, share):
@@ -193,21 +322,23 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
     answers, push = matrix.product(put_answer, thin=True), matrix.product(put, pulled)
 
     @jit
-    def learn(w, chains, work, batch, rate, share, inverse_target):
-        """W <- W + rate W (target^-1 - C) for a diagonal target; work: room for -rate/B W phi_b of all b."""
-        answers(work, w, n, 1, chains, n, 1, p, batch, n, -rate * share)
-        push(w, work, 1, p, chains, 1, n, p, n, batch, (rate, inverse_target))
+    def learn(w, chains, scratch, reals, batch):
+        rate, work = reals[RATE], part(scratch, n * n, batch * p)
+        answers(work, w, n, 1, chains, n, 1, p, batch, n, -rate * reals[INVERSE_BATCH])
+        push(w, work, 1, p, chains, 1, n, p, n, batch, (rate, reals[TARGET:]))
 
-    @jit
-    def step(state, scratch, reals, integers, s, replica, key0, key1):
-        w = part(state, 0, p * n)
-        chains = part(state, p * n, integers[BATCH] * n)
-        a, area = part(scratch, 0, n * n), part(scratch, n * n, 3 * n * n)
-        power, series, free = 0, n * n, 2 * n * n
-        batch, k, inverse_mu = integers[BATCH], integers[GIBBS_STEPS], reals[INVERSE_MU]
-        scale = (reals[SIGMA] * inverse_mu) * (reals[SIGMA] * inverse_mu)
+    return learn
+
+
+def measured(lanes, matrix, n: int, p: int, by_entries: bool):
+    """``put_a(a, w, scale)``: its trace, with A = scale WtW in a, if not by the entries of W alone."""
+    load, full, gram, zero = lanes.load, lanes.full, matrix.gram, lanes.number(0)
+    together = lanes.together
+
+    @lanes.jit
+    def put_a(a, w, scale):
         trace = full(zero)
-        if sampling == "step_by_step" and team == 1:
+        if by_entries:
             for i in range(p * n):
                 trace = trace + load(w, i) * load(w, i)
             trace = trace * scale
@@ -215,65 +346,41 @@ def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = Fals
             gram(a, w, p, n, scale)
             for i in range(n):
                 trace = trace + load(a, i * n + i)
-        well = trace < reals[LIMIT]
         together()
-        if sampling == "at_once":
-            power, series, free = powers(a, area, k, n)
-            cholesky(part(area, series, n * n), n)
-        elif sampling == "two_noises":
-            series = 0
-            add_identity(part(area, series, n * n), a, n)
-            cholesky(part(area, series, n * n), n)
-        elif sampling == "fresh":  # the Cholesky factor of K / mu^2 = 1 - A
-            for i in range(member(), n * n, team):
-                store(area, series + i, full(zero) - load(a, i))
-            together()
-            add_identity(part(area, power, n * n), part(area, series, n * n), n)
-            pivot = cholesky(part(area, power, n * n), n)
-            well = well & (zero < pivot)
-        power, factor = part(area, power, n * n), part(area, series, n * n)
-        if sampling == "two_noises":
-            z, xi = part(scratch, 2 * n * n, drawn), part(scratch, 2 * n * n + drawn, drawn)
-            eta = part(scratch, 2 * n * n + 2 * drawn, drawn)
-        elif within:
-            z, row = a, part(area, free, n * n)
-        else:
-            z, row = part(scratch, buffers, drawn), part(scratch, buffers + drawn, drawn)
-        for at in range(0, batch, chunk):
-            count = min(chunk, batch - at)
-            blocks = (count + CHUNK - 1) // CHUNK
-            if sampling == "step_by_step":
-                for g in range(k):
-                    block, more = at // CHUNK, rng.STRIDE * g
-                    normals(z, blocks * p, block * p, rng.HIDDEN + more, s, replica, key0, key1)
-                    gibbs_half(row, 0, p, chains, at, n, w, n, 1, z, count, reals[SIGMA] * reals[SIGMA], reals[SIGMA])
-                    normals(z, blocks * n, block * n, rng.VISIBLE + more, s, replica, key0, key1)
-                    gibbs_half(chains, at, n, row, 0, p, w, 1, n, z, count, inverse_mu * inverse_mu, inverse_mu)
-            elif sampling == "two_noises":
-                block = (at // CHUNK) * n
-                normals(z, blocks * n, block, rng.CHAIN, s, replica, key0, key1)
-                kicks(xi, factor, n, 1, z, n, 1, n, count, n, inverse_mu)
-                if k > 1:
-                    normals(z, blocks * n, block, rng.CHAIN + rng.STRIDE, s, replica, key0, key1)
-                    kicks(eta, factor, n, 1, z, n, 1, n, count, n, inverse_mu)
-                else:  # r = 0, and zero times what lies there need not be zero
-                    eta = xi
-                move_twofold(chains, at, count, a, xi, eta, z, k, reals[polynomials:])
-            else:
-                normals(z, blocks * n, (at // CHUNK) * n, rng.CHAIN, s, replica, key0, key1)
-                if sampling == "at_once":
-                    move(chains, at, count, power, factor, z, inverse_mu, row)
-                else:
-                    for i in range(member(), count * n, team):
-                        store(z, i, load(z, i) * inverse_mu)
-                    together()
-                    draw(chains, at, count, power, z)
-        if diagonal:
-            work = part(scratch, n * n, batch * p)
-            learn(w, chains, work, batch, reals[RATE], reals[INVERSE_BATCH], reals[TARGET:])
-        else:
-            mismatch(a, chains, batch, reals[INVERSE_BATCH], reals[TARGET:])
-            add_product(w, reals[RATE], a, p, n, part(scratch, n * n, p * n))
-        return well
+        return trace
+
+    return put_a
+
+
+def build(lanes, n_visible: int, n_hidden: int, sampling: str, tall: bool = False, diagonal: bool = False):
+    """One step on one target.
+
+    sampling: "at_once", "two_noises", "step_by_step" or "fresh" (k = infinity); tall: as in `algebra`; diagonal: the
+    inverse target is (its n entries), and W meets no matrix.
+    """
+    jit, zero, part = lanes.jit, lanes.number(0), lanes.part
+    n, p = n_visible, n_hidden
+    tools = lanes, algebra.build(lanes, (n, p), tall), rng.build(lanes).normals
+    matrix = tools[1]
+    if sampling == "at_once":
+        move = chains_at_once(*tools, n, p)
+    elif sampling == "two_noises":
+        move = chains_by_two_noises(*tools, n, p, TARGET + (n if diagonal else n * n))
+    elif sampling == "step_by_step":
+        move = chains_step_by_step(*tools, n, p)
+    else:
+        move = fresh_chains(*tools, n, p)
+    learn = (diagonal_learning if diagonal else learning)(lanes, matrix, n, p)
+    put_a = measured(lanes, matrix, n, p, sampling == "step_by_step" and lanes.team == 1)
+
+    @jit
+    def step(state, scratch, reals, integers, s, replica, key0, key1):
+        batch, source = integers[BATCH], (s, replica, key0, key1)
+        w, chains = part(state, 0, p * n), part(state, p * n, batch * n)
+        scale = (reals[SIGMA] * reals[INVERSE_MU]) * (reals[SIGMA] * reals[INVERSE_MU])
+        well = put_a(part(scratch, 0, n * n), w, scale) < reals[LIMIT]
+        pivot = move(w, chains, scratch, reals, integers, source)
+        learn(w, chains, scratch, reals, batch)
+        return well & (zero < pivot)
 
     return step

@@ -15,6 +15,7 @@ and g_ij^2 = pair_ij (x_i + x_j)^2 c_ij R_i R_j with constants pair_ij, alpha^2/
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import NamedTuple
 
 from ..common import functions, turning
 
@@ -28,22 +29,28 @@ def scratch(n: int) -> int:
     return 3 * n
 
 
-def build(lanes, n: int, null: int, gibbs_steps: int, corrected: bool) -> SimpleNamespace:
-    """`drift`, `noise`, `noise_slope`, `pair`, see `kernels/dyson/terms.py`.
+class Layout(NamedTuple):
+    """Where the arrays begin in `reals`: three of n numbers, then three of n^2."""
 
-    The first `null` levels are always 0 (fewer hidden than visible units); gibbs_steps = 0: fresh samples, r = 0.
-    """
-    jit, number = lanes.jit, lanes.number
-    load, store, full, part, sqrt, select = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt, lanes.select
+    target: int
+    fixed: int
+    tau: int
+    pairs: int
+    size: int
+    slope: int
+
+    @classmethod
+    def of(cls, n: int) -> Layout:
+        """For n levels."""
+        return cls(*(ARRAYS + k * n for k in range(3)), *(ARRAYS + 3 * n + k * n * n for k in range(3)))
+
+
+def pieces(lanes, gibbs_steps: int) -> SimpleNamespace:
+    """`inside`, a level as the coefficients take it; `power` and `divided_difference` of what chains remember."""
+    jit, full, one, zero = lanes.jit, lanes.full, lanes.number(1), lanes.number(0)
     helpers = functions.build(lanes)
     least, largest = helpers.least, helpers.largest
-    turned = turning.build(lanes)
-    memory = gibbs_steps > 0
-    zero, one, two = number(0), number(1), number(2)
-    steps, tiny = number(gibbs_steps), number(1e-12)
     below = gibbs_steps.bit_length() - 2  # the second highest bit
-    target, fixed, tau = ARRAYS, ARRAYS + n, ARRAYS + 2 * n
-    pairs, size, slope = ARRAYS + 3 * n, ARRAYS + 3 * n + n * n, ARRAYS + 3 * n + 2 * n * n
 
     @jit
     def power(a, exponent):
@@ -72,6 +79,19 @@ def build(lanes, n: int, null: int, gibbs_steps: int, corrected: bool) -> Simple
                 total = total * a + of_b
                 of_a, of_b = of_a * a, of_b * b
         return total
+
+    return SimpleNamespace(power=power, inside=inside, divided_difference=divided_difference)
+
+
+def drifts(lanes, n: int, null: int, gibbs_steps: int, corrected: bool, tools: SimpleNamespace):
+    """``drift(out, x, reals, work)``, the first formula of the module."""
+    jit, number = lanes.jit, lanes.number
+    load, store, full, part, select = lanes.load, lanes.store, lanes.full, lanes.part, lanes.select
+    helpers, turned = functions.build(lanes), turning.build(lanes)
+    least, largest = helpers.least, helpers.largest
+    inside, power, divided_difference = tools.inside, tools.power, tools.divided_difference
+    zero, one, two, tiny = number(0), number(1), number(2), number(1e-12)
+    memory, (target, fixed, tau, pairs, size, slope) = gibbs_steps > 0, Layout.of(n)
 
     @jit
     def drift(out, x, reals, work):
@@ -129,6 +149,16 @@ def build(lanes, n: int, null: int, gibbs_steps: int, corrected: bool) -> Simple
         for i in range(n):
             store(out, i, load(out, i) * (zero if i < null else one / reals[SCALE]))
 
+    return drift
+
+
+def noises(lanes, n: int, null: int, gibbs_steps: int, tools: SimpleNamespace) -> SimpleNamespace:
+    """`noise` g_ii of a level, its slope, and `pair`, g_ij^2."""
+    jit, number, full, sqrt = lanes.jit, lanes.number, lanes.full, lanes.sqrt
+    inside, power = tools.inside, tools.power
+    zero, one, two, steps = number(0), number(1), number(2), number(gibbs_steps)
+    memory, pairs = gibbs_steps > 0, Layout.of(n).pairs
+
     @jit
     def noise(i, v, reals):
         level = inside(v, reals)
@@ -163,4 +193,15 @@ def build(lanes, n: int, null: int, gibbs_steps: int, corrected: bool) -> Simple
             g2 = g2 * (r + one) / (full(one) - r)
         return g2
 
-    return SimpleNamespace(drift=drift, noise=noise, noise_slope=noise_slope, pair=pair, work=scratch(n))
+    return SimpleNamespace(noise=noise, noise_slope=noise_slope, pair=pair)
+
+
+def build(lanes, n: int, null: int, gibbs_steps: int, corrected: bool) -> SimpleNamespace:
+    """`drift`, `noise`, `noise_slope`, `pair`, see `kernels/dyson/terms.py`.
+
+    The first `null` levels are always 0 (fewer hidden than visible units); gibbs_steps = 0: fresh samples, r = 0.
+    """
+    tools = pieces(lanes, gibbs_steps)
+    drift = drifts(lanes, n, null, gibbs_steps, corrected, tools)
+    of = noises(lanes, n, null, gibbs_steps, tools)
+    return SimpleNamespace(drift=drift, noise=of.noise, noise_slope=of.noise_slope, pair=of.pair, work=scratch(n))

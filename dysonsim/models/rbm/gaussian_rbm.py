@@ -110,7 +110,8 @@ class GaussianRBM(RBMTraining):
         """Free scalar field on a ring of `n_visible` >= 2 sites: kappa_k = mass^2 + 2 - 2 cos(2 pi k / n_visible).
 
         The target has mass^2 + 2 on the diagonal and -1 for every neighbor. On two sites the left and the right
-        neighbor are the same site, which therefore gets -2. `mass` >= 1e-6; other arguments as in the class.
+        neighbor are the same site, which therefore gets -2. `mass` >= 1e-6. The others are the
+        arguments of the class, all of them, so that a field takes the place of a target and nothing else changes.
         """
         n_visible = _checks.integer("n_visible", n_visible, 2)
         if n_visible > MOST_UNITS:

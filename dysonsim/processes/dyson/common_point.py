@@ -20,7 +20,7 @@ import numpy as np
 
 from ...backend import STILL_WELL, Ensemble, Kernel, Program, driver
 from ...kernels.gas import tridiagonal
-from ..matrix_motion import decay_and_spread
+from ..matrix_motion import LinearMotion, decay_and_spread
 
 __all__ = ["from_common_point"]
 
@@ -73,9 +73,7 @@ def from_common_point(
     dtype: str,
     n: int,
     beta: float,
-    rate: float,
-    center: float,
-    noise: float,
+    motion: LinearMotion,
     to_state: Callable[[np.ndarray], np.ndarray],
 ) -> Program:
     """`program`, but for step number 0, which draws the levels at its end.
@@ -89,7 +87,8 @@ def from_common_point(
     draws = driver(device).prepare(kernel, dtype)
 
     def move(start: np.ndarray, drawn: np.ndarray, time: float) -> np.ndarray:
-        decay, spread = decay_and_spread(rate, time)
+        decay, spread = decay_and_spread(motion.rate, time)
+        center, noise = motion.center, motion.noise
         return to_state(center + (start[:, :n] - center) * decay + noise * 2**0.5 * spread * drawn)
 
     def open_ensemble(start: np.ndarray, first_replica: int, seed: int) -> FromCommonPoint:

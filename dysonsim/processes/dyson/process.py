@@ -16,7 +16,7 @@ from ...backend import Kernel, Program
 from ...kernels.common import quantile
 from ...kernels.dyson import nested
 from ..base import NetworkProcess, Process, initial_weights, network_process
-from ..matrix_motion import hermitian, in_lanes, working_numbers
+from ..matrix_motion import LinearMotion, hermitian, in_lanes, working_numbers
 from .common_point import from_common_point
 from .gaps import drift_at, gap_step, slopes, warn_after, warn_before
 from .kernel import constants, fast_program, kernel
@@ -343,12 +343,14 @@ class Dyson(Process):
             program = fast_program(self, device, threads) if self.fast else super().prepare(device, dtype, threads)
             if not self.jumps:
                 return program
-            motion = (float(self.rate[0]), float(self.center[0]), float(self.noise[0]))
-            return from_common_point(program, device, dtype, self.n, self.beta, *motion, self._state)
-        beta, motion = int(self.beta), (float(self.rate[0]), float(self.center[0]), float(self.noise[0]))
+            return from_common_point(program, device, dtype, self.n, self.beta, self._motion(), self._state)
         if device == "cpu":
-            return hermitian(self.n, beta, *motion)
-        return in_lanes(device, dtype, "hermitian", self.n, self.n, beta, *motion)
+            return hermitian(self.n, int(self.beta), self._motion())
+        return in_lanes(device, dtype, "hermitian", self.n, self.n, int(self.beta), self._motion())
+
+    def _motion(self) -> LinearMotion:
+        """The motion of the first level, where all move alike."""
+        return LinearMotion(float(self.rate[0]), float(self.center[0]), float(self.noise[0]))
 
     def start(self, replicas: int, seed: int) -> np.ndarray:
         """The initial levels, ascending, and what the kernel keeps behind them."""
