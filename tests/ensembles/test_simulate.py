@@ -233,7 +233,8 @@ def test_a_second_process_does_not_compile_and_an_edited_kernel_is_never_served_
     package = tmp_path / "edited"
     copy = "import shutil, sys, dysonsim as original, pathlib"
     move = f"shutil.copytree(pathlib.Path(original.__file__).parent, {str(package / 'dysonsim')!r})"
-    edit = f"p = pathlib.Path({str(package / 'dysonsim' / 'kernels' / 'common' / 'rng.py')!r}); p.write_text(p.read_text() + '#')"
+    file = package / "dysonsim" / "kernels" / "common" / "rng.py"
+    edit = f"p = pathlib.Path({str(file)!r}); p.write_text(p.read_text() + '#')"
     forget = "[sys.modules.pop(name) for name in list(sys.modules) if name.startswith('dysonsim')]"
     third, same_value, other_digest = run(copy, move, edit, forget, f"sys.path.insert(0, {str(package)!r})")
     assert other_digest != digest
@@ -258,6 +259,43 @@ def test_kernels_compiled_by_different_processes_do_not_mix_in_a_third(tmp_path)
     alone = run(2) + run(3) + run(4)
     assert run(2, 3, 4) == alone
     assert run(4, 3, 2) == alone[::-1]
+
+
+def test_functions_of_users_are_kept_on_disk_each_as_it_is(tmp_path):
+    """Though they have the same names; what they capture counts, and what they raise comes through."""
+    program = textwrap.dedent("""
+        import sys
+        import dysonsim as ds
+        from numba.core import event
+        def process(k):
+            def f(x):
+                if x > 30:
+                    raise ValueError("too far")
+                return -k * x
+            return ds.Dyson(n=2, beta=1.0, drift=f, initial=[-1.0, 1.0])
+        for k in map(float, sys.argv[1:]):
+            motion = process(k)
+            motion.drift(1.0)
+            with event.install_recorder("numba:compile") as recorder:
+                run = ds.simulate(motion, 3, times=[0.5], seed=1)
+            print(repr(float(run.eigenvalues.var())), len(recorder.buffer) > 0)
+        try:
+            ds.simulate(process(-1.0), 3, times=[8.0])
+        except ValueError as error:
+            print("too far" in str(error))
+    """)
+    env = {"DYSONSIM_CACHE_DIR": str(tmp_path / "cache"), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+
+    def run(*values):
+        command = [sys.executable, "-c", program, *map(str, values)]
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.split()
+
+    slow, fast = run(1), run(9)
+    assert slow[1] == fast[1] == "True"
+    assert slow[0] != fast[0]
+    assert slow[2] == "True"
+    assert run(1, 9) == [slow[0], "False", fast[0], "False", "True"]
+    assert run(9, 1)[::2] == [fast[0], slow[0], "True"]
 
 
 def test_errors_of_floating_point_may_be_errors():
