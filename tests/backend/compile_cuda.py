@@ -1,4 +1,4 @@
-"""Compile the CUDA kernels without a GPU, in a process of its own: arguments ``ptx``, or ``ptxas FOLDER``.
+"""Compile the CUDA kernels without a GPU, in a process of its own: ``ptx``, ``ptx every`` or ``ptxas FOLDER``.
 
 Prints one line a kernel, float type and card. Exit status 77: what is needed to compile is missing, the output says so.
 """
@@ -68,7 +68,8 @@ def compiled(kernel, dtype, capability) -> str:
     return to_ptx(function, signature(dtype), capability)
 
 
-def all_to_ptx() -> None:
+def all_to_ptx(every: bool) -> None:
+    """In float64 for the newer card; `every`: in both float types, for both cards."""
     from test_backend import MATRICES, PROCESSES
 
     from dysonsim.processes.matrix_motion import lanes_kernel
@@ -76,8 +77,8 @@ def all_to_ptx() -> None:
     kernels = {name: process.kernel() for name, process in PROCESSES.items()}
     kernels |= {name: lanes_kernel(*sizes) for name, sizes in MATRICES.items()}
     for name, kernel in kernels.items():
-        for dtype in ("float64", "float32"):
-            for capability in CAPABILITIES:
+        for dtype in ("float64", "float32") if every else ("float64",):
+            for capability in CAPABILITIES if every else CAPABILITIES[-1:]:
                 print(name, dtype, capability, len(compiled(kernel, dtype, capability)))
 
 
@@ -127,6 +128,6 @@ def small_through_ptxas(folder: Path) -> None:
 if __name__ == "__main__":
     compiler()
     if sys.argv[1] == "ptx":
-        all_to_ptx()
+        all_to_ptx("every" in sys.argv)
     else:
         small_through_ptxas(Path(sys.argv[2]))

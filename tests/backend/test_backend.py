@@ -128,7 +128,8 @@ def run_python(program, *arguments, **environment):
     import os
     from pathlib import Path
 
-    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    here = Path(__file__).parent
+    path = os.pathsep.join([str(here), str(here.parent / "reference"), *filter(None, [os.environ.get("PYTHONPATH")])])
     env = os.environ | {"PYTHONPATH": path} | environment
     command = [sys.executable, "-c", textwrap.dedent(program), *map(str, arguments)]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
@@ -180,7 +181,12 @@ def compiled_apart(*arguments):
 
 def test_kernels_compile_to_ptx_without_a_gpu():
     """Needs numba-cuda and NVVM, which the extra dysonsim[cuda] brings; .ci/run installs it for this test."""
-    assert len(compiled_apart("ptx")) == 4 * (len(PROCESSES) + len(MATRICES))
+    assert len(compiled_apart("ptx")) == len(PROCESSES) + len(MATRICES)
+
+
+@pytest.mark.slow
+def test_kernels_compile_to_ptx_of_both_float_types_for_both_cards():
+    assert len(compiled_apart("ptx", "every")) == 4 * (len(PROCESSES) + len(MATRICES))
 
 
 def test_ptx_of_small_kernels_spills_no_registers(tmp_path):
