@@ -8,12 +8,13 @@
 
 from __future__ import annotations
 
-from . import laws
+from . import _moved, laws
 from ._version import __version__ as __version__
 from .comparison.compare import Comparison, compare
 from .comparison.likelihood import likelihood_ratio
 from .comparison.scaling import ScalingFit, scaling_fit
 from .descriptions.hierarchy import Hierarchy, hierarchy
+from .ensembles.observable import Observable
 from .ensembles.run import Run, mean_and_error, singular_values
 from .ensembles.simulate import DivergenceError, memory_needed, simulate
 from .inference.estimate import Dynamics, estimate_dynamics
@@ -21,6 +22,8 @@ from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
 from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
+
+_moved.install()
 
 __all__ = [
     "SGD",
@@ -37,6 +40,7 @@ __all__ = [
     "LinearNetwork",
     "MixingError",
     "Model",
+    "Observable",
     "Process",
     "Run",
     "ScalingFit",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import operator
 import reprlib
+import warnings
 from collections.abc import Collection
 from typing import Any
 
@@ -234,6 +235,19 @@ def choice(name: str, value: Any, allowed: Collection[Any]) -> Any:
     """One of a few allowed values."""
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} = {shown(value)}: must be one of {', '.join(repr(a) for a in allowed)}")
+    return value
+
+
+def renamed(old: str, value: Any, new: str, given: Any, stacklevel: int = 3) -> Any:
+    """The value of an argument with a new name, `given`, or, with a warning, that of its old name, `value`.
+
+    Each is None where it was left out; TypeError if neither was.
+    """
+    if value is None:
+        return given
+    if given is not None:
+        raise TypeError(f"{old} = {shown(value)}: is the old name of {new}, which is given as well; leave {old} out")
+    warnings.warn(f"{old}= goes with the next release: give {new}= instead", DeprecationWarning, stacklevel=stacklevel)
     return value
 
 

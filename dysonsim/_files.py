@@ -117,9 +117,7 @@ def read_arrays(path: Path, kinds: Mapping[str, str]) -> dict[str, np.ndarray]:
                     raise ValueError(f"holds {', '.join(map(repr, names[:8]))}, not arrays {', '.join(kinds)}")
                 if sum(member.file_size for member in members) > os.fstat(file.fileno()).st_size:
                     raise ValueError("declares more than the file holds")
-                return {
-                    name: _array(archive, member, kinds[name]) for name, member in zip(names, members, strict=True)
-                }
+                return {name: _array(archive, member, kinds[name]) for name, member in zip(names, members, strict=True)}
         except MemoryError:
             raise
         except Exception as error:  # a damaged file raises errors of a dozen kinds

@@ -54,7 +54,12 @@ class LevelFunction:
         """For the CPU: 1/0 is inf, sqrt(-1) is nan, and an array is not read beyond its end: IndexError."""
         from numba import njit
 
-        return self.made(lambda f, fast: njit(error_model="numpy", boundscheck=True, fastmath=fast)(f))
+        def jit(function: Any, fast: bool) -> Any:
+            # A name of its own: machine code that comes from the disk is linked by name.
+            function.__qualname__ = f"{function.__qualname__}_{self.fingerprint[:16]}"
+            return njit(error_model="numpy", boundscheck=True, fastmath=fast)(function)
+
+        return self.made(jit)
 
     @cached_property
     def over(self) -> Callable[..., None]:

@@ -11,7 +11,7 @@ def main(replicas: int = 20_000) -> dict[str, ds.Comparison]:
     model = ds.LinearNetwork(2 * np.eye(2), output_layer=np.diag([1.0, 3.0]), gradient_noise=0.1)
     sgd = ds.SGD(model, learning_rate=0.02, batch_size=16)
     run = ds.simulate(sgd, replicas, steps=1000, seed=1)
-    exact = ds.laws.SymmetricTwoByTwo(2.0, *model.exact_two_by_two(0.02, 16))
+    exact = ds.laws.SymmetricTwoByTwo(2.0, *sgd.exact_two_by_two())
     comparisons = {
         "one species": ds.compare(run, ds.laws.TwoLevel, observable="singular_values"),
         "two species": ds.compare(run, ds.laws.TwoSpecies, observable="singular_values"),

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import dysonsim as ds
-from dysonsim.backend import Kernel
-from dysonsim.kernels.common import rng
+from dysonsim.kernels import Kernel, rng
 
 
 def build(lanes):
@@ -68,9 +67,9 @@ class Decay(ds.Model):
 
 def main(replicas: int = 20_000) -> ds.Comparison:
     model = Decay(teacher=2 * np.eye(2), decay=0.5, gradient_noise=0.1)
-    run = ds.simulate(ds.SGD(model, learning_rate=0.1, batch_size=16), replicas, steps=300, seed=1)
-    width = model.singular_value_widths(0.1, 16)[0]
-    law = ds.laws.TwoLevel(loc=2 / 1.5, scale=width)
+    sgd = ds.SGD(model, learning_rate=0.1, batch_size=16)
+    run = ds.simulate(sgd, replicas, steps=300, seed=1)
+    law = ds.laws.TwoLevel(loc=2 / 1.5, scale=sgd.singular_value_widths()[0])
     comparison = ds.compare(run, law, observable="singular_values")
     print(comparison)
     return comparison

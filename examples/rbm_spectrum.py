@@ -16,10 +16,10 @@ def main(replicas: int = 4000, steps: int = 6000) -> dict[str, ds.Comparison]:
     for i, kappa in enumerate(model.kappa):
         print(f"{i:5d}  {kappa:6.3f}   {mean[i]:.4f} +- {error[i]:.4f}")
 
-    pair = model.degenerate_groups()[-1]
+    pair = sgd.degenerate_groups()[-1]
     spacing = run.spacings(pair)[:, 0]
     print(f"\nmean spacing of the pair at kappa = {model.kappa[pair[0]]:.3f}: {spacing.mean():.4f}")
-    print(f"leading order of theory: {model.mean_spacings(0.05, 16)[-1]:.4f}\n")
+    print(f"leading order of theory: {sgd.mean_spacings()[-1]:.4f}\n")
     comparisons = {
         "spacing": ds.compare(spacing, ds.laws.WignerSurmise),
         "levels": ds.compare(run, ds.laws.TwoLevel, levels=pair),

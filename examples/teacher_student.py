@@ -17,7 +17,7 @@ def main(replicas: int = 4000) -> ds.ScalingFit:
     for seed, (learning_rate, batch_size) in enumerate(points):  # one seed each: runs of one seed share their noise
         sgd = ds.SGD(model, learning_rate, batch_size)
         run = ds.simulate(sgd, replicas, steps=int(10 / learning_rate), seed=seed)
-        spacing, uncertainty = ds.mean_and_error(run.spacings((0, 1), singular=True)[:, 0])
+        spacing, uncertainty = ds.mean_and_error(run.spacings((0, 1), observable="singular_values")[:, 0])
         x.append(math.sqrt(learning_rate * noise**2 / batch_size))
         y.append(float(spacing))
         error.append(float(uncertainty))

@@ -260,9 +260,11 @@ def surface_of_models():
     rates = {"learning_rate": 0.01, "batch_size": 16}
     rbm = {"target": 2 * np.eye(3), "mu": 3.0, "sigma": 1.0, "gibbs_steps": 2, "n_hidden": 3, "sampling": "auto"}
     yield ds.GaussianRBM, rbm | {"allow_unreachable": False}, {"allow_unreachable": FLAG, "gibbs_steps": {"inf"}}
-    yield ds.GaussianRBM.scalar_field, {"n_visible": 4, "mass": 1.5, "mu": 2.8, "sigma": 1.0, "gibbs_steps": 3}, {
-        "gibbs_steps": {"inf"}
-    }
+    yield (
+        ds.GaussianRBM.scalar_field,
+        {"n_visible": 4, "mass": 1.5, "mu": 2.8, "sigma": 1.0, "gibbs_steps": 3},
+        {"gibbs_steps": {"inf"}},
+    )
     noises = {"gradient_noise": 0.1, "label_noise": 0.1, "dataset_size": 100, "sampling": "auto"}
     yield ds.TeacherStudent, {"teacher": 2 * np.eye(2)} | noises, {}
     yield ds.LinearNetwork, {"teacher": 2 * np.eye(2), "output_layer": np.eye(2)} | noises, {}
@@ -312,7 +314,11 @@ def surface_of_functions():
     keep = {"keep_weights": FLAG}
     yield ds.memory_needed, {"process": SGD, "replicas": 10, "records": 1, "keep_weights": False}, keep
     yield RUN.record, {"time": 4}, {}
-    yield RUN.spacings, {"group": (0, 1), "record": -1, "singular": False}, {"singular": FLAG}
+    yield RUN.spacings, {"group": (0, 1), "record": -1, "observable": "eigenvalues"}, {"observable": FLAG}
+    words = {"str", "word"}
+    one = {"name": "roots", "of": np.sqrt, "among": np.diff, "least": 2, "symbol": "x"}
+    yield ds.Observable, one, {"name": words, "symbol": words}
+    yield RUN.spacings, {"group": (0, 1), "singular": False}, {"singular": FLAG}
     yield ds.mean_and_error, {"values": ROWS, "axis": 0}, {}
     for shape in ((4, 2, 2), (4, 3, 3)):
         yield ds.singular_values, {"weights": RNG.normal(size=shape)}, {"weights": {"[[]]", "(0, 3)"}}
@@ -329,7 +335,7 @@ def surface_of_functions():
     yield ds.compare, {"data": RUN, "reference": law, "levels": [0, 1], "record": -1, "resamples": 9}, {}
     yield ds.compare, {"data": ROWS, "reference": ROWS[::-1] + 0.1, "resamples": 9}, {}
     yield ds.likelihood_ratio, {"data": ROWS, "law_a": law, "law_b": other, "fit_a": "all"}, {}
-    paths = {"data": PATHS, "times": np.arange(6.0), "group": (0, 1), "coordinate": "eigenvalues"}
+    paths = {"data": PATHS, "times": np.arange(6.0), "group": (0, 1), "observable": "eigenvalues"}
     yield ds.estimate_dynamics, paths | {"records": [0, 1, 2], "lag": 1, "points": 5, "window": 1.0, "beta": 1.0}, {}
     how = {"replicas": 8, "seed": 0, "dtype": "float64", "device": "cpu", "threads": 1}
     what = {"sgd": SGD, "levels": ("sgd", "langevin"), "closure": "corrected", "settle": 9, "records": 3, "path": 2,

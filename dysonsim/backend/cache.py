@@ -3,8 +3,8 @@
 Numba's own cache looks at one file; a kernel is made of many. Here the machine code lies in a directory named by a
 hash of everything it depends on: every source file of `dysonsim.kernels` and `dysonsim.backend`, the compile-time
 sizes, the versions of dysonsim, Python, Numba, LLVM and NumPy, Numba's settings, the processor. An edit or an upgrade
-gives another directory, so that stale code cannot be loaded. Kernels that hold a function from outside dysonsim (a
-user's drift, a user's own model) are compiled anew by each process.
+gives another directory, so that stale code cannot be loaded. Functions from outside dysonsim (a user's drift, a user's
+own model) count with their code and with all that they capture.
 
 Whoever can write there can run code as the user who reads it. So directories are made for their owner alone, and
 nothing is read or written in what belongs to another user or what others may write to, links excepted that lead to what
@@ -73,15 +73,11 @@ def content(value: Any) -> Any:
     return fingerprint(value) if callable(value) and outside(value) else (type(value), value)
 
 
-def variant(build, sizes: tuple, *parts: str) -> tuple[Any, list[str]]:
-    """Whose kernel it is and which of its variants, in words that are the same in every process.
-
-    `build` is the function that makes the kernel, with `sizes`; `parts` says what else is fixed. A kernel that holds a
-    function from outside dysonsim belongs to that function.
-    """
-    owner = next((size for _, size in sizes if callable(size) and outside(size)), build)
-    words = [(name, f"{s.__module__}.{getattr(s, '__qualname__', s)}" if callable(s) else s) for name, s in sizes]
-    return owner, [repr(words), *parts]
+def in_words(part: Any) -> Any:
+    """A part of a kernel, by words that are the same in every process."""
+    if not callable(part):
+        return part
+    return fingerprint(part) if outside(part) else f"{part.__module__}.{part.__qualname__}"
 
 
 def outside(function) -> bool:
@@ -96,15 +92,14 @@ def foreign(kernel: Kernel) -> bool:
     return any(callable(f) and not isinstance(f, LevelFunction) and outside(f) for f in parts)
 
 
-def cache_directory(build, parts: list[str]) -> Path | None:
-    """Where machine code is kept of what `build` makes, as `variant` describes it; None if it cannot or must not be.
+def cache_directory(build, sizes: tuple = (), *parts: str) -> Path | None:
+    """Where machine code is kept of what `build` makes with `sizes`; `parts` says what else is fixed.
 
-    Warns once in a process where it cannot.
+    None if it cannot be kept, of which this warns once in a process.
     """
-    if outside(build):
-        return None
+    words = [in_words(build), repr([(name, in_words(size)) for name, size in sizes]), *parts]
     try:
-        key = [source_hash(), build.__module__, build.__qualname__, *parts, *settings()]
+        key = [source_hash(), *words, *settings()]
         return private(cache_root(), hashlib.sha256("\0".join(key).encode()).hexdigest()[:24])
     except (OSError, RuntimeError, Unsuitable) as error:  # RuntimeError: no home directory
         say_once(str(error))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .._patience import told_if_slow
-from .cache import execute
+from .cache import execute, intact
 from .machine import jit_disabled
 
 __all__ = ["Compiled", "in_some_directory"]
@@ -58,10 +58,11 @@ class Compiled:
             if self.run is not None:  # another thread has just made it
                 return
             types = tuple(map(typeof, arguments))
+            there = self.directory is not None and intact(self.directory)
             try:
                 run = self._compiled(types, self.directory)
-            except Exception:  # whatever ails the files; an error of the function itself comes up again
-                if self.directory is None:
+            except Exception as error:  # whatever ails the files: else it is the function's own
+                if not there and not isinstance(error, OSError):
                     raise
                 run = self._compiled(types, None)
             run.disable_compile()
@@ -75,6 +76,8 @@ class Compiled:
         body = njit(inline="always", error_model="numpy")(function)
         names: dict[str, Any] = {"__name__": __name__, "body": body}  # a module that Numba finds again
         place = execute(TEXT.format(", ".join(inspect.signature(function).parameters)), names, directory)
+        if directory is not None:  # machine code is linked by name, and that of every kernel comes here
+            names["run"].__qualname__ = f"run_{directory.name}"
         run: Any = njit(cache=place.folder is not None, **OPTIONS)(names["run"])
         run.compile(types)
         self.from_disk = bool(run.stats.cache_hits)

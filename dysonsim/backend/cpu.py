@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from .._functions import LevelFunction
-from .._patience import told_if_slow
-from .cache import ByContent, cache_directory, foreign, outside, source_hash, variant
-from .compiled import OPTIONS, Compiled, in_some_directory
+from .cache import ByContent, cache_directory, foreign, source_hash
+from .compiled import Compiled, in_some_directory
 from .host import (
     LOOP_OVER_BLOCKS,
     LOOP_OVER_NETWORKS,
@@ -28,8 +27,6 @@ from .threads import one_blas_thread
 
 __all__ = ["WIDTH", "CpuDriver", "source_hash"]
 
-ANEW = "compiling a kernel that holds a function from outside dysonsim, which every process does anew"
-
 
 class CpuDriver:
     """Runs kernels on the cores of this machine."""
@@ -41,11 +38,9 @@ class CpuDriver:
         if foreign(kernel):
             check_kernel(kernel, dtype)
         what = ByContent(kernel.build, tuple(sorted(kernel.sizes.items())))
-        owner, _ = variant(what.build, what.sizes)
-        told = nullcontext() if owner is what.build and not outside(owner) else told_if_slow(ANEW)
         # Compile or load now: a call that does no step.
         try:
-            with in_some_directory(), told:
+            with in_some_directory():
                 program = HostProgram.of(compiled(what, dtype, width), kernel, dtype, width)
                 program.open(np.zeros((1, kernel.state)), 0, 0).advance(0, 0)
         except Exception as error:  # Numba's and LLVM's are of many kinds
@@ -60,16 +55,14 @@ class CpuDriver:
 def compiled(what: ByContent, dtype: str, width: int) -> Callable[..., None]:
     """The compiled loop over blocks and steps of one kernel, `width` networks a block; 1: one in plain arrays."""
     build, sizes = what.build, what.sizes
-    owner, words = variant(build, sizes, dtype, str(width))
 
     def outermost():
         return function(build, sizes, dtype, width)
 
-    if owner is build:
-        return Compiled(outermost, cache_directory(build, words))
-    from numba import njit
-
-    run = njit(**OPTIONS)(outermost())  # whose exceptions reach the caller
+    run = Compiled(outermost, cache_directory(build, sizes, dtype, str(width)))
+    owner = next((size for _, size in sizes if isinstance(size, LevelFunction)), None)
+    if owner is None:
+        return run
 
     def told(*arguments: Any) -> None:
         try:
@@ -77,7 +70,7 @@ def compiled(what: ByContent, dtype: str, width: int) -> Callable[..., None]:
         except Exception as error:  # of any kind: a user's function raised it
             raise ValueError(f"{owner.role} = {owner} raised {type(error).__name__}: {error}") from error
 
-    return told if isinstance(owner, LevelFunction) else run
+    return told
 
 
 def function(build, sizes: tuple, dtype: str, width: int):

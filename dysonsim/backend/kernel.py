@@ -81,8 +81,10 @@ class Kernel:
         for name, least in (("weights", 1), ("scratch", 0)):
             if not whole(getattr(self, name)) or getattr(self, name) < least:
                 raise ValueError(f"Kernel: {name} = {getattr(self, name)!r}: must be an integer >= {least}")
-        if not isinstance(self.vectors, (int, float)) or not 0 < self.vectors < math.inf or (
-            math.frexp(self.vectors)[0] != 0.5
+        if (
+            not isinstance(self.vectors, (int, float))
+            or not 0 < self.vectors < math.inf
+            or (math.frexp(self.vectors)[0] != 0.5)
         ):
             raise ValueError(f"Kernel: vectors = {self.vectors!r}: must be a power of two, 1 for most kernels")
         for name in ("reals", "integers", "extra"):

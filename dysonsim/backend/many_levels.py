@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .cache import cache_directory, variant
+from .cache import cache_directory
 from .compiled import Compiled
 from .threads import share
 
@@ -28,7 +28,7 @@ def compiled(build: Callable, **sizes: int) -> Compiled:
 
 def directory(build: Callable, sizes: dict[str, int]) -> Path | None:
     """Where the machine code is kept."""
-    return cache_directory(*variant(build, tuple(sorted(sizes.items()))))
+    return cache_directory(build, tuple(sorted(sizes.items())))
 
 
 def in_parallel(task: Callable[[int, int], None], count: int, threads: int, pieces: int = 4) -> None:

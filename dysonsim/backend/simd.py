@@ -11,6 +11,7 @@ Kinds of lane values: "f8", "f4" (floats), "u4" (unsigned 32-bit integers, wrapp
 from __future__ import annotations
 
 import operator
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -336,7 +337,14 @@ def lanes(dtype, width: int) -> SimpleNamespace:
     """
     # Called from compiled code alone: without the wrappers for Python they compile a third faster.
     options: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    jit = njit(**options)
+    # Numba tells functions of one name apart by a number that starts anew in every process, and LLVM links by name what
+    # comes from the disk: helpers of two kernels, compiled by two processes, would pass for each other in a third.
+    mine = os.urandom(6).hex()  # not of the process: a fork has the same numbers
+
+    def jit(function):
+        function.__qualname__ = f"{function.__qualname__}_{mine}"
+        return njit(**options)(function)
+
     real = Lane({"float64": "f8", "float32": "f4"}[np.dtype(dtype).name], width)
     single, word = Lane("f4", width), Lane("u4", width)
 

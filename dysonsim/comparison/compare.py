@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from .._checks import choice, integer, shape_of, shown
+from ..ensembles.observable import Choice, Levels
 from ..laws.rectangular import zeros_of_rounding
-from ..spectra.observables import Levels, Observable, is_run, moments, replicated, warn_of_one_spectrum
+from ..spectra.observables import is_run, moments, replicated, warn_of_one_spectrum
 from . import null as statistics
 from .distributions import as_law, read
 from .fit import Fit, FittedLaw, fit_law
@@ -26,7 +27,7 @@ def compare(
     reference: Any,
     *,
     fit: Fit = None,
-    observable: Observable = "eigenvalues",
+    observable: Choice = "eigenvalues",
     levels: Levels = None,
     record: Levels = -1,
     method: str = "ks",
@@ -46,8 +47,9 @@ def compare(
         second, independent sample: shapes (replicas,) or the same number of levels as `data`.
     fit : None, "all" or sequence of names
         Parameters of the law to estimate from these data, by maximum likelihood.
-    observable : "eigenvalues", "singular_values", "spacings" or callable(run) -> array
-        What to take from each Run, with `levels` and `record`: see `samples.replicated`.
+    observable : str, Observable or callable(run) -> array
+        What to take from each Run: "eigenvalues", "singular_values", "spacings" (gaps between neighbors among the
+        chosen `levels`), "singular_value_spacings", or what an `Observable` or a function of the run returns.
     levels, record : int, slice or sequence of int
         Levels (all by default) and recorded times (the last by default) of a Run.
     method : "ks" or "ad"

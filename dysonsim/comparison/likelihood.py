@@ -10,7 +10,8 @@ import numpy as np
 
 from .._checks import shown
 from .._text import aligned, plain, with_error
-from ..spectra.observables import Levels, Observable, replicated, warn_of_one_spectrum
+from ..ensembles.observable import Choice, Levels
+from ..spectra.observables import replicated, warn_of_one_spectrum
 from .distributions import as_law, law_name, read
 from .fit import Fit, FittedLaw, fit_law
 
@@ -88,7 +89,7 @@ def likelihood_ratio(
     *,
     fit_a: Fit = None,
     fit_b: Fit = None,
-    observable: Observable = "eigenvalues",
+    observable: Choice = "eigenvalues",
     levels: Levels = None,
     record: Levels = -1,
 ) -> LikelihoodRatio:

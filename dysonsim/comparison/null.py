@@ -29,7 +29,6 @@ import numpy as np
 _BLOCK = 4096
 
 
-
 def grid_probabilities(levels: int) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities u (points,) in (0, 1), and the measure du of each (midpoint rule).
 

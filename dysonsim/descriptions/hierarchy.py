@@ -17,6 +17,7 @@ from .. import _checks
 from .._checks import shown
 from .._fingerprint import fingerprint
 from ..comparison.result import MOST_RESAMPLES
+from ..ensembles.observable import Choice, observable_of
 from ..ensembles.run import Run
 from ..ensembles.schedule import MAX_STEPS
 from ..ensembles.simulate import simulate
@@ -43,7 +44,7 @@ def hierarchy(
     settle: int | None = None,
     records: int | Iterable[int] = 16,
     path: int | Iterable[int] = 40,
-    observable: str = "eigenvalues",
+    observable: Choice = "eigenvalues",
     given: Mapping[str, Process | Run] | None = None,
     seed: int = 0,
     resamples: int = 1999,
@@ -74,7 +75,9 @@ def hierarchy(
         Stationary records, 0.75 of the slowest relaxation time apart; or their steps, two or more.
     path : int or steps
         Records on the way there, denser at its beginning; or their steps; 0 for none.
-    observable : {"eigenvalues", "singular_values"}
+    observable : str, Observable or callable(run) -> (replicas, records, n) array
+        "eigenvalues", "singular_values", or a function with one number for each level: the spacings within every well
+        are measured as well.
     given : dict, optional
         A Process to run or a Run that exists, by the name of the level that it stands for ("independent" is one), or
         by a name of its own. A Run must have the records, of any number of replicas.
@@ -111,7 +114,7 @@ def hierarchy(
     if not isinstance(sgd, SGD):
         raise TypeError(f"sgd = {shown(sgd)}: must be a dysonsim.SGD")
     replicas = _checks.integer("replicas", replicas, MINIMUM_REPLICAS)
-    _checks.choice("observable", observable, ("eigenvalues", "singular_values"))
+    looked_at = observable_of(observable, of_levels="`hierarchy` measures levels, and their spacings in every well")
     seed = _checks.integer("seed", seed, 0)
     resamples = _checks.integer("resamples", resamples, 1, most=MOST_RESAMPLES)
     steps, way = _times(sgd, settle, records, path)
@@ -130,13 +133,13 @@ def hierarchy(
             missing[name] = str(error)
     runs = {name: runs[name] for name in makers if name in runs}
     _check_seeds(runs)
-    values = {name: settled(run, observable, steps) for name, run in runs.items()}
-    paths = {name: on_path(run, observable, way) for name, run in runs.items() if len(way) and not timeless(run)}
+    values = {name: settled(run, looked_at, steps) for name, run in runs.items()}
+    paths = {name: on_path(run, looked_at, way) for name, run in runs.items() if len(way) and not timeless(run)}
     wells = measure.wells(sgd)
     measure.warn_unsettled(values, wells, stacklevel=2)
-    quantities = [q for well in wells for q in measure.quantities(sgd, well, values, paths, way, observable)]
+    quantities = [q for well in wells for q in measure.quantities(sgd, well, values, paths, way, looked_at.name)]
     distributions = [d for well in wells for d in measure.distributions(well, values, resamples)]
-    return Hierarchy(sgd, observable, runs, steps, way, quantities, distributions, missing)
+    return Hierarchy(sgd, looked_at.name, runs, steps, way, quantities, distributions, missing, looked_at)
 
 
 def _times(
@@ -165,7 +168,7 @@ def _times(
 def _slowest(sgd: SGD, settle: int | None) -> float:
     """The slowest relaxation rate of a level that is learnt; 0 if the model states none and `settle` does without."""
     try:
-        rates = sgd.model.relaxation_rates(sgd.learning_rate)[sgd.model.fixed_point() > 0]
+        rates = sgd.relaxation_rates()[sgd.fixed_point() > 0]
     except NotImplementedError as error:
         if settle is None:
             raise ValueError(f"settle is missing: must be told where the model does not say how fast it is ({error})") \

@@ -21,7 +21,7 @@ FAR = 4.0  # widths from start to end below which there is no way to be halfway 
 def wells(sgd: SGD) -> list[tuple[int, ...]]:
     """Groups of levels that share a well, single levels included, ascending; without those that are always 0."""
     try:
-        fixed, groups = sgd.model.fixed_point(), sgd.model.degenerate_groups()
+        fixed, groups = sgd.fixed_point(), sgd.degenerate_groups()
     except NotImplementedError:
         return [(i,) for i in range(sgd.n)]
     shared = {i for group in groups for i in group}
@@ -81,11 +81,12 @@ def quantities(
 
 
 def _fixed(sgd: SGD, well: tuple[int, ...], observable: str) -> float | None:
+    """Of the levels of a well, where the model states it and the observable is eigenvalues or their roots."""
     try:
-        fixed = float(sgd.model.fixed_point()[well[0]])
+        fixed = float(sgd.fixed_point()[well[0]])
     except NotImplementedError:
         return None
-    return math.sqrt(fixed) if observable == "singular_values" else fixed
+    return {"eigenvalues": fixed, "singular_values": math.sqrt(fixed)}.get(observable)
 
 
 def distributions(well: tuple[int, ...], values: Mapping[str, np.ndarray], resamples: int) -> list[Distribution]:

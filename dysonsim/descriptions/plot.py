@@ -22,7 +22,7 @@ def draw(result: Any, group: tuple[int, ...] | None = None) -> Any:
     colours = {name: f"C{k}" for k, name in enumerate(result.levels)}
     figure = plt.figure(figsize=(11, 8), layout="constrained")
     way, density, away = figure.subplot_mosaic([["way", "density"], ["away", "away"]]).values()
-    what = "singular values" if result.observable == "singular_values" else "eigenvalues"
+    what = result.looked_at.label
     for name, run in result.runs.items():
         title, colour = TITLES.get(name, name), colours[name]
         if len(result.path_steps) and not timeless(run):

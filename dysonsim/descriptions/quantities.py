@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..comparison.result import Comparison
+from ..ensembles.observable import Observable
 from ..ensembles.run import Run
 
 TITLES = {
@@ -91,19 +92,15 @@ def timeless(run: Run) -> bool:
     return run.process.weight_shape is None and not run.process.continuous
 
 
-def _taken(run: Run, observable: str) -> np.ndarray:
-    return run.singular_values if observable == "singular_values" else run.eigenvalues
-
-
-def on_path(run: Run, observable: str, steps: np.ndarray) -> np.ndarray:
+def on_path(run: Run, observable: Observable, steps: np.ndarray) -> np.ndarray:
     """Recorded values (replicas, len(steps), n) at the given steps; ValueError where there is no record."""
-    return _taken(run, observable)[:, [run.record(step) for step in steps.tolist()]]
+    return observable.of_levels(run)[:, [run.record(step) for step in steps.tolist()]]
 
 
-def settled(run: Run, observable: str, steps: np.ndarray) -> np.ndarray:
+def settled(run: Run, observable: Observable, steps: np.ndarray) -> np.ndarray:
     """Values at the given steps, or of a gas its last len(steps) records."""
     if not timeless(run):
         return on_path(run, observable, steps)
     if len(run.steps) < len(steps):
         raise ValueError(f"{run.process} has {len(run.steps)} records: must have {len(steps)}, as many as the others")
-    return _taken(run, observable)[:, -len(steps) :]
+    return observable.of_levels(run)[:, -len(steps) :]

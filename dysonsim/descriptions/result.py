@@ -10,6 +10,7 @@ import numpy as np
 
 from .._checks import shown
 from .._text import aligned, plain, with_error
+from ..ensembles.observable import Observable
 from ..ensembles.run import Run, mean_and_error
 from ..processes import Process
 from .quantities import BEYOND, REFERENCE, TITLES, Distribution, Quantity, on_path, settled, timeless
@@ -25,7 +26,8 @@ class Hierarchy:
     ----------
     sgd : SGD
         What all levels are derived from.
-    observable : "eigenvalues" or "singular_values"
+    observable : str
+        The name of what was looked at: "eigenvalues", "singular_values", ...
     runs : dict of Run
         By level of description, "sgd" first.
     steps, path_steps : (S,) and (T,) int arrays
@@ -34,6 +36,8 @@ class Hierarchy:
     distributions : list of Distribution
     missing : dict
         Levels that could not be had, with the reason.
+    looked_at : Observable
+        What `observable` is the name of.
     """
 
     sgd: Process
@@ -44,6 +48,7 @@ class Hierarchy:
     quantities: list[Quantity]
     distributions: list[Distribution]
     missing: dict[str, str]
+    looked_at: Observable
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -60,14 +65,14 @@ class Hierarchy:
 
     def settled(self, level: str) -> np.ndarray:
         """Stationary values (replicas, S, n) of `observable` at a level of description."""
-        return settled(self._run(level), self.observable, self.steps)
+        return settled(self._run(level), self.looked_at, self.steps)
 
     def path(self, level: str) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard error, each (T, n), at `path_steps`; ValueError for the gas, which has no time."""
         run = self._run(level)
         if timeless(run):
             raise ValueError(f"level = {shown(level)}: {run.process} has no time")
-        return mean_and_error(on_path(run, self.observable, self.path_steps))
+        return mean_and_error(on_path(run, self.looked_at, self.path_steps))
 
     def _run(self, level: str) -> Run:
         if level not in self.runs:

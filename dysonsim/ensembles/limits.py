@@ -70,7 +70,7 @@ def memory_needed(process: Process, replicas: int, records: int = 1, keep_weight
 
 
 def _bytes(process: Process, replicas: int, records: int, keep_weights: bool, dtype: str, threads: int) -> int:
-    kernel = process.kernel_on("cpu")
+    kernel = process.built()
     weights = int(np.prod(process.weight_shape)) if keep_weights and process.weight_shape else 0
     results = records * (2 * process.n + weights)  # singular values, and their squares when asked for
     width, unit = layout(kernel, dtype)
@@ -102,7 +102,7 @@ def check_work(process: Process, dtype: str, replicas: int, threads: int) -> Non
 
     RuntimeWarning if one of all networks takes so long that the run would seem to stand still.
     """
-    kernel = process.kernel_on("cpu")
+    kernel = process.built()
     width, _ = layout(kernel, dtype)
     if kernel.work * width > MOST_WORK:
         raise ValueError(

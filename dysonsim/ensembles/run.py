@@ -16,6 +16,7 @@ from .._fingerprint import fingerprint, without_caches
 from ..backend import DEVICES
 from ..numerics.singular_values import singular_values
 from ..processes import Process
+from .observable import Choice, observable_of
 from .schedule import MAX_STEPS
 
 __all__ = ["Run", "mean_and_error", "singular_values"]
@@ -122,26 +123,49 @@ class Run:
             )
         return int(found[0])
 
-    def spacings(self, group: tuple[int, ...], record: int = -1, singular: bool = False) -> np.ndarray:
+    def spacings(
+        self,
+        group: tuple[int, ...],
+        record: int = -1,
+        observable: Choice | None = None,
+        singular: bool | None = None,
+    ) -> np.ndarray:
         """Gaps between neighboring levels.
 
         Parameters
         ----------
         group : tuple of int
-            Neighbouring level indices, ascending; a model's `degenerate_groups()` lists those that share a well.
+            Neighboring level indices, ascending; `sgd.degenerate_groups()` lists those that share a well.
         record : int
             Index of the record.
-        singular : bool
-            Gaps of singular values instead of eigenvalues.
+        observable : str, Observable or callable(run) -> (replicas, records, n) array, optional
+            Of what: "eigenvalues", the default, "singular_values", or a function with one number for each level.
+        singular : bool, optional
+            The old spelling of ``observable="singular_values"``, with a DeprecationWarning.
 
         Returns
         -------
         (replicas, len(group) - 1) array
+
+        Examples
+        --------
+        >>> import numpy as np, dysonsim as ds
+        >>> sgd = ds.SGD(ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1), learning_rate=0.1, batch_size=16)
+        >>> run = ds.simulate(sgd, replicas=100, steps=200, seed=1)
+        >>> run.spacings((0, 1), observable="singular_values").shape
+        (100, 1)
         """
         if not isinstance(group, (tuple, list, range)):
             raise TypeError(f"group = {_checks.shown(group)}: must be a tuple of level indices")
         record = _checks.integer("record", record, -len(self.times), len(self.times) - 1)
-        singular = _checks.flag("singular", singular)
+        if isinstance(observable, (bool, np.bool_)):  # the old third argument
+            observable, singular = None, bool(observable)
+        if singular is not None:
+            singular = _checks.flag("singular", singular)
+            old = "singular_values" if singular else "eigenvalues"
+            observable = _checks.renamed("singular", old, "observable", observable)
+        observable = "eigenvalues" if observable is None else observable
+        chosen = observable_of(observable, of_levels="`spacings` takes the differences of levels")
         n = self.spectra.shape[-1]
         allowed = f"two or more neighboring level indices from 0 to {n - 1}, ascending"
         levels = _checks.array("group", group, allowed, dimensions=(1,), empty=True)
@@ -149,8 +173,7 @@ class Run:
             raise ValueError(f"group = {_checks.shown(group)}: must be {allowed}")
         if levels[0] < 0 or levels[-1] >= n:
             raise ValueError(f"group = {_checks.shown(group)}: must be {allowed}")
-        spectrum = self.singular_values if singular else self.eigenvalues
-        return np.diff(spectrum[:, record, int(levels[0]) : int(levels[-1]) + 1], axis=-1)
+        return np.diff(chosen.of_levels(self)[:, record, int(levels[0]) : int(levels[-1]) + 1], axis=-1)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything but the process and the diagnostics to an .npz file; `Run.load` needs the process again.

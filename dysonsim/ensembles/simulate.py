@@ -128,10 +128,11 @@ def simulate(
     if progress is not None and not isinstance(progress, bool):
         raise TypeError(f"progress = {shown(progress)}: must be True, False or None")
     threads = usable_cores() if threads is None else _checks.integer("threads", threads, 1)
-    if resume is not None:
-        _check_resume(resume, process, replicas, seed, dtype, keep_weights)
     check_imported()
-    with np.errstate(all="ignore"), one_blas_thread(), quiet(progress is False):  # what is no number is looked for
+    # what is no number is looked for
+    with np.errstate(all="ignore"), one_blas_thread(), quiet(progress is False), process.building_once():
+        if resume is not None:
+            _check_resume(resume, process, replicas, seed, dtype, keep_weights)
 
         def room(count: int) -> None:
             """MemoryError if so many records do not fit, before they are listed."""

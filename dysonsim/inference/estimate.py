@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _checks
-from ..spectra.observables import Levels, is_run
+from ..ensembles.observable import Choice, Levels, observable_of
+from ..spectra.observables import is_run
 from .drift import CentreOfMass, Drift, DriftSums, centre_of_mass, noise_curve, points_of
 from .estimates import Estimate
 from .gaps import Collisions, Transitions, collisions, repulsion_curve, small_gap_exponent, transitions
@@ -28,6 +29,7 @@ from .result import Dynamics
 
 __all__ = ["Dynamics", "estimate_dynamics"]
 
+WHY_LEVELS = "the drift, noise and repulsion that are estimated are those of levels, and spacings have no such equation"
 LEAST_CORRELATION = 0.2  # of the centre of mass over the interval; below, records are as good as independent
 COARSE_CORRELATION = 0.6  # below, a drift that is not linear is averaged over the interval
 TURNS = 20  # at most, in which K, g and beta find one another
@@ -40,12 +42,13 @@ def estimate_dynamics(
     times: ArrayLike | None = None,
     *,
     group: Sequence[int] | None = None,
-    coordinate: str = "eigenvalues",
+    observable: Choice | None = None,
     records: Levels = None,
     lag: int = 1,
     window: float | tuple[float, float] = (0.02, 0.5),
     points: int = 8,
     beta: float | None = None,
+    coordinate: str | None = None,
 ) -> Dynamics:
     """Estimate drift, noise and Dyson index of levels that share a well, with errors over replicas.
 
@@ -57,11 +60,12 @@ def estimate_dynamics(
     times : (records,), optional
         When an array's records were taken, equally spaced; a Run knows.
     group : sequence of int, optional
-        Neighbouring levels with the same K and g, ascending; a model's `degenerate_groups()` lists them. By default
+        Neighboring levels with the same K and g, ascending; `sgd.degenerate_groups()` lists them. By default
         all levels, which for a model with several wells is an error. A single level has no repulsion in its group.
-    coordinate : "eigenvalues" or "singular_values"
-        Of a Run; noise that comes with the data or the gradient is additive in singular values. An array is taken
-        as it is.
+    observable : str, Observable or callable(run) -> (replicas, records, n) array, optional
+        What moves, of a Run: "eigenvalues", the default, "singular_values", in which noise that comes with the data or
+        the gradient is additive, or a function with one number for each level, ascending. Spacings are no levels: no
+        equation of this form moves them. An array is taken as it is.
     records : slice or sequence of int, optional
         Which records; all by default. They must be equally spaced in time.
     lag : int
@@ -76,6 +80,8 @@ def estimate_dynamics(
         Points of K(x), at quantiles of the levels, and of the repulsion by gap; g(x) has half as many, plus one.
     beta : float, optional
         Known index to take out of K(x) in place of the estimate, whose error dominates that of K in short records.
+    coordinate : str, optional
+        The old name of `observable`, with a DeprecationWarning.
 
     Returns
     -------
@@ -111,7 +117,9 @@ def estimate_dynamics(
     Errors are those of the jackknife over replicas times Student's t over 1.96, so that value +- 1.96 errors is meant
     to hold the truth in 95% also for 8 replicas. One error is then more than one standard deviation.
     """
-    x, time, chosen = trajectories(data, times, group, coordinate, records)
+    observable = _checks.renamed("coordinate", coordinate, "observable", observable)
+    looked_at = observable_of("eigenvalues" if observable is None else observable, of_levels=WHY_LEVELS)
+    x, time, chosen = trajectories(data, times, group, looked_at, records)
     replicas, count, m = x.shape
     lag = _checks.integer("lag", lag, 1, max(1, (count - 1) // 2))
     points = _checks.integer("points", points, 4, 1000)
@@ -159,7 +167,7 @@ def estimate_dynamics(
         beta_density=density,
         repulsion=repulsion_curve(moves, motion, drift, points) if moves and motion else None,
         moves=moves.replica.size if moves and motion else 0,
-        coordinate=coordinate if is_run(data) else "levels",
+        observable=looked_at.name if is_run(data) else "levels",
         group=chosen,
         lag=lag,
         interval=interval,

@@ -9,7 +9,9 @@ import numpy as np
 
 from .. import _checks
 from .._checks import shown
-from ..spectra.observables import MINIMUM_REPLICAS, Levels, indices, is_run
+from ..ensembles.observable import Levels, Observable, indices
+from ..processes import NetworkProcess
+from ..spectra.observables import MINIMUM_REPLICAS, is_run
 from .estimates import ratio, standard_errors
 
 APART = 1.5  # gap over the sum of the widths, above which levels of different wells do not meet
@@ -19,20 +21,19 @@ GROWING = 2.0  # variance of the last quarter of the records over that of the fi
 
 
 def trajectories(
-    data: Any, times: Any, group: Any, coordinate: str, records: Levels
+    data: Any, times: Any, group: Any, observable: Observable, records: Levels
 ) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
     """Levels (replicas, records, m) and times (records,) as asked for, checked, and the level indices."""
-    _checks.choice("coordinate", coordinate, ("eigenvalues", "singular_values"))
     if is_run(data):
         if times is not None:
             raise ValueError("times: must be left out for a Run, which knows its times")
-        levels, clock = getattr(data, coordinate), getattr(data, "times", None)
+        levels, clock = observable.of_levels(data), getattr(data, "times", None)
         group = _only_group(data) if group is None else group
     else:
         if times is None:
             raise ValueError("times = None: must be given with an array, shape (records,)")
-        if coordinate != "eigenvalues":
-            raise ValueError(f"coordinate = {shown(coordinate)}: chosen from a Run; an array is taken as it is")
+        if observable.name != "eigenvalues":
+            raise ValueError(f"observable = {observable.name!r}: chosen from a Run; an array is taken as it is")
         levels, clock = data, times
     x = _checks.array("data", levels, "a Run or a real array (replicas, records, n)", finite=False, empty=True)
     if x.ndim != 3 or 0 in x.shape or x.shape[0] < MINIMUM_REPLICAS:
@@ -68,11 +69,11 @@ def trajectories(
         )
     if not (np.ptp(x[:, :-1].mean(axis=2), axis=0) > 0).any():
         raise ValueError("data: all replicas move alike, must be independent trajectories")
-    _refuse_different_wells(data if is_run(data) else None, x, chosen, coordinate)
+    _refuse_different_wells(data if is_run(data) else None, x, chosen, observable.name)
     return x, time, chosen
 
 
-def _refuse_different_wells(run: Any, x: np.ndarray, chosen: tuple[int, ...], coordinate: str) -> None:
+def _refuse_different_wells(run: Any, x: np.ndarray, chosen: tuple[int, ...], observable: str) -> None:
     """ValueError where neighbors lie in wells of their own, farther apart than 1.5 times the sum of their widths.
 
     A model knows its wells. Of other levels (replicas, records, m) the wells must be seen: two that share one lie as
@@ -82,7 +83,7 @@ def _refuse_different_wells(run: Any, x: np.ndarray, chosen: tuple[int, ...], co
     correlated, but both are now and then in the same one: then one is more often in the other's range than a normal
     law of its mean and width would have it. Nothing is said of levels that still spread from where they started.
     """
-    known = _apart_in_model(run, chosen, coordinate)
+    known = _apart_in_model(run, chosen, observable)
     for k in range(x.shape[2] - 1):
         below, above = chosen[k], chosen[k + 1]
         apart, alone = (0.0, 0.0) if known is not None and known[k] == 0 else _apart_in_data(x[..., k : k + 2])
@@ -104,20 +105,20 @@ def _refuse_different_wells(run: Any, x: np.ndarray, chosen: tuple[int, ...], co
             )
 
 
-def _apart_in_model(run: Any, chosen: tuple[int, ...], coordinate: str) -> np.ndarray | None:
+def _apart_in_model(run: Any, chosen: tuple[int, ...], observable: str) -> np.ndarray | None:
     """Distances of the wells over the sums of their widths, (m - 1,); None where no model states them."""
     process = getattr(run, "process", None)
-    process = getattr(process, "sgd", None) or process
-    model = getattr(process, "model", None)
-    if model is None:
+    sgd = getattr(process, "sgd", None) or process
+    if not isinstance(sgd, NetworkProcess):
         return None
     try:
-        rates = process.learning_rate, process.batch_size  # type: ignore[union-attr]
-        places = model.fixed_point()
-        if coordinate == "singular_values":
-            places, widths = np.sqrt(places), model.singular_value_widths(*rates)
+        places = sgd.fixed_point()
+        if observable == "singular_values":
+            places, widths = np.sqrt(places), sgd.singular_value_widths()
+        elif observable == "eigenvalues":
+            widths = sgd.stationary_widths()
         else:
-            widths = model.stationary_widths(*rates)
+            return None
     except (AttributeError, NotImplementedError, ValueError):  # ValueError: there is no stationary state
         return None
     places, widths = (np.asarray(values)[list(chosen)] for values in (places, widths))

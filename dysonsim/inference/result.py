@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,7 @@ class Dynamics:
         beta by starting gap: flat if the repulsion is beta g^2/y.
     moves : int
         Number of transitions behind `beta`.
-    coordinate, group, lag, interval, replicas, records :
+    observable, group, lag, interval, replicas, records :
         What was analysed; `interval` is lag times the time between records.
     mean_gap : float
         Mean gap of neighbours in the group (nan for one level), the unit of `window`.
@@ -62,7 +63,7 @@ class Dynamics:
     beta_density: Estimate | None
     repulsion: Curve | None
     moves: int
-    coordinate: str
+    observable: str
     group: tuple[int, ...]
     lag: int
     interval: float
@@ -72,6 +73,16 @@ class Dynamics:
     window: tuple[float, float]
     correlation: float
     step: float
+
+    @property
+    def coordinate(self) -> str:
+        """The old name of `observable`, with a DeprecationWarning."""
+        warnings.warn(
+            "Dynamics.coordinate goes with the next release: it is called observable now",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.observable
 
     def per_step(self, step: float = 1.0) -> tuple[Estimate, Estimate]:
         """Rate and noise for a motion in jumps, such as SGD: (1 - e^{-rate step})/step and the kick's g.
@@ -92,7 +103,7 @@ class Dynamics:
         )
 
     def __str__(self) -> str:
-        name = self.coordinate.replace("_", " ")
+        name = self.observable.replace("_", " ")
         which = (
             f"{name[:-1]} {self.group[0]}" if len(self.group) == 1 else f"{name} {self.group[0]} to {self.group[-1]}"
         )

@@ -81,7 +81,8 @@ def in_lanes(w: np.ndarray, sweeps: int = singular.SWEEPS) -> np.ndarray:
     down, across = (columns, 1) if rows >= columns else (1, columns)
     out, good = np.empty((count, n)), np.empty(count)
     work = from_cache_line(singular.working_numbers(p, n))
-    entries = np.require(w, requirements=["C", "A", "W"]).reshape(-1)
+    entries = np.require(w, requirements=["C", "A"]).reshape(-1).view()
+    entries.flags.writeable = False  # of one type, whether the caller's are or not: it is compiled for one
     run(entries, out.reshape(-1), good, count, p, n, down, across, sweeps, work)
     if not good.all():
         left = np.flatnonzero(good == 0)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,15 +22,15 @@ from ..backend import Kernel, Program, driver
 from ..backend import reference as plain
 from ..backend.kernel import split_seed
 from ..kernels.common import rng
+from ..models import Model
 from ..numerics.singular_values import singular_values
-
-if TYPE_CHECKING:
-    from ..models import Model
+from .theory import Theory
 
 __all__ = ["NetworkProcess", "Process", "initial_weights"]
 
 INITIAL_CHUNK = 2**16  # blocks of four initial weights that are drawn at once
 START_CHUNK = 2**18  # initial weights that are turned into start values at once
+_BUILT: dict[int, dict[str | None, Kernel]] = {}  # kernels by device, of the processes (by id) that are being run
 
 
 class Process(ABC):
@@ -61,7 +63,7 @@ class Process(ABC):
     @property
     def state_size(self) -> int:
         """Numbers of a replica's state."""
-        return self.kernel().state
+        return self.built().state
 
     def fault_of_state(self, state: np.ndarray) -> str:
         """What is wrong with states (replicas, `state_size`) beyond their levels, in words; empty if nothing is."""
@@ -73,11 +75,27 @@ class Process(ABC):
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
         """The process made ready to run on a device; RuntimeError or ValueError if it cannot."""
-        return driver(device).prepare(self.kernel_on(device), dtype)
+        return driver(device).prepare(self.built(device), dtype)
 
     def kernel_on(self, device: str) -> Kernel:
         """The kernel that is fastest on a device; its state is that of `kernel`."""
-        return self.kernel()
+        return self.built(None)
+
+    def built(self, device: str | None = "cpu") -> Kernel:
+        """`kernel_on(device)`, or of None `kernel()`, each of which is called once in a run."""
+        kernels = _BUILT.get(id(self), {})
+        if device not in kernels:
+            kernels[device] = self.kernel() if device is None else self.kernel_on(device)
+        return kernels[device]
+
+    @contextmanager
+    def building_once(self) -> Iterator[None]:
+        """Keep what `built` returns until this ends: for a run, in which nobody changes what kernels are made of."""
+        _BUILT[id(self)] = {}
+        try:
+            yield
+        finally:
+            _BUILT.pop(id(self), None)  # another thread's run of the same process may have ended before
 
     def constants(self, dt: float) -> np.ndarray:
         """Of a continuous process: the kernel's `reals` for steps of length dt."""
@@ -136,7 +154,7 @@ class Process(ABC):
             object.__setattr__(self, name, value)
 
 
-class NetworkProcess(Process):
+class NetworkProcess(Theory, Process):
     """A process whose state is the weights of a network: subclasses have the attributes below."""
 
     coordinate = "singular_values"
@@ -163,7 +181,7 @@ class NetworkProcess(Process):
         return found | ({"size of the weights": largest} if largest > 0 else {})
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
-        weights = self.kernel().weights
+        weights = self.built(device).weights
         if weights != math.prod(self.weight_shape):
             raise ValueError(
                 f"model: the Kernel of {type(self.model).__name__} has weights = {weights}, must have "
@@ -174,7 +192,7 @@ class NetworkProcess(Process):
         return program
 
     def start(self, replicas: int, seed: int) -> np.ndarray:
-        kernel = self.kernel()
+        kernel = self.built()
         start = np.empty((replicas, kernel.state))
         rows = max(1, START_CHUNK // kernel.weights)
         for at in range(0, replicas, rows):
@@ -195,7 +213,7 @@ class NetworkProcess(Process):
     @cached_property
     def _basis(self) -> np.ndarray | None:
         """That of the kernel, which every record would make anew."""
-        return self.kernel().basis
+        return self.built().basis
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
         p, n = self.weight_shape
@@ -214,7 +232,7 @@ class NetworkProcess(Process):
         import warnings
 
         try:
-            limit = self.model.max_learning_rate(self.batch_size)
+            limit = self.max_learning_rate()
         except (NotImplementedError, ValueError):  # none stated, or no unique fixed point
             return
         if self.learning_rate >= limit:
@@ -223,8 +241,6 @@ class NetworkProcess(Process):
 
     def _check_training(self) -> None:
         """Validate the four fields of a frozen dataclass."""
-        from ..models import Model
-
         if not isinstance(self.model, Model):
             given = _checks.shown(self.model)
             raise TypeError(f"model = {given}: must be a dysonsim model, such as GaussianRBM or TeacherStudent")

@@ -121,7 +121,7 @@ class Langevin(NetworkProcess):
         """Say that the learning rate is beyond the limit, or that the noise is not Gaussian enough to follow SGD."""
         super().warn(stacklevel + 1)
         try:
-            levels = [i for group in self.model.degenerate_groups() for i in group]
+            levels = [i for group in self.degenerate_groups() for i in group]
             error = float(np.abs(self.gaussian_error()[levels or slice(None)]).max())
         except (NotImplementedError, ValueError):  # none stated, or no stationary state
             return

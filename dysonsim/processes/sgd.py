@@ -47,4 +47,4 @@ class SGD(NetworkProcess):
     def kernel_on(self, device: str) -> Kernel:
         """Many networks side by side; on the CPU large ones one at a time, with BLAS."""
         large = self.model.large_kernel(self.learning_rate, self.batch_size) if device == "cpu" else None
-        return large or self.kernel()
+        return large or self.built(None)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +16,10 @@ import numpy as np
 
 from .. import _checks
 from .._checks import shown
+from ..ensembles.observable import Choice, Levels, observable_of
 from .one_spectrum import one_spectrum
 
 MINIMUM_REPLICAS = 8  # fewer rows give no usable estimate of an error
-_OBSERVABLES = ("eigenvalues", "singular_values", "spacings")
-
-Levels = int | slice | Sequence[int] | None
-Observable = str | Callable[[Any], Any]
 
 
 def is_run(data: Any) -> bool:
@@ -32,7 +28,7 @@ def is_run(data: Any) -> bool:
 
 
 def replicated(
-    name: str, data: Any, observable: Observable = "eigenvalues", levels: Levels = None, record: Levels = -1
+    name: str, data: Any, observable: Choice = "eigenvalues", levels: Levels = None, record: Levels = -1
 ) -> np.ndarray:
     """Bring a Run or an array into the form (replicas, levels) of independent rows.
 
@@ -43,9 +39,10 @@ def replicated(
     data : Run, or array (replicas,) or (replicas, levels)
         Rows are independent. For a Run the other arguments say what to take; an array is taken as it is, and they
         must be left out.
-    observable : "eigenvalues", "singular_values", "spacings" or callable(run) -> array
-        Spacings are the gaps between neighbours among the chosen `levels` of the eigenvalues. A callable does
-        its own choosing: `levels` and `record` are not applied to what it returns.
+    observable : str, Observable or callable(run) -> array
+        "eigenvalues", "singular_values", "spacings" (the gaps between neighbors among the chosen `levels`), ...: see
+        `dysonsim.Observable`. `levels` and `record` choose from what a callable returns if that is (replicas,
+        records, n); else it has done its own choosing, and they are not applied.
     levels : int, slice, sequence of int, optional
         Which levels, 0 the lowest; all by default.
     record : int, slice, sequence of int
@@ -60,9 +57,7 @@ def replicated(
     TypeError, ValueError
         Naming the argument, the value and what is allowed.
     """
-    if not callable(observable) and not (isinstance(observable, str) and observable in _OBSERVABLES):
-        allowed = ", ".join(repr(o) for o in _OBSERVABLES)
-        raise ValueError(f"observable = {shown(observable)}: must be one of {allowed}, or a function of the run")
+    chosen = observable_of(observable)
     if not is_run(data):
         if observable != "eigenvalues" or levels is not None or not (isinstance(record, int) and record == -1):
             raise ValueError(
@@ -70,35 +65,10 @@ def replicated(
                 f"choose from a Run, and {name} is an array: must be left out"
             )
         return _checked(name, data)
-    if callable(observable):
-        return _checked(name, observable(data))
-    values = np.asarray(data.singular_values if observable == "singular_values" else data.eigenvalues)
-    values = values[:, indices("record", record, values.shape[1])][:, :, indices("levels", levels, values.shape[2])]
-    if observable == "spacings":
-        if values.shape[2] < 2:
-            raise ValueError(f"levels = {shown(levels)}: spacings need at least two levels")
-        values = np.diff(values, axis=2)
-    return _checked(name, values.reshape(values.shape[0], -1))
-
-
-def indices(name: str, choice: Levels, size: int) -> np.ndarray:
-    """The chosen positions as a non-empty array of integers."""
-    allowed = f"an integer from {-size} to {size - 1}, a slice or a sequence of such integers"
-    if choice is None:
-        return np.arange(size)
-    if isinstance(choice, slice):
-        try:
-            chosen = np.arange(size)[choice]
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{name} = {shown(choice)}: must be {allowed} ({error})") from None
-    else:
-        _checks.array(name, choice, allowed, dimensions=(0, 1), empty=True)
-        chosen = np.atleast_1d(np.asarray(choice))
-        if chosen.size and chosen.dtype.kind not in "iu":
-            raise TypeError(f"{name} = {shown(choice)}: must be {allowed}")
-    if chosen.size == 0 or chosen.min() < -size or chosen.max() >= size:
-        raise ValueError(f"{name} = {shown(choice)}: must be {allowed}")
-    return chosen
+    values = chosen.values(data, levels, record)
+    if getattr(values, "ndim", 0) == 3:  # several records are further columns
+        values = values.reshape(values.shape[0], -1)
+    return _checked(name, values)
 
 
 def _checked(name: str, data: Any) -> np.ndarray:

@@ -286,8 +286,9 @@ def test_cuda_without_a_device_is_a_clear_error():
 CACHED = """
     import sys; import numpy as np
     from test_backend import SGD, simulated
-    from dysonsim.backend import cuda, cuda_large
-    from dysonsim.kernels import large_cooperative
+    from dysonsim.backend.cuda import driver as cuda
+    from dysonsim.backend.cuda import many_levels as cuda_large
+    from dysonsim.kernels.many_levels import cooperative as large_cooperative
     np.save(sys.argv[1], simulated(SGD["rbm"], "cuda").spectra)
     kernel = SGD["rbm"].kernel()
     chosen = cuda.plan(kernel, "float64", cuda.this_card())

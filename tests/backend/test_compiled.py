@@ -123,7 +123,7 @@ def test_nowhere_to_write_is_no_error(tmp_path, monkeypatch):
     """Compiled in memory."""
     monkeypatch.setenv("DYSONSIM_CACHE_DIR", str(tmp_path / "file"))
     (tmp_path / "file").write_text("")
-    assert cache.cache_directory(cache.variant, []) is None
+    assert cache.cache_directory(cache.private) is None
     assert called(Compiled(weighted_sum, None), X) == expected(X)
 
 

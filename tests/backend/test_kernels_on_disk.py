@@ -103,6 +103,6 @@ def test_nowhere_to_keep_kernels_is_said_once(tmp_path, monkeypatch):
     from dysonsim.kernels.common import singular
 
     with pytest.warns(RuntimeWarning, match="not kept on disk") as told:
-        found = [cache.cache_directory(singular.build, ["x", part]) for part in "ab"]
+        found = [cache.cache_directory(singular.build, (), "x", part) for part in "ab"]
     assert found == [None, None]
     assert len(told) == 1

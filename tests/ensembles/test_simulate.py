@@ -207,15 +207,17 @@ def test_ctrl_c_ends_a_run_at_once_and_leaves_no_threads():
 
 
 def test_a_second_process_does_not_compile_and_an_edited_kernel_is_never_served_stale(tmp_path):
-    """The cache: a second process does without Numba; nothing is taken from it once any kernel file differs."""
+    """The cache: a second process compiles nothing; nothing is taken from it once any kernel file differs."""
     script = tmp_path / "script.py"
     script.write_text(
         textwrap.dedent("""
             import sys
             import dysonsim as ds
             from dysonsim.backend import cpu
-            run = ds.simulate(ds.SGD(ds.TeacherStudent([[1.0]], 0.1), 0.1, 4), 2, 2)
-            print("numba" in sys.modules, repr(float(run.eigenvalues.sum())), cpu.source_hash())
+            from numba.core import event
+            with event.install_recorder("numba:compile") as recorder:
+                run = ds.simulate(ds.SGD(ds.TeacherStudent([[1.0]], 0.1), 0.1, 4), 2, 2)
+            print(len(recorder.buffer) > 0, repr(float(run.eigenvalues.sum())), cpu.source_hash())
         """)
     )
 
@@ -231,7 +233,8 @@ def test_a_second_process_does_not_compile_and_an_edited_kernel_is_never_served_
     package = tmp_path / "edited"
     copy = "import shutil, sys, dysonsim as original, pathlib"
     move = f"shutil.copytree(pathlib.Path(original.__file__).parent, {str(package / 'dysonsim')!r})"
-    edit = f"p = pathlib.Path({str(package / 'dysonsim' / 'kernels' / 'rng.py')!r}); p.write_text(p.read_text() + '#')"
+    file = package / "dysonsim" / "kernels" / "common" / "rng.py"
+    edit = f"p = pathlib.Path({str(file)!r}); p.write_text(p.read_text() + '#')"
     forget = "[sys.modules.pop(name) for name in list(sys.modules) if name.startswith('dysonsim')]"
     third, same_value, other_digest = run(copy, move, edit, forget, f"sys.path.insert(0, {str(package)!r})")
     assert other_digest != digest
@@ -258,6 +261,43 @@ def test_kernels_compiled_by_different_processes_do_not_mix_in_a_third(tmp_path)
     assert run(4, 3, 2) == alone[::-1]
 
 
+def test_functions_of_users_are_kept_on_disk_each_as_it_is(tmp_path):
+    """Though they have the same names; what they capture counts, and what they raise comes through."""
+    program = textwrap.dedent("""
+        import sys
+        import dysonsim as ds
+        from numba.core import event
+        def process(k):
+            def f(x):
+                if x > 30:
+                    raise ValueError("too far")
+                return -k * x
+            return ds.Dyson(n=2, beta=1.0, drift=f, initial=[-1.0, 1.0])
+        for k in map(float, sys.argv[1:]):
+            motion = process(k)
+            motion.drift(1.0)
+            with event.install_recorder("numba:compile") as recorder:
+                run = ds.simulate(motion, 3, times=[0.5], seed=1)
+            print(repr(float(run.eigenvalues.var())), len(recorder.buffer) > 0)
+        try:
+            ds.simulate(process(-1.0), 3, times=[8.0])
+        except ValueError as error:
+            print("too far" in str(error))
+    """)
+    env = {"DYSONSIM_CACHE_DIR": str(tmp_path / "cache"), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+
+    def run(*values):
+        command = [sys.executable, "-c", program, *map(str, values)]
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.split()
+
+    slow, fast = run(1), run(9)
+    assert slow[1] == fast[1] == "True"
+    assert slow[0] != fast[0]
+    assert slow[2] == "True"
+    assert run(1, 9) == [slow[0], "False", fast[0], "False", "True"]
+    assert run(9, 1)[::2] == [fast[0], slow[0], "True"]
+
+
 def test_errors_of_floating_point_may_be_errors():
     """Underflow is no fault of a user's; other threads than the caller's do not know of his wish either."""
     with np.errstate(all="raise"):
@@ -269,3 +309,41 @@ def test_errors_of_floating_point_may_be_errors():
             (ds.SGD(ds.GaussianRBM.scalar_field(4, 2.0, 3.0, gibbs_steps=500), 0.05, 4), {"steps": 3}),
         ):
             ds.simulate(process, 50, seed=1, threads=2, **how)
+
+
+KERNELS = {
+    "rbm": (RBM, {"kernel": 1, "large_kernel": 1}),
+    "network": (NETWORK, {"kernel": 1, "large_kernel": 1}),
+    "one at a time": (ds.SGD(ds.TeacherStudent(2 * np.eye(64), 0.1), 0.01, 4), {"kernel": 1, "large_kernel": 1}),
+    "langevin": (ds.Langevin(NETWORK), {"langevin_kernel": 1, "kernel": 1}),
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_the_kernel_is_built_once_a_run(name, monkeypatch):
+    """However often its sizes, start values, basis and constants are asked for; and again in the next run."""
+    process, expected = KERNELS[name]
+    calls = []
+    for method in ("kernel", "large_kernel", "langevin_kernel"):
+        made = getattr(type(process.model), method)
+        counted = lambda self, *args, made=made, method=method: (calls.append(method), made(self, *args))[1]  # noqa: E731
+        monkeypatch.setattr(type(process.model), method, counted)
+    short = {"replicas": 3, "keep_weights": True, "threads": 1}
+    run = ds.simulate(process, steps=2, **short)
+    assert {method: calls.count(method) for method in set(calls)} == expected
+    ds.simulate(process, steps=4, resume=run, **short)
+    assert {method: calls.count(method) for method in set(calls)} == {m: 2 * n for m, n in expected.items()}
+    calls.clear()
+    process.built(), process.built()  # outside of a run nothing is kept
+    assert {method: calls.count(method) for method in set(calls)} == {m: 2 * n for m, n in expected.items()}
+
+
+def test_a_run_sees_what_became_of_a_model():
+    """Nothing that was built for one run is left for the next: the model of a user need not be frozen."""
+    model = ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1)
+    sgd = ds.SGD(model, learning_rate=0.5, batch_size=16)
+    before = ds.simulate(sgd, 3, 40, seed=1).singular_values
+    object.__setattr__(model, "teacher", 3 * np.eye(2))
+    after = ds.simulate(sgd, 3, 40, seed=1).singular_values
+    assert abs(before.mean() - 2) < 0.2
+    assert abs(after.mean() - 3) < 0.2

@@ -163,7 +163,7 @@ def teacher_student():
         first = int(6 / rate)
         sgd = ds.SGD(model, rate, batch)
         run = ds.simulate(sgd, 400, first + 100, seed, record_steps=range(first, first + 101))
-        results.append((rate, batch, estimate_dynamics(run, coordinate="singular_values")))
+        results.append((rate, batch, estimate_dynamics(run, observable="singular_values")))
     return {"found": results, "run": run}
 
 
@@ -202,7 +202,7 @@ def test_noise_with_memory_grows_with_the_lag(teacher_student):
     assert abs(short.beta.deviation(1)) < 4
     # the control: noise without memory does not know the lag
     run, found = teacher_student["run"], teacher_student["found"][-1][-1]
-    long = estimate_dynamics(run, coordinate="singular_values", lag=5)
+    long = estimate_dynamics(run, observable="singular_values", lag=5)
     assert abs(long.noise.deviation(found.noise)) < 4
     assert found.noise.value / long.noise.value == pytest.approx(1, abs=0.01)
 
@@ -293,8 +293,9 @@ HOLED[3, 4, 1] = math.nan
         ({"group": (0, 2)}, ValueError, r"group = \(0, 2\)"),
         ({"group": (1, 0)}, ValueError, r"group = \(1, 0\).*neighboring"),
         ({"group": (0.5,)}, TypeError, r"group = \(0.5,\)"),
-        ({"coordinate": "lambda"}, ValueError, "coordinate = 'lambda'.*'singular_values'"),
-        ({"coordinate": "singular_values"}, ValueError, "an array is taken as it is"),
+        ({"observable": "lambda"}, ValueError, "observable = 'lambda'.*'singular_values'"),
+        ({"observable": "spacings"}, ValueError, "'spacings': must be one of.*: .*no such equation"),
+        ({"observable": "singular_values"}, ValueError, "an array is taken as it is"),
         ({"lag": 0}, ValueError, "lag = 0"),
         ({"lag": 6}, ValueError, "lag = 6: must be an integer from 1 to 5"),
         ({"lag": 1.5}, TypeError, "lag = 1.5"),
@@ -393,7 +394,7 @@ def test_wells_of_a_model_are_known(description):
         else {"steps": 140, "record_steps": range(100, 140, 2)}
     )
     run = ds.simulate(process, 10, seed=1, **moments)
-    for coordinate in ("eigenvalues", "singular_values"):
+    for observable in ("eigenvalues", "singular_values"):
         with pytest.raises(ValueError, match="levels 1 and 2 lie in different wells"):
-            estimate_dynamics(run, group=(1, 2), coordinate=coordinate)
+            estimate_dynamics(run, group=(1, 2), observable=observable)
     assert estimate_dynamics(run, group=(2,)).beta is None

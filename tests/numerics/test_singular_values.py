@@ -234,6 +234,7 @@ def test_working_space_is_enough():
         size, count = singular.working_numbers(p, n), 5
         work, out, found = np.full(size + 32, 7.5), np.full(count * n + 32, 7.5), np.full(count + 32, 7.5)
         given = np.random.default_rng(p).normal(size=count * p * n)
+        given.flags.writeable = False  # of the type that `in_lanes` compiles for
         inner = work[16:-16], out[16:-16], found[16:-16]
         run(given, inner[1], inner[2], count, p, n, n, 1, singular.SWEEPS, inner[0])
         assert (inner[2] == 1).all()
@@ -247,3 +248,15 @@ def test_unaligned_matrices():
     shifted = np.frombuffer(b"x" + w.tobytes(), np.float64, w.size, 1).reshape(w.shape)
     assert not shifted.flags.aligned
     np.testing.assert_array_equal(ds.singular_values(shifted), ds.singular_values(w))
+
+
+def test_arrays_that_nobody_may_write_to_are_taken():
+    """As those of a Run are; the kernel is compiled once, for one type."""
+    w = np.random.default_rng(7).normal(size=(5, 4, 3))
+    frozen = w.copy()
+    frozen.flags.writeable = False
+    expected = levels.singular_values(w)
+    for given in (frozen, w, frozen):
+        np.testing.assert_array_equal(levels.singular_values(given), expected)
+    assert not frozen.flags.writeable
+    assert w.flags.writeable

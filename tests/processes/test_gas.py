@@ -16,8 +16,8 @@ from scipy import stats
 
 import dysonsim as ds
 from dysonsim import CoulombGas, laws
-from dysonsim.kernels import gas_wells
-from dysonsim.processes import gas_pilot
+from dysonsim.kernels.gas import wells as gas_wells
+from dysonsim.processes.gas import pilot as gas_pilot
 
 SIGMAS, REPLICAS = 4.5, 4096
 CHAINS = ("hmc", "metropolis")
@@ -364,7 +364,7 @@ def test_a_function_that_returns_nan_on_the_way_is_named():
 @pytest.mark.parametrize("walls", ["lower", "upper", "both"])
 def test_the_slope_of_a_logarithmic_wall_near_it(walls, dtype):
     """And one that has no digits there, at 7, is one-sided, not 0/0; a quarter of the slope off must not pass."""
-    from dysonsim.backend import plain
+    from dysonsim.backend import reference as plain
 
     lanes = plain.lanes(dtype, 1)
     constants = np.zeros(gas_wells.CONSTANTS, dtype)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numba import cuda, types
 
-from ..cache import ByContent, Place, cache_directory, execute, foreign, variant
+from ..cache import ByContent, Place, cache_directory, execute, foreign
 from ..host import LOOP_OVER_STEPS, checked_reals, checked_start, from_blocks, loop_names, to_blocks
 from ..kernel import STILL_WELL, Kernel, Program, split_seed
 from ..reference import check_kernel
@@ -275,7 +275,7 @@ def kernel_function(build, sizes: tuple, dtype: str, chosen: Plan, state: int, s
     names = loop_names(functions, build(functions, **dict(sizes)), chosen.networks)
     names |= {"cuda": cuda, "REAL": getattr(types, dtype), "WORD": types.uint32, "STATE": state, "SCRATCH": scratch}
     names |= {"together": functions.together, "THREADS": chosen.threads, "u64": int if SIMULATED else np.uint64}
-    directory = cache_directory(*variant(build, sizes, compiler(), dtype, repr(chosen), f"{state} {scratch}"))
+    directory = cache_directory(build, sizes, compiler(), dtype, repr(chosen), f"{state} {scratch}")
     place = execute(LOOP_OVER_STEPS + text_of(chosen), names, directory)
     names["advance_block"] = functions.jit(names["advance_block"])
     return names["advance"], place

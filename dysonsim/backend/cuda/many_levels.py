@@ -136,7 +136,7 @@ def kernel_functions(kernel: ModuleType, normals: int) -> tuple[dict[str, Any], 
         "do_before": kernel.build_before(functions, normals), "do_after": kernel.build_after(functions),
         "do_move": kernel.build_move(functions), "do_sort": order.sort, "do_mend": order.mend,
     }  # fmt: skip
-    directory = cache_directory(kernel.build_forces, [compiler(), str(normals)])
+    directory = cache_directory(kernel.build_forces, (), compiler(), str(normals))
     place = execute(TEXT, names, directory)
     return {name: names[name] for name in signatures()}, place
 

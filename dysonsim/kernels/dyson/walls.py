@@ -1,367 +1,291 @@
 """One step of levels between two walls that repel each other and their mirror images in both: the Jacobi process.
 
-    dy_i = [K_i(y) + g^2 k_0/y_i - g^2 k_1/(L - y_i)
-            + (beta g^2/2) sum_{j != i} (1/(y_i - y_j) + 1/(y_i + y_j) + 1/(y_i + y_j - 2 L))] dt + g dB_i
+    dy_i = g^2 [(a + 1/2) cot y_i - (b + 1/2) tan y_i + (beta/2) sum_{j != i} (cot(y_i - y_j) + cot(y_i + y_j))] dt
+           + g dB_i
 
-for angles y from 0 to L = pi/2, where the noise is additive; K is what the curved interval leaves (1/y - cot y is
-smooth). The levels are divided into blocks. Repulsion and noise within a block, and the images in the wall of the first
-and of the last block, are an exact transition (`kernels/dyson/bordering.py`), whatever the gaps are. The rest is what
-levels of different blocks do, and images in a wall that is not the block's. A step of length h is
+for angles y from 0 to pi/2, where the noise is additive. Time is counted by the variance v = g^2 t. As in
+`nested.py`, steps follow the gaps of each replica, with their length chosen before noise is drawn,
 
-    K, then the rest for h/2;  all blocks for h;  gaps of neighbors in two blocks;  the rest for h/2, then K
+    v = REACH min_i (distance of the two levels beside level i)^2/(1 + beta), but not beyond CAP,
 
-Where blocks end moves from step to step. All that is no part of a block goes by the mean of squares, gap^2 += g^2 beta
-h in half a step, but neighbors in two blocks: small gaps between them open by chi-squared numbers after the noise,
-gap^2 += 2 g^2 h chi^2_beta, as is exact for a pair alone, wide ones half before and half after; the share that goes
-before is gap^2/2 over gap^2 + `WIDE` (1 + beta) g^2 h. What moves after the noise moves close levels together, by all
-but gap^2/(gap^2 + `CLOSE` g^2 h) of their difference: else it would close or open small gaps, whose share has just been
-made right. One level alone goes by its wall that is nearer. Nothing is singular anywhere, and nothing overshoots.
+images counted, the square a moving average that is part of the state; and an inner step separates the two kinds of
+motion that a gap feels,
 
-Every step is divided, for each replica by itself, into parts g^2 h (1 + beta/2) <= `RESOLUTION` x (local mean gap)^2,
-of the smallest mean over the three gaps around where blocks end, mirror images counted, and never more than twice that
-of any two of these, which are where three levels start together. Their length is chosen
-before noise is drawn: none is rejected. The weak order is 2 where gaps are wide against g sqrt(h); what counts are the
-others, and biases fall about as h. Measured in the stationary state at RESOLUTION = .1 and .03 (in brackets the
-statistical error of the last digits), n = 3, a = 0, b = .5, beta = 1.5: variance of the middle gap -2.5% and -.6 (6)%,
-mean of the lowest level -1.0% and -.1 (4)%, gaps below a fifth of the mean -12% and -8 (4)%; n = 12, b = 1: -1.4% and
-+.2 (7)%, -1.0% and -.5 (10)%, 0% and +7 (4)%.
+    N: noise, and the opening of every gap of neighbors, by 2 v chi^2_beta, of the distance of the levels beside a wall
+       from the wall, by v chi^2 of 2 a + 1 or 2 b + 1 degrees, and of the two levels beside a wall from each other's
+       images, by 2 v chi^2_beta, of the squares: a Bessel process each, exact if alone
+    A: all other forces, at the middle of the motion
+
+in the order N(v/2) A(v) N(v) A(v) ... N(v/2). What an opening gives to the gaps beside it, these see by half,
+beforehand, from its mean; by none of it in the first N of a step and by all of it in the last, after which nothing
+else would let small gaps be emptied again.
+
+The last two openings are alike next to a wall that does not repel (a = -1/2): a level in it is pushed down by one and
+up by the other, and what is left of both must vanish there. And a level that noise has carried through a wall has its
+remaining motion turned: times 1 - 2 y^2/(y^2 + push), which is -1 where there is nothing but the reflection.
+
+Forces of pairs that are no neighbors are sums of reciprocals, see `walls_forces.py`.
+
+Weak order 2 at fixed gaps; gaps below g sqrt(h) limit it, and their share falls with the step as h^((1 + beta)/2).
 """
 
 from __future__ import annotations
 
-import math
-from types import SimpleNamespace
-
 import numpy as np
 
-from ..common import functions, gamma, order, rng
-from . import bordering
+from ..common import functions, gamma, quantile, rng
+from . import walls_forces
+from .pairs import draw, pairs, places
+from .walls_forces import LENGTH
 
-# Constants in `reals`: g^2 h, beta, 2 k_0, 2 k_1, and how far a part of a step may reach, see `RESOLUTION`.
-VARIANCE, BETA, WALL_0, WALL_1, REACH = range(5)
-LENGTH = math.pi / 2  # where the second wall is
-DEGREE = 8
-BLOCK = 16  # levels of a block, at most
-WINDOW = 3  # gaps in a local mean
-RESOLUTION = 0.02
-WIDE = 4.0
-CLOSE = 2.0
-SHORTEST = (
-    1e-4  # of a step: no part is shorter; what levels that start together make wrong is forgotten in ten times it
-)
+# Constants in `reals`: g^2 dt; beta; 2 a + 1, 2 b + 1; the longest inner step, in the unit of the first, that gaps of
+# size 1 allow, and that anything does; tables of `kernels/common/quantile.py` for beta and both walls.
+TOTAL, BETA, WALL_0, WALL_1, REACH, CAP, TABLE = range(7)
+TABLE_0, TABLE_1 = TABLE + quantile.COUNT, TABLE + 2 * quantile.COUNT
+INNER = 5  # inner steps of an outer step, after which their length follows the gaps
+MEMORY = 1 / 8  # of the moving average that one outer step renews
+MOST = 4  # times the present square: the average is no more, so that it follows levels that are driven together
+SHORTEST = {"float64": 2.0**-30, "float32": 2.0**-20}  # part of a step below which no inner step goes
+LEAST_DEGREES = 0.05  # of a wall's openings from quantiles
 u32 = np.uint32
 
 
-def sizes(n: int) -> np.ndarray:
-    """The kernel's `integers`: levels; of a block, never all, since it has one wall; random numbers of a stream in a
-    part of a step."""
-    block = min(BLOCK, (n + 1) // 2)
-    return np.array([n, block, (-(-n // block) + 1) * bordering.draws(block)])
+def extra(n: int) -> int:
+    """Numbers of the state that hold the moving averages, behind the levels."""
+    return n if n > 1 else 0
 
 
-def scratch(n: int) -> int:
+def next_neighbors(levels: np.ndarray) -> np.ndarray:
+    """Distances (..., n) of levels two places apart, images included."""
+    y = np.concatenate([-levels[..., :1], levels, 2 * LENGTH - levels[..., -1:]], axis=-1)
+    return y[..., 2:] - y[..., :-2]
+
+
+def first_averages(levels: np.ndarray) -> np.ndarray:
+    """What the moving averages begin with, (..., extra): means over a few neighbors, not far above their own."""
+    from scipy.ndimage import uniform_filter1d
+
+    squares = next_neighbors(levels)[..., : extra(levels.shape[-1])] ** 2
+    return np.minimum(uniform_filter1d(squares, 9, axis=-1, mode="nearest"), MOST * squares)
+
+
+def wall_draws(degrees: float) -> str:
+    """How the chi-squared numbers of a wall are drawn."""
+    return "none" if degrees <= 0 else "few" if LEAST_DEGREES <= degrees <= quantile.HIGHEST else "many"
+
+
+def space_of(n: int, size: int) -> int:
+    """Numbers of working space without random numbers and what is kept of the state."""
+    return 6 * n + 2 + walls_forces.moments_of(n, size)
+
+
+def scratch(n: int, size: int) -> int:
     """Numbers of working space that one gas needs."""
-    return 6 * n + 14 + 7 * int(sizes(n)[1])
+    return 8 * -(-(n + 2) // 4) + space_of(n, size) + n + extra(n)
 
 
-def remainder(shift: float) -> list[float]:
-    """Coefficients in y^2 of sum_{k >= 0} 2/((k + shift)^2 pi^2 - y^2), |y| < pi/2; errors below 1e-10.
-
-    It is (1/y - cot y)/y for shift = 1 and (tan y)/y - 2/(pi^2/4 - y^2) for shift = 3/2.
-    """
-    from scipy.special import zeta
-
-    powers = 2.0 * np.arange(1, 41)
-    series = np.polynomial.Polynomial(2 * zeta(powers, shift) / np.pi**powers)
-    points = LENGTH**2 * (1 + np.cos((np.arange(100) + 0.5) * np.pi / 100)) / 2
-    fit = np.polynomial.Chebyshev.fit(points, series(points), DEGREE, domain=[0, LENGTH**2])
-    return fit.convert(kind=np.polynomial.Polynomial).coef.tolist()
-
-
-def curved(lanes) -> SimpleNamespace:
-    """What is left of the cotangents of angles beside 1/y, by the midpoint rule."""
-    jit, number, load, store, part, full = lanes.jit, lanes.number, lanes.load, lanes.store, lanes.part, lanes.full
-    near = tuple(number(c) for c in remainder(1.0))
-    far = tuple(number(c) for c in remainder(1.5))
-    half, length, zero = number(0.5), number(LENGTH), number(0)
-
-    @jit
-    def odd(y, coefficients):
-        square = y * y
-        p = full(coefficients[DEGREE])
-        for k in range(1, DEGREE + 1):
-            p = p * square + coefficients[DEGREE - k]
-        return p * y
-
-    @jit
-    def drift(out, y, n, reals):
-        """K/g^2."""
-        for i in range(n):
-            v = load(y, i)
-            wall = odd(length - v, near) * reals[WALL_1] - odd(v, near) * reals[WALL_0]
-            store(out, i, wall * half)
-        strength = reals[BETA] * half
-        for i in range(n):
-            v, own = load(y, i), full(zero)
-            for j in range(i + 1, n):
-                w = load(y, j)
-                gap, total = odd(w - v, near), odd(v + w - length, far)
-                own = own + (gap - total)
-                store(out, j, load(out, j) - (gap + total) * strength)
-            store(out, i, load(out, i) + own * strength)
-
-    @jit
-    def flow(y, n, time, reals, work):
-        """For `time`, in units of 1/g^2."""
-        middle, out = part(work, 0, n), part(work, n, n)
-        drift(out, y, n, reals)
-        for i in range(n):
-            store(middle, i, load(y, i) + load(out, i) * (time * half))
-        drift(out, middle, n, reals)
-        for i in range(n):
-            store(y, i, load(y, i) + load(out, i) * time)
-
-    return SimpleNamespace(flow=flow)
-
-
-def build(lanes):
-    """One step on one target."""
+def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int, size: int):
+    """One step on one target; chi, walls: how the openings are drawn; size: levels of a group."""
     jit, number = lanes.jit, lanes.number
-    load, store, full, part, sqrt, select, any_lane = (
-        lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt, lanes.select, lanes.any
+    load, store, full, part, sqrt = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt
+    select, any_lane = lanes.select, lanes.any
+    helpers, generator = functions.build(lanes), rng.build(lanes)
+    least, largest, absolute, sum_of_squares = (
+        helpers.least, helpers.largest, helpers.absolute, helpers.sum_of_squares
     )  # fmt: skip
-    helpers = functions.build(lanes)
-    absolute, least, largest, sum_of_squares = (
-        helpers.absolute, helpers.least, helpers.largest, helpers.sum_of_squares
-    )  # fmt: skip
-    chi_squared, sort = gamma.build(lanes).chi_squared, order.build(lanes)
-    exact = bordering.transitions(lanes)
-    hermite, laguerre = exact.hermite, exact.laguerre
-    flow = curved(lanes).flow
-    half, one, two, zero = number(0.5), number(1), number(2), number(0)
+    words, chi_squared, few = generator.words, gamma.build(lanes).chi_squared, quantile.build(lanes, generator)
+    held, by_quantile = few.held, few.chi_squared
+    order, drawn, (behind, numbers) = pairs(lanes, chi).order, draw(lanes, n + 2, chi), places(n + 2, chi)
+    zero, half, two = number(0), number(0.5), number(2)
     length, twice = number(LENGTH), number(2 * LENGTH)
-    shortest, rest_of_step, infinite = number(SHORTEST), number(1e-6), number(np.inf)
+    memory, most, rest_of_step = number(MEMORY), number(MOST), number(1e-6)
+    shortest, outer, tiny = number(SHORTEST[number.__name__]), number(inner), number(1e-30)
+    lower, upper = walls
+    kept_size, space_size, moments_size = n + extra(n), space_of(n, size), walls_forces.moments_of(n, size)
+    forces = walls_forces.build(lanes, n, size)
 
     @jit
-    def repel(y, i, j, n, block, shift, opening):
-        """Pair i < j for half a step, by the mean: gap, sum and its distance from twice the second wall, if no block
-        does."""
-        mine, other = (i + shift) // block, (j + shift) // block
-        a, b = load(y, i), load(y, j)
-        gap, total = b - a, a + b
-        if mine != other and j > i + 1:
-            gap = sqrt(gap * gap + opening)
-        if j + shift >= block:
-            total = sqrt(total * total + opening)
-        if mine < (n - 1 + shift) // block:
-            rest = twice - total
-            total = twice - sqrt(rest * rest + opening)
-        store(y, i, (total - gap) * half)
-        store(y, j, (total + gap) * half)
+    def inside(v):
+        """Mirrored into the interval."""
+        return largest(length - absolute(length - absolute(v)), full(zero))
 
     @jit
-    def walls(y, n, block, shift, low, high):
-        """Of the levels whose blocks do not have that wall, for half a step by the mean."""
-        for i in range(n):
-            v = load(y, i)
-            if n > 1 and i + shift >= block:
-                v = sqrt(v * v + low)
-            v = length - v
-            if n > 1 and (i + shift) // block < (n - 1 + shift) // block:
-                v = sqrt(v * v + high)
-            store(y, i, length - v)
+    def images(x, up, low, lifts, below, above):
+        """What the two levels beside each wall move by each other's images, whose distance squared grows by so much."""
+        s = load(x, 0) + load(x, 1) + (load(up, 0) - load(low, 1))
+        rest = twice - load(x, n - 2) - load(x, n - 1) + (load(low, n - 1) - load(up, n - 2))
+        if n == 2:
+            s, rest = s - load(lifts, 1) * two, rest - load(lifts, 0) * two
+        return (sqrt(s * s + below) - s) * half, (sqrt(rest * rest + above) - rest) * half
 
     @jit
-    def arrange(y, n):
-        """Mirrored into the interval, ascending."""
-        for i in range(n):
-            v = absolute(load(y, i))
-            store(y, i, length - absolute(length - v))
-        sort(y, n)
+    def foresee(x, up, low, lifts, v, reals):
+        """By how much half of N, for the variance v, will open the gaps in the mean.
 
-    @jit
-    def one_level(y, variance, first, reals, work, s, replica, key0, key1):
-        """By the wall that is nearer; the other pushes by its mean, before and after."""
-        v = load(y, 0)
-        lower = v < length * half
-        near = select(lower, v, length - v)
-        far_push = select(lower, full(reals[WALL_1]), full(reals[WALL_0])) * variance * half
-        rest = length - near
-        near = length - sqrt(rest * rest + far_push)
-        store(work, 0, near)
-        laguerre(
-            part(work, 0, 1),
-            part(work, 2, 6 * (1 + 2)),
-            1,
-            variance,
-            reals[BETA],
-            reals[WALL_0] + one,
-            first,
-            s,
-            replica,
-            key0,
-            key1,
-        )
-        store(work, 1, near)
-        laguerre(
-            part(work, 1, 1),
-            part(work, 2, 6 * (1 + 2)),
-            1,
-            variance,
-            reals[BETA],
-            reals[WALL_1] + one,
-            first,
-            s,
-            replica,
-            key0,
-            key1,
-        )
-        near = select(lower, load(work, 0), load(work, 1))
-        rest = absolute(length - near)
-        near = length - sqrt(rest * rest + far_push)
-        store(y, 0, select(lower, near, length - near))
-
-    @jit
-    def blocks(y, base, n, block, shift, variance, sub, draws, reals, work, s, replica, key0, key1):
-        """Exact transitions of the blocks, then the gaps between them."""
-        turned, own = part(work, 0, block), part(work, block, 6 * (block + 2))
-        shares = part(work, 7 * block + 12, n + 2)
-        last = (n - 1 + shift) // block
-        for q in range(1, last + 1):
-            i = q * block - shift
-            a, b = load(y, i - 1), load(y, i)
+        low[i] is what level i will give way by the gap above it, up[i] by that below; lifts: what both levels beside a
+        wall will by each other's images.
+        """
+        store(lifts, 0, full(zero))
+        store(lifts, 1, full(zero))
+        opening, a = v * reals[BETA], load(x, 0)
+        store(up, 0, sqrt(a * a + v * (reals[WALL_0] * half)) - a)
+        for i in range(n - 1):
+            b = load(x, i + 1)
             gap = b - a
-            wide = gap * gap
-            early = wide * half / (wide + variance * (reals[BETA] + one) * number(WIDE))
-            store(shares, q, early)
-            push = (sqrt(wide + variance * (reals[BETA] * two) * early) - gap) * half
-            store(y, i - 1, a - push)
-            store(y, i, b + push)
-        for q in range(last + 1):
-            begin, end = max(0, q * block - shift), min(n, (q + 1) * block - shift)
-            count, first = end - begin, sub * draws + q * block * (block + 1)
-            if q == 0:
-                laguerre(
-                    part(y, 0, count),
-                    own,
-                    count,
-                    variance,
-                    reals[BETA],
-                    reals[WALL_0] + one,
-                    first,
-                    s,
-                    replica,
-                    key0,
-                    key1,
-                )
-            elif q == last:
-                for i in range(count):
-                    store(turned, i, length - load(y, n - 1 - i))
-                laguerre(turned, own, count, variance, reals[BETA], reals[WALL_1] + one, first, s, replica, key0, key1)
-                for i in range(count):
-                    store(y, n - 1 - i, length - load(turned, i))
-            else:
-                hermite(
-                    part(y, begin, count), own, count, variance * half, reals[BETA], one, first, s, replica, key0, key1
-                )
-        arrange(y, n)
-        for i in range(n):
-            store(base, i, load(y, i))
-        for q in range(1, last + 1):
-            i = q * block - shift
-            early = load(shares, q)
-            c = chi_squared(reals[BETA], sub * n + i, rng.MOMENTA, s, replica, key0, key1) - reals[BETA]
-            c = ((one - early) * reals[BETA] + sqrt(one - early * two) * c) * variance * two
-            c = largest(c, full(zero))
-            a, b = load(y, i - 1), load(y, i)
-            gap = b - a
-            push = (sqrt(gap * gap + c) - gap) * half
-            store(y, i - 1, a - push)
-            store(y, i, b + push)
-
-    @jit
-    def together(y, before, i, variance):
-        """Levels i - 1 and i, since `before`, moved together as far as they were close."""
-        a, b = load(before, i - 1), load(before, i)
-        square = (b - a) * (b - a)
-        kept = square / (square + variance * number(CLOSE))
-        u, v = load(y, i - 1) - a, load(y, i) - b
-        mean, rest = (u + v) * half, (v - u) * kept * half
-        store(y, i - 1, a + (mean - rest))
-        store(y, i, b + (mean + rest))
-
-    @jit
-    def move(y, base, opened, n, block, variance, shift, sub, draws, reals, work, s, replica, key0, key1):
-        """All levels for the time variance/g^2; `sub` counts the parts of a step, which have their own numbers."""
-        opening = variance * reals[BETA]
-        low, high = variance * (reals[WALL_0] * half), variance * (reals[WALL_1] * half)
-        flow(y, n, variance * half, reals, work)
-        for i in range(n):
-            for j in range(i + 1, n):
-                repel(y, i, j, n, block, shift, opening)
-        walls(y, n, block, shift, low, high)
-        arrange(y, n)
-        if n == 1:
-            one_level(y, variance, sub * draws, reals, work, s, replica, key0, key1)
-        else:
-            blocks(y, base, n, block, shift, variance, sub, draws, reals, work, s, replica, key0, key1)
-            for i in range(n):
-                store(opened, i, load(y, i))
-        walls(y, n, block, shift, low, high)
-        for i in range(n - 1, -1, -1):
-            for j in range(n - 1, i, -1):
-                repel(y, i, j, n, block, shift, opening)
-        flow(y, n, variance * half, reals, work)
+            mine = (sqrt(gap * gap + opening) - gap) * half
+            store(low, i, mine)
+            store(up, i + 1, mine)
+            a = b
+        a = length - a
+        store(low, n - 1, sqrt(a * a + v * (reals[WALL_1] * half)) - a)
         if n > 1:
-            for i in range(1, n):
-                if (i + shift) % block == 0:
-                    together(y, opened, i, variance)
-            for i in range(1, n):
-                if (i + shift) % block != 0:
-                    together(y, base, i, variance)
-        arrange(y, n)
+            lift, drop = images(x, up, low, lifts, opening, opening)
+            store(lifts, 0, lift)
+            store(lifts, 1, drop)
+            store(up, 1, load(up, 1) + lift)
+            store(low, n - 2, load(low, n - 2) + drop)
 
     @jit
-    def mirrored(y, i, n):
-        """Level i of those and their images, -n <= i < 2 n."""
-        if i < 0:
-            return full(zero) - load(y, -1 - i)
-        if i >= n:
-            return full(twice) - load(y, 2 * n - 1 - i)
-        return load(y, i)
+    def wall_openings(k, s, reals, replica, key0, key1):
+        """Chi-squared numbers of both walls."""
+        below, above = full(zero), full(zero)
+        if lower == "few" or upper == "few":
+            a, b, _, _ = words(u32(k), u32(rng.LENGTHS), u32(s), replica, key0, key1)
+            if lower == "few":
+                below = by_quantile(a, held(reals[TABLE_0:]))
+            if upper == "few":
+                above = by_quantile(b, held(reals[TABLE_1:]))
+        if lower == "many":
+            below = chi_squared(reals[WALL_0], k, rng.MOMENTA, s, replica, key0, key1)
+        if upper == "many":
+            above = chi_squared(reals[WALL_1], k, rng.CHOICES, s, replica, key0, key1)
+        return below, above
 
     @jit
-    def room(y, n, block, shift, reals):
-        """The variance that the gaps around the ends of blocks allow, from the levels as they are."""
-        narrowest = full(twice)
-        for q in range(1, (n - 1 + shift) // block + 1):
-            i = q * block - shift
-            below, above = mirrored(y, i - 1, n), mirrored(y, i, n)
-            lower, upper = mirrored(y, i - 2, n), mirrored(y, i + 1, n)
-            narrowest = least(narrowest, upper - lower)
-            narrowest = least(narrowest, least(above - lower, upper - below) * (two + one))
-        return narrowest * narrowest * reals[REACH]
+    def turned(motion, distance, reach):
+        """Of a level that noise may have carried through a wall, which turns it back unless the wall's push does."""
+        part_of = distance * distance * two / largest(reach * reach, full(tiny))
+        return select(distance < zero, motion - motion * part_of, motion)
+
+    @jit
+    def open_gaps(x, up, low, lifts, z, c, v, below, above, reals):
+        """N: noise, and what opens every gap meanwhile, for the variance v."""
+        root = sqrt(v)
+        for i in range(n):
+            store(x, i, load(x, i) + load(z, i) * root)
+        lift, drop = full(zero), full(zero)
+        if n > 1:
+            lift, drop = images(x, up, low, lifts, load(c, n - 1) * (v * two), load(c, n) * (v * two))
+        a = load(x, 0)
+        last = load(x, n - 1)
+        near, far = a - load(low, 0) + load(lifts, 0), length - last - load(up, n - 1) + load(lifts, 1)
+        reach, reach_up = sqrt(near * near + below * v), sqrt(far * far + above * v)
+        raised, before, worst, level = full(zero), full(zero), full(zero), full(zero)
+        for i in range(n - 1):
+            b = load(x, i + 1)
+            gap = b - a - (load(up, i) + load(low, i + 1))
+            mine = (sqrt(gap * gap + load(c, i) * (v * two)) - gap) * half
+            if i == 0:
+                other = load(low, 0) - load(lifts, 0) + lift - mine
+                if n == 2:
+                    other = other - drop
+                level = reach + turned(other, near, reach)
+            else:
+                level = a + (raised - mine)
+                if i == 1:
+                    level = level + lift
+                if i == n - 2:
+                    level = level - drop
+            level = inside(level)
+            store(x, i, level)
+            worst = least(worst, level - before)
+            a, raised, before = b, mine, level
+        if n == 1:
+            level = reach + turned(load(low, 0) + (far - reach_up), near, reach)
+        else:
+            other = load(up, n - 1) - load(lifts, 1) + drop - raised
+            if n == 2:
+                other = other - lift
+            level = length - (reach_up + turned(other, far, reach_up))
+        level = inside(level)
+        store(x, n - 1, level)
+        if any_lane(least(worst, level - before) < zero):
+            order(x, n)
+
+    @jit
+    def next_neighbor(x, i):
+        """Distance of the levels beside level i, images included."""
+        below = full(zero) - load(x, 0)
+        above = full(twice) - load(x, n - 1)
+        if i > 0:
+            below = load(x, i - 1)
+        if i < n - 1:
+            above = load(x, i + 1)
+        return above - below
+
+    @jit
+    def divide(averaged, left, reals):
+        """Variance of the inner steps of an outer step that the gaps allow, with so much left to do."""
+        allowed = full(reals[CAP])
+        if n > 1:
+            for i in range(n):
+                allowed = least(allowed, load(averaged, i) * reals[REACH])
+        total = largest(allowed, full(reals[TOTAL] * shortest)) * outer
+        return select(total < left, least(total, left * half), left) / outer
+
+    @jit
+    def renew(averaged, x):
+        if n > 1:
+            for i in range(n):
+                distance = next_neighbor(x, i)
+                square, average = distance * distance, load(averaged, i)
+                store(averaged, i, least((square - average) * memory + average, square * most))
+
+    @jit
+    def noise(x, v, seen, at, up, low, lifts, z, c, reals, s, replica, key0, key1):
+        """N number `at` of a step, for the variance v; seen: of which half is foreseen."""
+        foresee(x, up, low, lifts, seen, reals)
+        drawn(z, c, at, s, reals[BETA], reals[TABLE:], replica, key0, key1)
+        below, above = wall_openings(at, s, reals, replica, key0, key1)
+        open_gaps(x, up, low, lifts, z, c, v, below, above, reals)
 
     @jit
     def step(state, scratch, reals, integers, s, replica, key0, key1):
-        n, block, draws = integers[0], integers[1], integers[2]
-        y, kept, base, opened = state, part(scratch, 0, n), part(scratch, n, n), part(scratch, 2 * n, n)
-        work = part(scratch, 3 * n, 3 * n + 14 + 7 * block)
-        total = full(reals[VARIANCE])
-        left, sub = full(one), 0
+        x, averaged = state, part(state, n, kept_size - n)  # the levels come first
+        z, c = part(scratch, 0, numbers), part(scratch, behind, numbers - behind)
+        space, kept = part(scratch, numbers, space_size), part(scratch, numbers + space_size, kept_size)
+        push, middle = part(space, 0, n), part(space, n, n)
+        squares, sines = part(space, 2 * n, n), part(space, 3 * n, n)
+        up, low, lifts = part(space, 4 * n, n), part(space, 5 * n, n), part(space, 6 * n, 2)
+        moments = part(space, 6 * n + 2, moments_size)
+        left, at = full(reals[TOTAL]), 1
+        v = divide(averaged, left, reals)
+        noise(x, v * half, full(zero), 0, up, low, lifts, z, c, reals, s, replica, key0, key1)
+        for i in range(n):
+            store(middle, i, load(x, i))
+        forces(push, middle, squares, sines, moments, reals[WALL_0], reals[WALL_1], reals[BETA], v)
         while any_lane(zero < left):
-            shift = (s + sub) % block
-            allowed = room(y, n, block, shift, reals)
-            share = least(largest(allowed / total, full(shortest)), left)
-            share = select(share < left, least(share, left * half), share)
-            for i in range(n):
-                store(kept, i, load(y, i))
-            move(y, base, opened, n, block, share * total, shift, sub, draws, reals, work, s, replica, key0, key1)
-            for i in range(n):  # replicas that are through wait as they are
-                store(y, i, select(zero < left, load(y, i), load(kept, i)))
-            left = left - share
-            left = select(left < rest_of_step, full(zero), left)
-            sub += 1
-        return sum_of_squares(y, n) < infinite
+            for i in range(kept_size):
+                store(kept, i, load(state, i))
+            rest = left - v * outer
+            rest = select(rest < full(reals[TOTAL] * rest_of_step), full(zero), rest)
+            renew(averaged, x)
+            following = divide(averaged, rest, reals)
+            for k in range(inner):
+                for i in range(n):  # the middle of the motion is where the last one leads
+                    store(middle, i, inside(load(x, i) + load(push, i) * (v * half)))
+                forces(push, middle, squares, sines, moments, reals[WALL_0], reals[WALL_1], reals[BETA], v)
+                for i in range(n):
+                    store(x, i, inside(load(x, i) + load(push, i) * v))
+                variance, seen = v, v
+                if k == inner - 1:
+                    variance = (v + following) * half
+                    seen = select(zero < following, variance, v)  # at the end all of it, none at the beginning
+                noise(x, variance, seen, at, up, low, lifts, z, c, reals, s, replica, key0, key1)
+                at += 1
+            for i in range(kept_size):  # replicas that are through wait as they are
+                store(state, i, select(zero < left, load(state, i), load(kept, i)))
+            left, v = rest, following
+        return sum_of_squares(x, n) < number(np.inf)
 
     return step

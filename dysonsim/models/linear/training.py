@@ -52,9 +52,7 @@ class LinearTraining(Model):
         kicks = learning_rate * (self.gradient_noise**2 + self.label_noise**2)
         limit = min(1e300, 1e6 * (n * p * (1 + kicks) + float((self.teacher**2).sum())))
         noise = self.gradient_noise / math.sqrt(batch_size)
-        sampling = self.sampling
-        if sampling == "auto":
-            sampling = "sample_by_sample" if min(n, p) >= LARGE else "at_once"
+        sampling = self._fastest_sampling()
         constants = [learning_rate, 1 / batch_size, noise, self.label_noise, limit]
         return Kernel(
             build=linear.build,
@@ -78,9 +76,10 @@ class LinearTraining(Model):
     def large_kernel(self, learning_rate: float, batch_size: int) -> Kernel | None:
         """The same update for one network at a time, `dysonsim.kernels.networks.linear_large`."""
         p, n = self.weight_shape
-        kernel = self.kernel(learning_rate, batch_size)
-        if kernel.sizes["sampling"] != "sample_by_sample" or n * p < LARGE**2:
+        learning_rate, batch_size = self._rates(learning_rate, batch_size)
+        if self._fastest_sampling() != "sample_by_sample" or n * p < LARGE**2:
             return None
+        kernel = self.kernel(learning_rate, batch_size)
         sizes = {name: size for name, size in kernel.sizes.items() if name != "sampling"}
         scratch = linear_large.scratch(n, p, self.layer.shape[0], batch_size)
         return dataclasses.replace(
@@ -93,6 +92,12 @@ class LinearTraining(Model):
             raise ValueError("correlated = True: must be False, successive batches of a linear network are independent")
         kernel = self.kernel(learning_rate, batch_size)
         return dataclasses.replace(kernel, sizes=kernel.sizes | {"sampling": "gaussian"})
+
+    def _fastest_sampling(self) -> str:
+        """How the kernel of SGD draws a batch."""
+        if self.sampling != "auto":
+            return self.sampling
+        return "sample_by_sample" if min(self.weight_shape) >= LARGE else "at_once"
 
     @cached_property
     def hessian(self) -> np.ndarray:

@@ -63,9 +63,10 @@ class RBMTraining(Model):
     def large_kernel(self, learning_rate: float, batch_size: int) -> Kernel | None:
         """The same update for one network at a time, `dysonsim.kernels.networks.rbm_large`."""
         p, n = self.weight_shape
-        kernel = self.kernel(learning_rate, batch_size)
-        if kernel.sizes["sampling"] != "step_by_step" or n * p < LARGE**2:  # then the target is diagonal
+        learning_rate, batch_size = self._rates(learning_rate, batch_size)
+        if self._fastest_sampling(batch_size) != "step_by_step" or n * p < LARGE**2:  # then the target is diagonal
             return None
+        kernel = self.kernel(learning_rate, batch_size)
         return dataclasses.replace(
             kernel,
             build=rbm_large.build,

@@ -64,10 +64,9 @@ def gap_step_of(process: Any, levels: np.ndarray, labels: np.ndarray | None = No
 def crowds(process: Any) -> list[tuple[int, float, float]]:
     """(levels, width/noise, beta) of the levels that share a well: widths of the stationary state of one alone."""
     if process.sgd is not None:
-        model, training = process.sgd.model, (process.sgd.learning_rate, process.sgd.batch_size)
         try:
-            rates = model.relaxation_rates(training[0])
-            return [(len(g), float(rates[g[0]]) ** -0.5, 1.0) for g in model.degenerate_groups() if rates[g[0]] > 0]
+            rates, groups = process.sgd.relaxation_rates(), process.sgd.degenerate_groups()
+            return [(len(g), float(rates[g[0]]) ** -0.5, 1.0) for g in groups if rates[g[0]] > 0]
         except (ValueError, NotImplementedError):  # no unique fixed point
             return []
     if process.why_not_alike() or process.rate[0] <= 0:

@@ -164,8 +164,7 @@ class Dyson(Process):
             value = getattr(self, name)
             if _checks.shape_of(name, value) or _checks.real(name, value) != default:
                 raise ValueError(f"{name} = {_checks.shown(value)}: must be left out where sgd is given")
-        n = sgd.n
-        self._set(n=n, initial=_checks.levels("initial", self.initial, n))
+        self._set(n=sgd.n, initial=_checks.levels("initial", self.initial, sgd.n))
         if self.initial is not None and (self.initial < 0).any():
             raise ValueError(f"initial: eigenvalues of W^T W must be >= 0, the smallest is {self.initial.min():g}")
         self._set(coordinate=self.terms.coordinate)
@@ -290,7 +289,7 @@ class Dyson(Process):
     def fastest(self) -> float:
         """Largest rate at which a level relaxes, 0 if none is known."""
         if self.sgd is not None:
-            rates = self.sgd.model.relaxation_rates(self.sgd.learning_rate)
+            rates = self.sgd.relaxation_rates()
         elif self.rate is not None:
             rates = self.rate
         else:
@@ -369,7 +368,7 @@ class Dyson(Process):
         """Levels (replicas, n) and what the kernel keeps behind them."""
         if self.fast or self.exact:
             return np.array(levels)
-        state = np.concatenate([levels, np.tile(self.kernel().extra, (len(levels), 1))], axis=1)
+        state = np.concatenate([levels, np.tile(self.built().extra, (len(levels), 1))], axis=1)
         if self.nested and self.n > 2:
             state[:, 2 - self.n :] = nested.first_averages(levels)
         return state

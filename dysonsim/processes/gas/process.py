@@ -181,11 +181,11 @@ class CoulombGas(Process):
         if self.beta != 1:
             given = _checks.exact(self.beta)
             raise ValueError(f"beta = {given}: must be left out where sgd is given; real weights have beta = 1")
-        widths = sgd.model.stationary_widths(sgd.learning_rate, sgd.batch_size)
+        widths = sgd.stationary_widths()
         if (widths <= 0).any():
             level = int(np.argmin(widths))
             raise ValueError(f"sgd: level {level} of {sgd.model} does not fluctuate, so there is no gas of all levels")
-        self._set(centers=sgd.model.fixed_point(), widths=widths)
+        self._set(centers=sgd.fixed_point(), widths=widths)
 
     def __repr__(self) -> str:
         how = "" if self.method == "auto" else f", method={self.method!r}"

@@ -1,0 +1,366 @@
+"""What theory says of a training: the predictions of its model, at its learning rate and batch size.
+
+A model states predictions for any learning rate and batch size (`dysonsim.models.base`); a process has both, so that
+nobody has to type them twice. `Dyson(sgd)` and `CoulombGas(sgd)` have the training as their `sgd`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..models import Model
+
+__all__ = ["Theory"]
+
+
+class Theory:
+    """Predictions of a process with a model; each docstring of the model states the order of approximation.
+
+    What a model does not state raises NotImplementedError, which names the model and the prediction. Where there is no
+    stationary state or no unique fixed point, ValueError says why.
+    """
+
+    model: Model
+    learning_rate: float
+    batch_size: int
+
+    def fixed_point(self) -> np.ndarray:
+        """Eigenvalues of X = W^T W at the fixed point of gradient descent.
+
+        Returns
+        -------
+        (n,) array, ascending
+
+        Raises
+        ------
+        NotImplementedError
+            If the model states none.
+
+        Examples
+        --------
+        >>> import numpy as np, dysonsim as ds
+        >>> model = ds.TeacherStudent(np.diag([1.0, 2.0, 2.0]), gradient_noise=0.1)
+        >>> print(ds.SGD(model, learning_rate=0.1, batch_size=16).fixed_point())
+        [1. 4. 4.]
+        """
+        return self.model.fixed_point()
+
+    def degenerate_groups(self) -> list[tuple[int, ...]]:
+        """Groups of two or more levels that share a fixed point, and so repel each other.
+
+        Returns
+        -------
+        list of tuples of level indices, ascending
+            Without levels whose fixed point is 0.
+
+        Raises
+        ------
+        NotImplementedError
+            If the model does not state its fixed point.
+
+        Examples
+        --------
+        >>> import numpy as np, dysonsim as ds
+        >>> model = ds.TeacherStudent(np.diag([1.0, 2.0, 2.0]), gradient_noise=0.1)
+        >>> ds.SGD(model, learning_rate=0.1, batch_size=16).degenerate_groups()
+        [(1, 2)]
+        """
+        return self.model.degenerate_groups()
+
+    def drift(self, x: np.ndarray) -> np.ndarray:
+        """Drift K_i of the eigenvalues, without their repulsion.
+
+        Parameters
+        ----------
+        x : (n,) array
+            Eigenvalues of X, ascending, >= 0.
+
+        Returns
+        -------
+        (n,) array
+            Change of x per SGD step.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x is no such array.
+        NotImplementedError
+            If the model states no drift.
+
+        Examples
+        --------
+        >>> import numpy as np, dysonsim as ds
+        >>> sgd = ds.SGD(ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1), learning_rate=0.1, batch_size=16)
+        >>> print(sgd.drift([1.0, 4.0]).round(3))
+        [0.211 0.001]
+        """
+        return self.model.drift(x, self.learning_rate, self.batch_size)
+
+    def noise(self, x: np.ndarray) -> np.ndarray:
+        """Noise strengths g_ij of the eigenvalues: g_ij^2 = Var dX_ij and 2 g_ii^2 = Var dX_ii of one SGD step.
+
+        Parameters
+        ----------
+        x : (n,) array
+            Eigenvalues of X, ascending, >= 0.
+
+        Returns
+        -------
+        (n, n) array, symmetric
+            In the unit of x, per square root of an SGD step.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x is no such array.
+        NotImplementedError
+            If the model states no noise.
+
+        Examples
+        --------
+        >>> import numpy as np, dysonsim as ds
+        >>> sgd = ds.SGD(ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1), learning_rate=0.1, batch_size=16)
+        >>> print(sgd.noise([4.0, 4.0]).round(4))
+        [[0.01 0.01]
+         [0.01 0.01]]
+        """
+        return self.model.noise(x, self.learning_rate, self.batch_size)
+
+    def relaxation_rates(self) -> np.ndarray:
+        """Rates at which the eigenvalues approach the fixed point, to first order in the learning rate.
+
+        Returns
+        -------
+        (n,) array
+            Per SGD step; inf for levels that are identically 0 because W has fewer rows than columns.
+
+        Raises
+        ------
+        NotImplementedError
+            If the model states none.
+
+        Examples
+        --------
+        >>> import numpy as np, dysonsim as ds
+        >>> model = ds.LinearNetwork(2 * np.eye(2), output_layer=np.diag([1.0, 3.0]), gradient_noise=0.1)
+        >>> print(ds.SGD(model, learning_rate=0.01, batch_size=16).relaxation_rates())
+        [0.01 0.09]
+        """
+        return self.model.relaxation_rates(self.learning_rate)
+
+    def stationary_widths(self) -> np.ndarray:
+        """Stationary standard deviation of every eigenvalue in a well of its own.
+
+        Of levels that share a well it is the parameter of their ensemble, such as the `scale` of `laws.TwoLevel`.
+
+        Returns
+        -------
+        (n,) array, in the unit of x
+
+        Raises
+        ------
+        ValueError
+            If there is no stationary state.
+        NotImplementedError
+            If the model states none.
+
+        Examples
+        --------
+        >>> import dysonsim as ds
+        >>> model = ds.GaussianRBM.scalar_field(n_visible=4, mass=2.0, mu=3.0)
+        >>> print(ds.SGD(model, learning_rate=0.02, batch_size=16).stationary_widths().round(4))
+        [0.05   0.0867 0.0867 0.1151]
+        """
+        return self.model.stationary_widths(self.learning_rate, self.batch_size)
+
+    def mean_spacings(self) -> np.ndarray:
+        """Stationary mean spacing of the eigenvalues in every group of `degenerate_groups`.
+
+        Returns
+        -------
+        (groups,) array, in the unit of x
+            Of a group of m > 2 levels the mean of its m - 1 gaps.
+
+        Raises
+        ------
+        ValueError
+            If there is no stationary state, or no closed form.
+        NotImplementedError
+            If the model states none.
+
+        Examples
+        --------
+        >>> import dysonsim as ds
+        >>> model = ds.GaussianRBM.scalar_field(n_visible=4, mass=2.0, mu=3.0)
+        >>> print(ds.SGD(model, learning_rate=0.02, batch_size=16).mean_spacings().round(4))
+        [0.1537]
+        """
+        return self.model.mean_spacings(self.learning_rate, self.batch_size)
+
+    def singular_value_widths(self) -> np.ndarray:
+        """Stationary widths of the singular values of W, as `stationary_widths` of their squares.
+
+        Returns
+        -------
+        (n,) array, in the unit of W
+            0 where the fixed point is 0.
+
+        Raises
+        ------
+        ValueError
+            If there is no stationary state.
+        NotImplementedError
+            If the model states none.
+
+        Examples
+        --------
+        >>> import numpy as np, dysonsim as ds
+        >>> sgd = ds.SGD(ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1), learning_rate=0.1, batch_size=16)
+        >>> print(sgd.singular_value_widths().round(5))
+        [0.00814 0.00814]
+        """
+        return self.model.singular_value_widths(self.learning_rate, self.batch_size)
+
+    def singular_value_spacings(self) -> np.ndarray:
+        """Stationary mean spacing of the singular values of W in every group of `degenerate_groups`.
+
+        Returns
+        -------
+        (groups,) array, in the unit of W
+
+        Raises
+        ------
+        ValueError
+            If there is no stationary state, or no closed form.
+        NotImplementedError
+            If the model states none.
+
+        Examples
+        --------
+        >>> import numpy as np, dysonsim as ds
+        >>> sgd = ds.SGD(ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1), learning_rate=0.1, batch_size=16)
+        >>> print(sgd.singular_value_spacings().round(5))
+        [0.01442]
+        """
+        return self.model.singular_value_spacings(self.learning_rate, self.batch_size)
+
+    def max_learning_rate(self) -> float:
+        """Learning rate from which on training at this batch size is unstable near the fixed point.
+
+        Raises
+        ------
+        NotImplementedError
+            If the model states none.
+
+        Examples
+        --------
+        >>> import numpy as np, dysonsim as ds
+        >>> sgd = ds.SGD(ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1), learning_rate=0.1, batch_size=1)
+        >>> sgd.max_learning_rate()
+        0.5
+        """
+        return self.model.max_learning_rate(self.batch_size)
+
+    def mean_shift(self) -> np.ndarray:
+        """Stationary mean of the eigenvalues less their `fixed_point`; of a group the mean over its levels.
+
+        Returns
+        -------
+        (n,) array, in the unit of x
+
+        Raises
+        ------
+        NotImplementedError
+            If the model states none: `GaussianRBM` does.
+
+        Examples
+        --------
+        >>> import dysonsim as ds
+        >>> model = ds.GaussianRBM.scalar_field(n_visible=4, mass=2.0, mu=3.0)
+        >>> print(ds.SGD(model, learning_rate=0.02, batch_size=16).mean_shift().round(4))
+        [-0.0097 -0.0079 -0.0079 -0.0006]
+        """
+        return self._of_some_models("mean_shift")(self.learning_rate, self.batch_size)
+
+    def weight_covariance(self) -> np.ndarray:
+        """Exact stationary covariance of the entries of W.
+
+        Returns
+        -------
+        (p, n, p, n) array
+            E[(W - E W)_ai (W - E W)_bj] at [a, i, b, j].
+
+        Raises
+        ------
+        ValueError
+            If there is no stationary state.
+        NotImplementedError
+            If the model states none: `TeacherStudent` and `LinearNetwork` do.
+
+        Examples
+        --------
+        >>> import numpy as np, dysonsim as ds
+        >>> sgd = ds.SGD(ds.TeacherStudent(2 * np.eye(2), label_noise=0.1), learning_rate=0.1, batch_size=16)
+        >>> sgd.weight_covariance().shape
+        (2, 2, 2, 2)
+        """
+        return self._of_some_models("weight_covariance")(self.learning_rate, self.batch_size)
+
+    def exact_two_by_two(self) -> tuple[float, float, float]:
+        """Standard deviations (std11, std22, std12) of `laws.SymmetricTwoByTwo` for a 2 x 2 teacher, in the unit of W.
+
+        Raises
+        ------
+        ValueError
+            If the teacher is no multiple of the 2 x 2 unit matrix, or there is no stationary state.
+        NotImplementedError
+            If the model states none: `TeacherStudent` and `LinearNetwork` do.
+
+        Examples
+        --------
+        >>> import numpy as np, dysonsim as ds
+        >>> model = ds.LinearNetwork(2 * np.eye(2), output_layer=np.diag([1.0, 3.0]), gradient_noise=0.1)
+        >>> law = ds.laws.SymmetricTwoByTwo(2.0, *ds.SGD(model, learning_rate=0.02, batch_size=16).exact_two_by_two())
+        """
+        return self._of_some_models("exact_two_by_two")(self.learning_rate, self.batch_size)
+
+    def relaxation(self, steps: np.ndarray, singular_values: np.ndarray) -> np.ndarray:
+        """Mean path of the eigenvalues of X, once W has the singular vectors of the teacher.
+
+        Parameters
+        ----------
+        steps : (T,) int array
+            SGD steps since W had `singular_values`.
+        singular_values : (n,) array
+            At step 0, >= 0.
+
+        Returns
+        -------
+        (T, n) array, in the unit of x
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is no such array.
+        NotImplementedError
+            If the model states none: `TeacherStudent` and `LinearNetwork` do.
+
+        Examples
+        --------
+        >>> import numpy as np, dysonsim as ds
+        >>> sgd = ds.SGD(ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1), learning_rate=0.1, batch_size=16)
+        >>> print(sgd.relaxation([0, 10, 100], [1.0, 1.0]).round(2))
+        [[1.   1.  ]
+         [2.73 2.73]
+         [4.   4.  ]]
+        """
+        return np.asarray(self._of_some_models("relaxation")(steps, singular_values, self.learning_rate))
+
+    def _of_some_models(self, name: str) -> Any:
+        """A prediction that `Model` does not have; NotImplementedError if this model has none of the name either."""
+        stated = getattr(self.model, name, None)
+        if stated is None:
+            raise NotImplementedError(f"{type(self.model).__name__} states no prediction for {name}")
+        return stated
