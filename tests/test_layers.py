@@ -138,7 +138,7 @@ def test_no_file_grows_past_400_lines():
         assert len(path.read_text().splitlines()) <= 400, path
 
 
-LONG = {"kernels.dyson.walls build"}  # functions that may be longer, for now
+LONG = {"kernels.dyson.walls build", "kernels.dyson.walls_forces build"}  # functions that may be longer, for now
 
 
 def lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

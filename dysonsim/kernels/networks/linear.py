@@ -165,35 +165,19 @@ def sample_sums(lanes, matrix, normals, n: int, q: int, label_noise: bool):
 
 
 def pushes(lanes, n: int, p: int) -> SimpleNamespace:
-    """What moves W: `mismatch`, (W_t - W) C; `add_scaled`, a matrix times that; `add_gradient_noise`."""
+    """What moves W: `add_scaled`, a matrix times another one, and `add_gradient_noise`."""
     jit, number = lanes.jit, lanes.number
     load, store, full = lanes.load, lanes.store, lanes.full
     zero, sqrt2 = number(0), number(math.sqrt(2))
 
     @jit
-    def mismatch(m, d, c, w, teacher):
-        """m = (W_t - W) C, with the difference in d; returns the square of W."""
-        squares = full(zero)
-        for i in range(p * n):
-            value = load(w, i)
-            squares = squares + value * value
-            store(d, i, full(teacher[i]) - value)
-        for i in range(p):  # along the rows of the symmetric C
-            for j in range(n):
-                r = full(zero)
-                for k in range(n):
-                    r = load(d, i * n + k) * load(c, j * n + k) + r
-                store(m, i * n + j, r)
-        return squares
-
-    @jit
-    def add_scaled(w, a, matrix, inner, scale):
-        """w += scale matrix a, for a matrix of shared numbers of shape (p, inner)."""
+    def add_scaled(w, scratch, at, matrix, inner, scale):
+        """w += scale matrix scratch[at:], for a matrix of shared numbers of shape (p, inner)."""
         for i in range(p):
             for j in range(n):
                 s = full(zero)
                 for m in range(inner):
-                    s = load(a, m * n + j) * matrix[i * inner + m] + s
+                    s = load(scratch, at + m * n + j) * matrix[i * inner + m] + s
                 store(w, i * n + j, load(w, i * n + j) + s * scale)
 
     @jit
@@ -214,7 +198,7 @@ def pushes(lanes, n: int, p: int) -> SimpleNamespace:
                     store(w, i * n + j, load(w, i * n + j) + load(a, d) * scale)
                     d += 1
 
-    return SimpleNamespace(mismatch=mismatch, add_scaled=add_scaled, add_gradient_noise=add_gradient_noise)
+    return SimpleNamespace(add_scaled=add_scaled, add_gradient_noise=add_gradient_noise)
 
 
 def build(
@@ -231,7 +215,7 @@ def build(
 
     identity: Z = 1; sampling: the batch "at_once" as a Wishart matrix, "sample_by_sample", or "gaussian".
     """
-    jit, load, store, part = lanes.jit, lanes.load, lanes.store, lanes.part
+    jit, load, store, full, part = lanes.jit, lanes.load, lanes.store, lanes.full, lanes.part
     n, p, q = inputs, width, outputs
     matrix, normals = algebra.build(lanes, (n, p, q)), rng.build(lanes).normals
     one_by_one = sampling == "sample_by_sample"
@@ -242,10 +226,10 @@ def build(
     else:
         sums = sample_sums(lanes, matrix, normals, n, q, label_noise)
     push = pushes(lanes, n, p)
-    mismatch, add_scaled, add_gradient_noise = push.mismatch, push.add_scaled, push.add_gradient_noise
+    add_scaled, add_gradient_noise = push.add_scaled, push.add_gradient_noise
     kicks = triangle_numbers(n, sampling) + (q * n if label_noise else 0)  # normals before those of the gradient noise
     drawn = -(-(kicks + (noise_numbers(n, p) if gradient_noise else 0)) // 4)
-    blocks = noise_blocks(n, p)
+    blocks, zero = noise_blocks(n, p), lanes.number(0)
     # In the working space: C, H, W_t - W, its product with C, F, normals, label noise, gradient noise.
     H = n * n
     D, M = H + q * n, H + q * n + p * n
@@ -262,19 +246,29 @@ def build(
         batch, period = integers[BATCH], integers[PERIOD]
         source = (s % period if period > 0 else s), replica, key0, key1
         rate = reals[RATE]
-        c, h, d, m = part(scratch, 0, H), part(scratch, H, q * n), part(scratch, D, p * n), part(scratch, M, p * n)
-        x, room = part(scratch, X, E - X), part(scratch, ROOM, ROOM_SIZE)
+        c, h, room = part(scratch, 0, H), part(scratch, H, q * n), part(scratch, ROOM, ROOM_SIZE)
+        x = part(scratch, X, E - X)
         if not one_by_one:
             normals(x, drawn, 0, rng.DATA, *source)
         sums(c, h, x, room, batch, source)
-        squares = mismatch(m, d, c, state, reals[TEACHER:])
+        squares = full(zero)
+        for i in range(p * n):
+            value = load(state, i)
+            squares = squares + value * value
+            store(scratch, D + i, full(reals[TEACHER + i]) - value)
+        for i in range(p):  # M = (W_t - W) C, along the rows of the symmetric C
+            for j in range(n):
+                r = full(zero)
+                for k in range(n):
+                    r = load(scratch, D + i * n + k) * load(c, j * n + k) + r
+                store(scratch, M + i * n + j, r)
         if identity:
             for i in range(p * n):
-                store(state, i, load(state, i) + load(m, i) * (rate * reals[INVERSE_BATCH]))
+                store(state, i, load(state, i) + load(scratch, M + i) * (rate * reals[INVERSE_BATCH]))
         else:
-            add_scaled(state, m, reals[GRAM:], p, rate * reals[INVERSE_BATCH])
+            add_scaled(state, scratch, M, reals[GRAM:], p, rate * reals[INVERSE_BATCH])
         if label_noise:
-            add_scaled(state, h, reals[Z_TRANSPOSED:], q, rate * reals[LABEL_NOISE] * reals[INVERSE_BATCH])
+            add_scaled(state, scratch, H, reals[Z_TRANSPOSED:], q, rate * reals[LABEL_NOISE] * reals[INVERSE_BATCH])
         if gradient_noise:
             if one_by_one:
                 a = part(scratch, A, 4 * blocks)
