@@ -83,7 +83,12 @@ NULL_CASES = {
 }
 
 
-@pytest.mark.parametrize("case", NULL_CASES)
+LONG_CASES = ("pair, fitted",)  # a fit with two parameters for every data set
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(c, marks=[pytest.mark.slow] if c in LONG_CASES else []) for c in NULL_CASES]
+)
 def test_pvalues_under_the_null(case):
     draw, reference, options = NULL_CASES[case]
     p = pvalues(draw, reference, **options)

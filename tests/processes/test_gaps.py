@@ -22,7 +22,7 @@ def double_well(x):
 
 
 @pytest.mark.parametrize("more", [{"drift": minus}, {"potential": parabola}])
-@pytest.mark.parametrize("n", [3, 5, 30, 400])
+@pytest.mark.parametrize("n", [3, 5, 30, pytest.param(400, marks=pytest.mark.slow)])
 def test_a_linear_drift_as_a_function_allows_the_step_of_the_linear_process(more, n):
     linear = ds.Dyson(n=n, beta=1.5, rate=0.7, noise=0.3)
     for start in (None, np.zeros(n), np.full(n, 4.0), 4 + 1e-7 * np.arange(n), np.linspace(-20.0, 30.0, n)):
