@@ -18,7 +18,7 @@ from .fit import Fit, FittedLaw, fit_law
 
 @dataclass(frozen=True)
 class LikelihoodRatio:
-    """Result of `likelihood_ratio`. Positive numbers favour law a.
+    """Result of `likelihood_ratio`. Positive numbers favor law a.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class LikelihoodRatio:
         difference / error, and the two-sided normal p-value of the hypothesis that both laws are equally near
         to the truth in Kullback-Leibler distance.
     aic_difference : float
-        AIC_b - AIC_a, with the effective number of parameters of each fit (Takeuchi): above 0 favours a.
+        AIC_b - AIC_a, with the effective number of parameters of each fit (Takeuchi): above 0 favors a.
     a, b : FittedLaw
     replicas, levels : int
     """

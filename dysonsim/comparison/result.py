@@ -232,6 +232,6 @@ class Comparison:
 
 def _draw_histogram(ax: Any, values: np.ndarray, edges: np.ndarray, color: str, label: str) -> None:
     bars = histogram(values, edges)
-    centre = (edges[1:] + edges[:-1]) / 2
+    center = (edges[1:] + edges[:-1]) / 2
     ax.stairs(bars.density, edges, color=color, alpha=0.3, fill=True)
-    ax.errorbar(centre, bars.density, bars.error, fmt=".", color=color, markersize=3, linewidth=1, label=label)
+    ax.errorbar(center, bars.density, bars.error, fmt=".", color=color, markersize=3, linewidth=1, label=label)

@@ -204,7 +204,7 @@ class Table:
 def condense(x: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
     """Replace data by weighted points of a lattice such that sums of smooth functions keep their value.
 
-    The lattice is uniform in t = asinh((x - median)/core), so that a narrow centre and wide tails are both resolved.
+    The lattice is uniform in t = asinh((x - median)/core), so that a narrow center and wide tails are both resolved.
     Each datum is spread over the six nearest points with the weights of Lagrange interpolation: then sum_i f(x_i) =
     sum_k w_k f(y_k) up to the sixth-order interpolation error of f. A log-likelihood then costs a few hundred
     evaluations of the density instead of one for each datum.
@@ -239,7 +239,7 @@ def condense(x: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
     return median + core * np.sinh(origin + (used - 2.0) * step), weights[used]
 
 
-def minimise(
+def minimize(
     function: Callable[[np.ndarray], float],
     starts: Sequence[Sequence[float]],
     bounds: Sequence[tuple[float, float]],
@@ -281,7 +281,7 @@ def descend(
     Parameters
     ----------
     function : (k,) -> float
-        As in `minimise`, smooth to 1e-12.
+        As in `minimize`, smooth to 1e-12.
 
     Returns
     -------
@@ -320,11 +320,11 @@ def descend(
     return [point.tolist() for point in (best, *(point for _, point in ends[1:]), *others)]
 
 
-def minimise_on_interval(function: Callable[[float], float], low: float, high: float) -> float:
+def minimize_on_interval(function: Callable[[float], float], low: float, high: float) -> float:
     """Minimum of a function of one variable on the open interval (low, high): a scan, then Brent's method."""
     from scipy.optimize import minimize_scalar
 
-    # points crowd towards both ends, where the likelihood of a law with an edge varies fastest
+    # points crowd toward both ends, where the likelihood of a law with an edge varies fastest
     t = np.linspace(0.0, np.pi, 42)[1:-1]
     grid = low + (high - low) * 0.5 * (1.0 - np.cos(t))
     values = np.array([function(float(x)) for x in grid])

@@ -1,4 +1,4 @@
-"""The joint density of all levels of a Coulomb gas, with its normalisation (Selberg, Mehta)."""
+"""The joint density of all levels of a Coulomb gas, with its normalization (Selberg, Mehta)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LARGEST_N = 10**6
 
 
 @np.errstate(all="ignore")
-def gas_log_normalisation(
+def gas_log_normalization(
     n: int,
     beta: float,
     ensemble: str = "hermite",
@@ -72,9 +72,9 @@ def gas_log_density(
                                                             rows: a = beta(m1 - n + 1)/2 - 1, b from m2; 0 < x < 1
     ========== ============================================ ========================================================
 
-    A density in the space of unordered (labelled) levels: it integrates to 1 over R^n. For ascending levels, as in
+    A density in the space of unordered (labeled) levels: it integrates to 1 over R^n. For ascending levels, as in
     ``Run.eigenvalues``, add log n!. It is the stationary law of one well shared by all levels; levels with wells or
-    widths of their own have no closed normalisation.
+    widths of their own have no closed normalization.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def gas_log_density(
         raise ValueError(f"x has shape {levels.shape}: must be (..., n) with n >= 1 levels")
     n = levels.shape[-1]
     index, sigma, first, second = _checked(n, beta, ensemble, scale, m, a, b)
-    log_norm = gas_log_normalisation(n, beta, ensemble, scale, m=m, a=a, b=b)
+    log_norm = gas_log_normalization(n, beta, ensemble, scale, m=m, a=a, b=b)
     with np.errstate(all="ignore"):
         result = -log_norm + np.sum(_log_weight(levels, ensemble, sigma, first, second), axis=-1)
         for shift in range(1, n):  # n - 1 sums instead of an array with n^2 entries for each x

@@ -1,4 +1,4 @@
-"""The Marchenko-Pastur law: spectra of random rectangular matrices, as at initialisation."""
+"""The Marchenko-Pastur law: spectra of random rectangular matrices, as at initialization."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ratios of consecutive spacings: neighbour statistics that need no unfolding."""
+"""Ratios of consecutive spacings: neighbor statistics that need no unfolding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ._numerics import gauss_legendre, log_gamma_half, minimise_on_interval, real
+from ._numerics import gauss_legendre, log_gamma_half, minimize_on_interval, real
 from .base import Law
 
 _LARGEST_BETA = 1e10  # r is 1 but for 1e-5
@@ -27,7 +27,7 @@ class SpacingRatio(Law):
     independent normal levels.
 
     Exact for three levels in one quadratic well at any beta > 0, and for Poisson spectra. In the bulk of a large gas
-    it is a surmise, up to 2% off: its means are .5359, .6027, .6762 for beta = 1, 2, 4, against .5307, .5998, .6744
+    it is a surmise, up to 2% off: its means are .5359, .6027, .6762 for beta = 1, 2, 4, not .5307, .5998, .6744
     measured at large N (0.3863 for Poisson in either). Not for spectra with exact or near degeneracies.
 
     Parameters
@@ -166,7 +166,7 @@ class SpacingRatio(Law):
 
         if mean_log == 0.0:
             raise ValueError("data are all 1: there is no largest likelihood, two different spacings are needed")
-        best = math.exp(minimise_on_interval(cost, math.log(1e-6), math.log(_LARGEST_BETA)))
+        best = math.exp(minimize_on_interval(cost, math.log(1e-6), math.log(_LARGEST_BETA)))
         poisson = max(cls(0.0).loglikelihood(x), -sys.float_info.max)
         return {"beta": best if cls(best).loglikelihood(x) > poisson else 0.0}
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ._numerics import real, whole
 from ._painleve import boundary_value, sharp_gauss_legendre
-from .standard import Standard, StandardisedLaw, one_of
+from .standard import Standard, StandardizedLaw, one_of
 
 ZETA_PRIME = -0.16542114370045092
 """Derivative of Riemann's zeta function at -1, in the constants of both Fredholm determinants."""
@@ -22,7 +22,7 @@ Pieces = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class TracyWidom(StandardisedLaw):
+class TracyWidom(StandardizedLaw):
     """Limit of the scaled largest level of P ~ prod |x_i - x_j|^beta exp(-sum x_i^2 / 2 width^2), N -> infinity.
 
     With A the integral operator of kernel Ai(x + y + s) on x, y > 0 and D-+ = det(1 -+ A): F_1 = D-(s),
@@ -67,7 +67,7 @@ class TracyWidom(StandardisedLaw):
 
     @classmethod
     def for_gas(cls, n: int, beta: int = 2, width: float = 1.0, loc: float = 0.0) -> Self:
-        """The law of the largest of n levels in a well of the given width (sigma) centred at `loc`.
+        """The law of the largest of n levels in a well of the given width (sigma) centered at `loc`.
 
         Edge loc + width sqrt(2 beta n), unit width sqrt(beta/2) n^(-1/6). Leading order: see the class.
         """

@@ -71,7 +71,7 @@ def r_hat(chains: ArrayLike, ranked: bool = True) -> Any:
     chains : (chains, draws) or (chains, draws, n) array
         One chain is enough, for it is split in two; at least 4 draws.
     ranked : bool
-        Rank-normalised, and the larger of the values for location and for scale (Vehtari, Gelman, Simpson, Carpenter,
+        Rank-normalized, and the larger of the values for location and for scale (Vehtari, Gelman, Simpson, Carpenter,
         Buerkner, Bayesian Analysis 16, 667 (2021)); sees infinite variances, and chains that differ in width alone.
         False: the classic quantity of Gelman and Rubin on half chains.
 

@@ -116,7 +116,7 @@ class SortedSums:
         self.down = self.lanes.compiled(fast_sum.build_down, points=points)
         self.first, self.table = fast_sum.tree(n), fast_sum.tables(points)
         self.heights, boxes = len(self.first) - 1, int(self.first[-1])
-        self.centre, self.half, self.charge = np.empty(boxes), np.empty(boxes), np.empty(boxes * points)
+        self.center, self.half, self.charge = np.empty(boxes), np.empty(boxes), np.empty(boxes * points)
         self.scratch = fast_sum.scratch_size(points, self.heights)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -132,7 +132,7 @@ class SortedSums:
             _times_power_of_two(x[begin:end], -exponent, out=inner[begin:end])
             if end - begin > 1:
                 closest.append((inner[begin + 1 : end] - inner[begin : end - 1]).min())
-            if begin > 0:  # the neighbour may not be scaled yet
+            if begin > 0:  # the neighbor may not be scaled yet
                 closest.append(math.ldexp(x[begin], -exponent) - math.ldexp(x[begin - 1], -exponent))
 
         self.lanes.in_parallel(scale, self.n, self.threads if self.n > PIECE else 1, pieces=1 + self.n // PIECE)
@@ -151,7 +151,7 @@ class SortedSums:
 
     def _fast(self, close: bool) -> None:
         first, counts = self.first, np.diff(self.first)
-        boxes = self.centre, self.half, self.charge
+        boxes = self.center, self.half, self.charge
         cut = min(TASK_LEAVES, self.heights - 1)
 
         def rise(begin: int, end: int) -> None:  # the boxes of height `cut` from `begin` to `end`, and all below

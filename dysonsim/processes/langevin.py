@@ -53,10 +53,10 @@ class Langevin(NetworkProcess):
 
     Notes
     -----
-    Not valid far from Gaussian, where batch_size is not large against what the noise multiplies. A mean over chains
-    is a positive matrix whatever happens, a Gaussian C need not be: for small batches or slow chains a run that SGD
-    survives may end in `DivergenceError`. `simulate` warns where `gaussian_error` exceeds 0.5%, or `asymmetry_error`
-    5%.
+    Not valid far from Gaussian, where batch_size is not large compared with what the noise multiplies. A mean over
+    chains is a positive matrix whatever happens, a Gaussian C need not be: for small batches or slow chains a run that
+    SGD survives may end in `DivergenceError`. `simulate` warns where `gaussian_error` exceeds 0.5%, or
+    `asymmetry_error` 5%.
     """
 
     sgd: SGD

@@ -18,7 +18,7 @@ class SGD(NetworkProcess):
     Parameters
     ----------
     model : Model
-        What is learnt.
+        What is learned.
     learning_rate : float
         The step alpha > 0 of the update W <- W - alpha * gradient.
     batch_size : int

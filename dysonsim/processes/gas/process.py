@@ -39,7 +39,7 @@ class CoulombGas(Process):
     beta = 1, as in the paper; levels of different wells then repel more than in SGD (`Dyson` has another closure).
 
     Labels are labels, not ranks: with unequal wells the level of the narrow well may lie on either side of its
-    neighbour's, each labelling with its weight. For two levels this is `laws.TwoSpecies`.
+    neighbor's, each labeling with its weight. For two levels this is `laws.TwoSpecies`.
 
     Parameters
     ----------
@@ -223,7 +223,7 @@ class CoulombGas(Process):
         lower, upper = (-np.inf, np.inf) if self.walls is None else ((w - origin) / unit for w in self.walls)
         if self.potential is not None:
             assert isinstance(self.potential, LevelFunction)
-            kind = "labelled" if self.potential.labelled else "function"
+            kind = "labeled" if self.potential.labeled else "function"
             return Wells(kind, self.n, lower, upper, function=self.potential).up_to_edges()
         if self.ensemble == "laguerre":
             m, width = self.parameters[0], self.parameters[1] / np.sqrt(unit)
@@ -282,7 +282,7 @@ class CoulombGas(Process):
         x = wells.place(wells.draw(initial_weights(replicas, n, seed), mode.temperature))[0]
         order = np.argsort(coordinates.sign * x, axis=1)
         x = np.take_along_axis(x, order, axis=1)
-        if n > 1:  # independent levels lie too close together and too far out: towards the mode, where none does
+        if n > 1:  # independent levels lie too close together and too far out: toward the mode, where none does
             x = mode.levels + min(0.5, DISPERSION / np.sqrt(n * max(self.beta, 1.0))) * (x - mode.levels)
         tags = [tag[order] for tag in wells.tags(mode.temperature)]
         middle, last = [], []
@@ -361,7 +361,7 @@ class CoulombGas(Process):
 
     def why_left(self, step: int, state: np.ndarray) -> str:
         if self.potential is not None and self.sampler != "exact" and state[-2] >= 0:
-            level = f"label {int(state[-2])}" if self.wells.kind == "labelled" else f"level {int(state[-2])}"
+            level = f"label {int(state[-2])}" if self.wells.kind == "labeled" else f"level {int(state[-2])}"
             return f"potential gives nan for {level} at x = {state[-1]:g}; where no level can be it must give inf"
         return super().why_left(step, state)
 
