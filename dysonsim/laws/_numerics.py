@@ -251,7 +251,7 @@ def minimize(
     function : (k,) -> float
         Of order one and scaled so that steps of 0.1 are sensible; may be infinite.
     """
-    from scipy.optimize import minimize
+    from scipy import optimize
 
     def guarded(point: np.ndarray) -> float:
         value = function(point)
@@ -260,7 +260,7 @@ def minimize(
     def descend(start: np.ndarray, size: float, xatol: float, fatol: float) -> tuple[float, np.ndarray]:
         options = {"initial_simplex": np.vstack([start, start + size * np.eye(start.size)]), "maxiter": 2000}
         options |= {"xatol": xatol, "fatol": fatol}
-        result = minimize(guarded, start, method="Nelder-Mead", bounds=bounds, options=options)
+        result = optimize.minimize(guarded, start, method="Nelder-Mead", bounds=bounds, options=options)
         return float(result.fun), np.asarray(result.x)
 
     ordered = sorted((np.asarray(start, dtype=np.float64) for start in starts), key=guarded)
@@ -287,7 +287,7 @@ def descend(
     -------
     The lowest end, then the other two, then where the other starts came to.
     """
-    from scipy.optimize import minimize
+    from scipy import optimize
 
     low, high = np.array(bounds).T
 
@@ -306,7 +306,7 @@ def descend(
 
     def go(start: np.ndarray, how: tuple[float, bool], **options: float) -> tuple[float, np.ndarray]:
         point = np.clip(start, low, high)
-        result = minimize(value_and_slope, point, how, "L-BFGS-B", jac=True, bounds=bounds, options=options)
+        result = optimize.minimize(value_and_slope, point, how, "L-BFGS-B", jac=True, bounds=bounds, options=options)
         return float(result.fun), np.asarray(result.x)
 
     rough = sorted((go(np.asarray(start), (1e-6, False), maxiter=6) for start in starts), key=lambda end: end[0])
