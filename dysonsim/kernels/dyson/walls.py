@@ -245,7 +245,7 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int, size: int
     def noise(x, v, seen, at, up, low, lifts, z, c, reals, s, replica, key0, key1):
         """N number `at` of a step, for the variance v; seen: of which half is foreseen."""
         foresee(x, up, low, lifts, seen, reals)
-        drawn(z, c, at, s, reals[BETA], reals[TABLE:], replica, key0, key1)
+        drawn(z, c, at, reals[BETA], reals[TABLE:], (s, replica, key0, key1))
         below, above = wall_openings(at, s, reals, replica, key0, key1)
         open_gaps(x, up, low, lifts, z, c, v, below, above, reals)
 
