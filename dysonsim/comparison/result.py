@@ -48,6 +48,16 @@ class Comparison:
     resamples, seed : int
     notes : tuple of str
         What was done to the data, such as zeros of rounding that were read as zeros.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> data = ds.laws.Semicircle(0.0, 2.0).rvs(500, random_state=1)
+    >>> result = ds.compare(data, ds.laws.Normal)
+    >>> result.agrees
+    True
+    >>> round(result.statistic, 2)
+    0.05
     """
 
     values: np.ndarray

@@ -110,6 +110,17 @@ def hierarchy(
     -----
     Wells are the model's degenerate groups and its single levels; levels that are always 0 are left out. The quantities
     of one level of description are not independent of each other.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> model = ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1)
+    >>> sgd = ds.SGD(model, learning_rate=0.1, batch_size=16)
+    >>> result = ds.hierarchy(sgd, replicas=64, levels=("sgd", "gas"), records=2, path=0, resamples=99)
+    >>> list(result.runs)
+    ['sgd', 'gas']
+    >>> result.quantities[0].name
+    'mean'
     """
     if not isinstance(sgd, SGD):
         raise TypeError(f"sgd = {shown(sgd)}: must be a dysonsim.SGD")

@@ -116,6 +116,15 @@ def estimate_dynamics(
 
     Errors are those of the jackknife over replicas times Student's t over 1.96, so that value +- 1.96 errors is meant
     to hold the truth in 95% also for 8 replicas. One error is then more than one standard deviation.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> motion = ds.Dyson(n=2, beta=2.0, rate=1.0, noise=0.5)
+    >>> run = ds.simulate(motion, replicas=64, times=np.arange(2, 6, 0.1), seed=1)
+    >>> found = ds.estimate_dynamics(run)
+    >>> print(abs(found.noise.deviation(0.5)) < 4, abs(found.beta.deviation(2.0)) < 4)
+    True True
     """
     observable = _checks.renamed("coordinate", coordinate, "observable", observable)
     looked_at = observable_of("eigenvalues" if observable is None else observable, of_levels=WHY_LEVELS)

@@ -51,6 +51,17 @@ class Dynamics:
         Autocorrelation of the center of mass over the interval.
     step : float
         2 g sqrt(interval) / mean gap: how far a gap moves in an interval.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> motion = ds.Dyson(n=2, beta=2.0, rate=1.0, noise=0.5)
+    >>> run = ds.simulate(motion, replicas=64, times=np.arange(2, 6, 0.1), seed=1)
+    >>> found = ds.estimate_dynamics(run)
+    >>> print(abs(found.rate.deviation(1.0)) < 4)
+    True
+    >>> found.drift.x.shape
+    (8,)
     """
 
     rate: Estimate

@@ -1,5 +1,15 @@
-"""Closed-form laws that spectra are compared with. This package imports nothing else of dysonsim but the checks of
-arguments."""
+"""Closed-form laws that spectra are compared with.
+
+This package imports nothing else of dysonsim but the checks of arguments.
+
+Examples
+--------
+>>> import dysonsim as ds
+>>> gaps = ds.laws.WignerSurmise(beta=2, scale=0.1).rvs(1000, random_state=1)
+>>> fitted = ds.laws.WignerSurmise.fit(gaps, beta=2)
+>>> round(fitted.scale, 2)
+0.1
+"""
 
 import warnings
 from typing import Any

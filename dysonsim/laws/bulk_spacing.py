@@ -48,6 +48,15 @@ class BulkSpacing(StandardizedLaw):
     v'' = 2 w G - pi^2 v, G' = 2 w v', and (log D-/D+)' = w. It is solved by a Taylor series in 60 digits near s = 0,
     as a boundary value problem between, and by its asymptotic series for large s (Dyson 1976), so that pdf, cdf
     and sf keep eleven digits in both tails. Variates are drawn by inversion.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.BulkSpacing(beta=2)
+    >>> round(law.mean(), 6), round(law.var(), 4)
+    (1.0, 0.18)
+    >>> round(law.pdf(1.0), 4)
+    0.9029
     """
 
     beta: int = 1

@@ -30,6 +30,12 @@ def gas_log_normalization(
 
     Parameters, weights and errors as for `gas_log_density`; n is an integer from 1 to a million. Formulas: Mehta,
     Random Matrices, chapter 17; Forrester, Warnaar, Bull. AMS 45 (2008) 489. Exact to rounding, any beta > 0.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> round(ds.laws.gas_log_normalization(3, beta=2.0), 4)
+    5.2417
     """
     from scipy.special import gammaln
 
@@ -99,6 +105,12 @@ def gas_log_density(
     ------
     ValueError, TypeError
         A parameter that is not allowed, missing, or without meaning for the ensemble; x without levels or not real.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> round(ds.laws.gas_log_density([-1.0, 0.0, 1.0], beta=2.0), 4)
+    -4.8554
     """
     levels = _checks.array("x", x, "real numbers, shape (..., n)", finite=False, empty=True)
     if levels.ndim == 0 or levels.shape[-1] == 0:

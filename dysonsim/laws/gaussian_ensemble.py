@@ -47,6 +47,15 @@ class GaussianEnsembleDensity(StandardizedLaw):
     A density costs O(n) operations; the distribution function is tabulated at first use, in O(n^2): hence the bound
     on n. Beyond, the density is that of `Semicircle` but for oscillations of relative size 1/n. `rvs` draws
     tridiagonal matrices (Dumitriu, Edelman, J. Math. Phys. 43 (2002) 5830) and takes one eigenvalue of each.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.GaussianEnsembleDensity(n=3, beta=2)
+    >>> round(law.var(), 6)
+    3.0
+    >>> round(law.cdf(0.0), 6)
+    0.5
     """
 
     n: int

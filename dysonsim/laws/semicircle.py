@@ -33,6 +33,15 @@ class Semicircle(Law):
     errors from a Hessian do not apply (resample instead), and a single level that leaked over the edge
     moves it (a RuntimeWarning tells where a few levels decide all). For spectra of finite matrices
     ``Semicircle(x.mean(), 2 * x.std())`` is the robust estimate.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.Semicircle(loc=0.0, radius=2.0)
+    >>> round(law.pdf(0.0), 4)
+    0.3183
+    >>> law.var()
+    1.0
     """
 
     loc: float

@@ -36,6 +36,15 @@ class SpacingRatio(Law):
         Dyson index; `fit` estimates it, as an effective index where the surmise is not exact, and as 0 where the
         Poisson law has the larger likelihood. 0 is a law apart, which no derivative in beta reaches: an estimate of 0
         has no standard error.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.SpacingRatio(beta=1.0)
+    >>> round(law.pdf(1.0), 4)
+    0.866
+    >>> round(law.mean(), 4)
+    0.5359
     """
 
     beta: float = 1.0
@@ -178,6 +187,15 @@ class UnfoldedSpacingRatio(SpacingRatio):
     P(r) = (r + r^2)^beta / (Z (1 + r + r^2)^(1 + 3 beta/2)), 1/(1 + r)^2 for beta = 0, with Z and all else as for
     `SpacingRatio`, the law of min(r, 1/r). r and 1/r have the same law, so the median is 1; the tail is
     r^(-2 - beta): no mean for beta = 0, no variance for beta <= 1 (both infinite).
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.UnfoldedSpacingRatio(beta=1.0)
+    >>> round(law.cdf(1.0), 4)
+    0.5
+    >>> round(law.folded().mean(), 4)
+    0.5359
     """
 
     _folded: ClassVar[bool] = False

@@ -30,6 +30,15 @@ class WignerSurmise(Law):
         `fit` never estimates it: it is 1 unless given, as in ``WignerSurmise.fit(s, beta=2)``.
     scale : float, > 0
         Mean spacing, in the units of S.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.WignerSurmise(beta=1)
+    >>> round(law.pdf(1.0), 4)
+    0.7162
+    >>> print(law.rvs(3, random_state=1).shape)
+    (3,)
     """
 
     beta: int = 1

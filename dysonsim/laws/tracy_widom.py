@@ -52,6 +52,13 @@ class TracyWidom(StandardizedLaw):
     log D-+ are integrals of the Hastings-McLeod solution q of q'' = s q + 2 q^3: -(log F_2)'' = q^2 and
     (log D+/D-)' = -q. Beyond t = -13 and 16 asymptotic series take over. pdf, cdf and sf keep ten digits in both tails.
     Variates are drawn by inverting the distribution function: no finite matrix has this law.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.TracyWidom(beta=2)
+    >>> round(law.mean(), 4), round(law.var(), 4)
+    (-1.7711, 0.8132)
     """
 
     beta: int = 2

@@ -59,6 +59,15 @@ class SymmetricTwoByTwo(SymmetricLaw):
     fit: expect large errors on the differences unless some are held fixed or the sample is large. The likelihood has
     several maxima; `fit` descends from starts in all corners and returns the highest that it finds. Below a hundred
     levels there are narrow ones at single data, of nearly the same height: hold a width fixed there.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.SymmetricTwoByTwo(loc=2.0, std11=0.1, std22=0.1, std12=0.2)
+    >>> round(law.mean(), 6)
+    2.0
+    >>> round(law.cdf(2.0), 6)
+    0.5
     """
 
     loc: float

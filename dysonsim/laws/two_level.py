@@ -31,6 +31,15 @@ class TwoLevel(SymmetricLaw):
         Center of the well.
     scale : float, > 0
         sigma, the width of the well. The spacing has mean sqrt(pi) scale.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.TwoLevel(loc=1.0, scale=0.5)
+    >>> round(law.cdf(1.0), 6)
+    0.5
+    >>> round(law.spacing().mean(), 4)
+    0.8862
     """
 
     loc: float

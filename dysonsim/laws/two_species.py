@@ -34,6 +34,15 @@ class TwoSpecies(SymmetricLaw):
     scale1, scale2 : float, > 0
         Widths of the wells. The density does not change when they are exchanged: `fit` returns scale1 <=
         scale2, unless one of them is held fixed.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.TwoSpecies(loc=0.0, scale1=1.0, scale2=2.0)
+    >>> round(law.cdf(0.0), 6)
+    0.5
+    >>> round(law.spacing().mean(), 4)
+    2.8025
     """
 
     loc: float

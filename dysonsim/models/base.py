@@ -32,6 +32,15 @@ class Model(ABC):
     for those that it can state, and raise NotImplementedError otherwise. All predictions are for one set of levels in
     ascending order of x; every method states its order of approximation. Batch sizes and learning rates are checked,
     ValueError otherwise.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> model = ds.TeacherStudent(np.diag([1.0, 2.0, 2.0]), gradient_noise=0.1)
+    >>> isinstance(model, ds.Model)
+    True
+    >>> model.n, model.degenerate_groups()
+    (3, [(1, 2)])
     """
 
     @property

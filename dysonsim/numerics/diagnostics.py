@@ -2,6 +2,15 @@
 
 Every function takes `chains`, an array (chains, draws) or (chains, draws, n): one observable, or n of them, followed
 along several chains of equal length. Results have the shape of the last axis, or are floats.
+
+Examples
+--------
+>>> import numpy as np, dysonsim as ds
+>>> chains = np.random.default_rng(1).normal(size=(4, 500))
+>>> bool(ds.diagnostics.r_hat(chains) < 1.01)
+True
+>>> bool(ds.diagnostics.effective_sample_size(chains) > 1000)
+True
 """
 
 from __future__ import annotations

@@ -59,7 +59,8 @@ def repulsion(levels: Any, *, method: str = "auto", tolerance: float = 1e-12, th
 
     Examples
     --------
-    >>> repulsion([0.0, 1.0, 3.0])
+    >>> import dysonsim as ds
+    >>> ds.repulsion([0.0, 1.0, 3.0])
     array([-1.33333333,  0.5       ,  0.83333333])
     """
     want = "a real array of shape (n,) or (replicas, n) with n >= 1"

@@ -23,39 +23,51 @@ SAMPLINGS = ("auto", "at_once", "two_noises", "step_by_step")
 class GaussianRBM(RBMTraining):
     """Gaussian RBM that learns the Gaussian p(phi) ~ exp(-phi^T target phi / 2) (arXiv:2412.20496, arXiv:2407.16427).
 
-    S(phi, h) = mu^2 phi^T phi / 2 + h^T h / (2 sigma^2) - h^T W phi, so that h | phi ~ N(sigma^2 W phi, sigma^2),
-    phi | h ~ N(W^T h / mu^2, 1/mu^2) and p(phi) ~ exp(-phi^T K phi / 2), K = mu^2 - sigma^2 X. Training is
-    W <- W + alpha sigma^2 W (target^-1 - C) with C the mean of phi phi^T over |B| persistent chains, which start at
-    phi = 1 and move by `gibbs_steps` Gibbs steps before every update. Fixed point: sigma^2 x_i = mu^2 - kappa_i.
+    The energy of visible units phi and hidden units h is S(phi, h) = mu^2 phi^T phi / 2 + h^T h / (2 sigma^2)
+    - h^T W phi, so that h | phi ~ N(sigma^2 W phi, sigma^2) and phi | h ~ N(W^T h / mu^2, 1/mu^2). The visible units
+    alone have p(phi) ~ exp(-phi^T K phi / 2) with K = mu^2 - sigma^2 X, X = W^T W. Training by persistent contrastive
+    divergence is W <- W + alpha sigma^2 W (target^-1 - C), where C is the mean of phi phi^T over |B| persistent Markov
+    chains; these start at phi = 1 and make `gibbs_steps` Gibbs steps before every update. The fixed point is
+    sigma^2 x_i = mu^2 - kappa_i, kappa_i the eigenvalues of `target`.
 
     Parameters
     ----------
     target : array, shape (n_visible, n_visible)
-        Symmetric positive definite inverse covariance K_phi of the data, with eigenvalues kappa_i. Kept read-only.
+        Inverse covariance matrix of the data, symmetric and positive definite.
     mu : float
-        Mass of the visible units, > 0. mu^2 must exceed every kappa_i that the hidden units can learn, which are the
-        n_hidden smallest.
+        Mass of the visible units, > 0. mu^2 must exceed every kappa_i that can be learned, the `n_hidden` smallest.
     sigma : float
         Standard deviation of the hidden units, > 0.
     gibbs_steps : int or math.inf
-        Gibbs steps k a chain makes before each update, >= 1; math.inf draws fresh samples from p(phi).
+        Gibbs steps k of a chain before each update, >= 1; math.inf draws independent samples from p(phi).
     n_hidden : int, optional
-        Rows of W; n_visible if not given. With n_hidden < n_visible the other levels are x = 0 exactly.
+        Number of hidden units, the rows of W; default n_visible. If it is less, n_visible - n_hidden levels are 0.
     sampling : {"auto", "at_once", "two_noises", "step_by_step"}
-        Draw the k steps as one linear-Gaussian step, phi' = A^k phi + L z or phi' = A^k phi + q(A) xi + r(A) eta
-        (`dysonsim.kernels.networks.rbm`), or one after the other. The law is the same; "auto" takes what is faster: the
-        first unless the batch has fewer samples than the network units, the last for 96 units and more.
+        How the k Gibbs steps are drawn: as one linear-Gaussian step, phi' = A^k phi + L z ("at_once") or
+        phi' = A^k phi + q(A) xi + r(A) eta ("two_noises"), see `dysonsim.kernels.networks.rbm`, or one after the other.
+        All have the same law; "auto" takes the fastest: the first, unless the batch is smaller than the number of
+        visible units, and the last for 96 units or more.
     allow_unreachable : bool
-        Accept kappa_i >= mu^2: such modes decay to x = 0 and stay there.
+        Accept kappa_i >= mu^2. Such modes decay to x = 0.
 
     Raises
     ------
-    ValueError, TypeError
-        Names the argument, its value and what is allowed.
+    TypeError, ValueError
+        For a parameter that is not allowed; the message says what is.
 
     Notes
     -----
-    sigma only sets units: the model is that with sigma = 1 for the weights sigma W at learning rate alpha sigma^2.
+    sigma only sets units: weights W at learning rate alpha behave as weights sigma W at alpha sigma^2 with sigma = 1.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> model = ds.GaussianRBM(target=np.diag([4.0, 5.0, 6.0]), mu=3.0)
+    >>> print(model.fixed_point().round(3))
+    [3. 4. 5.]
+    >>> sgd = ds.SGD(model, learning_rate=0.02, batch_size=16)
+    >>> print(sgd.stationary_widths().round(3))
+    [0.087 0.101 0.115]
     """
 
     target: np.ndarray

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import _checks
 from ..._fingerprint import without_caches
 from ..._functions import LevelFunction
 from ...kernels.gas import wells as gas_wells
@@ -277,3 +278,19 @@ class Wells:
             widths = self.place(self.draw(z, temperature))[0].std(axis=0)
             return np.stack([np.arange(float(self.n)), HOP * widths])
         return np.empty((0, self.n))
+
+
+def checked_walls(value: Any) -> tuple[float, float] | None:
+    """Check the argument `walls` of a gas; (lower, upper), infinite where there is none, or None without walls."""
+    if value is None:
+        return None
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        allowed = "a pair (lower, upper) of numbers, None where there is no wall"
+        raise TypeError(f"walls = {_checks.shown(value)}: must be {allowed}")
+    lower, upper = (
+        default if w is None or (isinstance(w, float) and w == default) else _checks.real(f"walls[{i}]", w)
+        for i, (w, default) in enumerate(zip(value, (-np.inf, np.inf), strict=True))
+    )
+    if not lower < upper:
+        raise ValueError(f"walls = {_checks.shown(value)}: the lower wall must be below the upper one")
+    return None if np.isinf(lower) and np.isinf(upper) else (lower, upper)
