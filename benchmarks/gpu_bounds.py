@@ -40,11 +40,11 @@ class Counts:
 
 def splitting(n: int, dtype: str) -> Counts:
     """One network of n levels, beta = 1, linear drift: `kernels/dyson/pairs.py`."""
-    moves = 2 * ((n - 1) * (n - 2) // 2 + n - 1)  # far pairs and neighbours, two sweeps each
+    moves = 2 * ((n - 1) * (n - 2) // 2 + n - 1)  # far pairs and neighbors, two sweeps each
     pair = 6 + ROUNDED[dtype]  # gap, square and opening, difference, halves of it to both levels; the root
-    sort = 4 * (n - 1)  # one pass over neighbours: a gap, the smallest of them, the lower and the upper level
+    sort = 4 * (n - 1)  # one pass over neighbors: a gap, the smallest of them, the lower and the upper level
     rest = 2 * 2 * n + 2 * sort + 2 * n + 2 * n  # two flows, two sorts, kicks, squares
-    normals = -(-(2 * n - 1) // 4)  # blocks of four, for the levels and the neighbours' openings
+    normals = -(-(2 * n - 1) // 4)  # blocks of four, for the levels and the neighbors' openings
     arithmetic = moves * pair + rest
     single = normals * 2 * BOX_MULLER
     special = moves + normals * 2

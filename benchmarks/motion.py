@@ -27,7 +27,7 @@ BETAS = (1.0, 2.0, 2.5)
 STEP_BAR, COST_BAR = 60.0, 50.0  # ns a replica and step; cost of the others over the pair splitting's
 TARGETS = {"mean spacing": 0.001, "mean squared gap": 0.005, "smallest gap": 0.01}  # relative bias
 PROBED = 40  # operations in a probe
-# What one step of the pair splitting is made of, for beta = 1: two sweeps of 36 far pairs and two of 9 neighbours.
+# What one step of the pair splitting is made of, for beta = 1: two sweeps of 36 far pairs and two of 9 neighbors.
 PARTS = {"square root": 90, "normal": 20, "division": 0}
 STEPS = {
     bias.PAIRS: (0.0125, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.7, 1.0),

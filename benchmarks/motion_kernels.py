@@ -84,7 +84,7 @@ def build_euler(lanes, n: int):
 def build_semi(lanes, n: int):
     """Semi-implicit Euler: y = rho x + noise + c sum_j 1/(y_i - y_j), ordered, rho = exp(-h), c = beta (1 - rho^2)/2.
 
-    Newton's method with a tridiagonal Hessian, from the old levels: neighbours exactly, the others on the diagonal from
+    Newton's method with a tridiagonal Hessian, from the old levels: neighbors exactly, the others on the diagonal from
     the levels of the start. A step that would take more than nine tenths of a gap is shortened.
     """
     jit, load, store, full, part = lanes.jit, lanes.load, lanes.store, lanes.full, lanes.part
@@ -97,7 +97,7 @@ def build_semi(lanes, n: int):
 
     @jit
     def stiffness(far, x):
-        """sum_j 1/(x_i - x_j)^2 without neighbours, two pairs a division."""
+        """sum_j 1/(x_i - x_j)^2 without neighbors, two pairs a division."""
         for i in range(n):
             store(far, i, full(zero))
         for i in range(n):

@@ -198,7 +198,7 @@ def numpy_chains(kind: type, gas: ds.CoulombGas, count: int, parts: int, threads
 
 
 def jax_hmc(gas: ds.CoulombGas, count: int) -> Contestant | None:
-    """The same iteration in JAX, vectorised over chains, the whole loop compiled; gradients by JAX."""
+    """The same iteration in JAX, vectorized over chains, the whole loop compiled; gradients by JAX."""
     try:
         import jax
         import jax.numpy as jnp

@@ -4,7 +4,7 @@ The RBM of the papers (10x10, |B| = 16, k = 3, 1024 networks) with one number ch
 are what is changed, beside batched PyTorch on two threads where it is installed, and dysonsim on a CUDA device where
 there is one. Times are of steps alone; those against steps and threads are of `simulate`, start and spectrum included.
 Contestants take turns, and medians over the rounds are shown. The gain of a second thread is the median of ratios of
-neighbouring runs. Memory is the largest resident size of a new process, with ten records whatever the steps.
+neighboring runs. Memory is the largest resident size of a new process, with ten records whatever the steps.
 """
 
 from __future__ import annotations

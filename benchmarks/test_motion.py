@@ -24,8 +24,8 @@ def start() -> np.ndarray:
 
 def moments(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means and variances of the levels, and their squared errors."""
-    centred = (levels - levels.mean(0)) ** 2
-    values = np.hstack([levels, centred])
+    centered = (levels - levels.mean(0)) ** 2
+    values = np.hstack([levels, centered])
     return values.mean(0), values.var(0) / len(levels)
 
 

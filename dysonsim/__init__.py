@@ -1,4 +1,4 @@
-"""Train networks, watch their spectra move, and hold them against random matrix theory.
+"""Train networks, watch their spectra move, and compare them with random matrix theory.
 
 >>> import dysonsim as ds
 >>> model = ds.GaussianRBM.scalar_field(n_visible=10, mass=2.0, mu=3.0)

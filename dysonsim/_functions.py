@@ -31,14 +31,14 @@ class LevelFunction:
     ----------
     role, name : str
         The argument that it was given for, "drift" or "potential", and its own name.
-    labelled : bool
+    labeled : bool
         Whether it asks for the level.
     captured : Captured
         level(x, i), which calls it.
     """
 
-    def __init__(self, role: str, name: str, labelled: bool, captured: Captured) -> None:
-        self.role, self.name, self.labelled, self.captured = role, name, labelled, captured
+    def __init__(self, role: str, name: str, labeled: bool, captured: Captured) -> None:
+        self.role, self.name, self.labeled, self.captured = role, name, labeled, captured
 
     @cached_property
     def fingerprint(self) -> str:
@@ -103,7 +103,7 @@ class LevelFunction:
         kind = str(signatures[-1].return_type) if signatures else type(found).__name__
         if not kind.startswith(("Literal[int]", "float", "int", "uint", "bool")):
             raise TypeError(f"{how}: gives {kind}, must give one real number wherever it is asked")
-        for level in range(n or 0) if self.labelled else ():
+        for level in range(n or 0) if self.labeled else ():
             try:
                 self(SOME, level)
             except IndexError as error:
@@ -151,7 +151,7 @@ def level_function(role: str, value: Any, n: int | None = None) -> LevelFunction
     elif role == value.role:
         function = value
     else:
-        function = LevelFunction(role, value.name, value.labelled, value.captured)
+        function = LevelFunction(role, value.name, value.labeled, value.captured)
     function.check(n)
     return function
 
@@ -186,7 +186,7 @@ def _of_parameters(role: str, value: Any) -> LevelFunction:
     if not free or free[0].kind is inspect.Parameter.KEYWORD_ONLY or free[0].name in named:
         raise TypeError(f"{how}: must be {ALLOWED}; it has no parameter left for x")
     values: dict[str, Any] = {f"given_{name}": value for name, value in zip(taken, first, strict=True)}
-    labelled = False
+    labeled = False
     for p in free[1:]:
         if p.name in named or p.default is not p.empty:
             values[f"given_{p.name}"] = named.get(p.name, p.default)
@@ -196,10 +196,10 @@ def _of_parameters(role: str, value: Any) -> LevelFunction:
                 "to n - 1; give every other parameter a default, or a value by functools.partial"
             )
         else:
-            labelled = True
+            labeled = True
     order = ["x" if p is free[0] else f"given_{p.name}" if f"given_{p.name}" in values else "i" for p in parameters]
     call = wrapped(CALL.format(", ".join(order)), values | {"function": inner})
-    return LevelFunction(role, plain.__name__, labelled, call)
+    return LevelFunction(role, plain.__name__, labeled, call)
 
 
 def _kind(value: Any) -> str:

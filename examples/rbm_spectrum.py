@@ -10,9 +10,9 @@ def main(replicas: int = 4000, steps: int = 6000) -> dict[str, ds.Comparison]:
     sgd = ds.SGD(model, learning_rate=0.05, batch_size=16)
     run = ds.simulate(sgd, replicas, steps, seed=1)
 
-    learnt = model.to_lambda(run.eigenvalues[:, -1])
-    mean, error = ds.mean_and_error(learnt)
-    print("level   kappa   learnt lambda")
+    learned = model.to_lambda(run.eigenvalues[:, -1])
+    mean, error = ds.mean_and_error(learned)
+    print("level   kappa   learned lambda")
     for i, kappa in enumerate(model.kappa):
         print(f"{i:5d}  {kappa:6.3f}   {mean[i]:.4f} +- {error[i]:.4f}")
 

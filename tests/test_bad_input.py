@@ -251,7 +251,7 @@ def surface_of_laws():
     for ensemble, more in gases.items():
         more = {"beta": 1.0, "ensemble": ensemble, "scale": 1.0} | more
         yield ds.laws.gas_log_density, {"x": [0.1, 0.2, 0.3]} | more, {"x": EVALUATED - {"[]", "[[]]"}}
-        yield ds.laws.gas_log_normalisation, {"n": 3} | more, {}
+        yield ds.laws.gas_log_normalization, {"n": 3} | more, {}
     yield ds.laws.Semicircle.for_gas, {"n": 3, "beta": 1.0, "width": 1.0, "loc": 0.0}, {}
     yield ds.laws.TracyWidom.for_gas, {"n": 3, "beta": 1, "width": 1.0, "loc": 0.0}, {}
 

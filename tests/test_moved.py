@@ -86,3 +86,11 @@ def test_tools_that_look_at_all_modules_see_nothing_odd():
             if name.startswith("dysonsim"):
                 assert inspect.getmodule(module) is module
                 assert not hasattr(module, "__nothing__")
+
+
+def test_british_spellings_are_the_same_things_with_a_warning():
+    with pytest.warns(DeprecationWarning, match="is now laws.gas_log_normalization") as caught:
+        assert dysonsim.laws.gas_log_normalisation is dysonsim.laws.gas_log_normalization
+    assert caught[0].filename == __file__
+    with pytest.raises(AttributeError, match="has no attribute 'gas_log'"):
+        _ = dysonsim.laws.gas_log

@@ -2,7 +2,7 @@
 
 A lane value holds one number for each of `width` networks. Numba code written with lane values (`load`,
 arithmetic, `store`) compiles to LLVM vector instructions directly, with no loop over lanes for the compiler to
-recognise, so that its speed does not hang on the auto-vectoriser, and each lane sees the same instructions
+recognize, so that its speed does not hang on the auto-vectorizer, and each lane sees the same instructions
 whichever network it holds: results are equal bit for bit in any arrangement of networks.
 
 Kinds of lane values: "f8", "f4" (floats), "u4" (unsigned 32-bit integers, wrapping), "b1" (masks).

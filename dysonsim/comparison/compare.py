@@ -39,14 +39,14 @@ def compare(
     Parameters
     ----------
     data : Run, or array (replicas,) or (replicas, levels)
-        Rows are independent; the levels of one row may depend on each other in any way, and are pooled. An array
-        (replicas,) is a level of each of so many networks: the spectrum of one large matrix is not.
+        One row for each network. Rows must be independent; the levels in a row need not be, and are pooled. An array
+        (replicas,) has one level from each network: do not pass the spectrum of a single large matrix.
     reference : law, class of laws, Run or array
-        A law is taken as given, except for the parameters named by `fit`; a class is fitted in all its
-        parameters; a continuous distribution of scipy.stats with its parameters is a law. A Run or an array is a
-        second, independent sample: shapes (replicas,) or the same number of levels as `data`.
+        What to compare with. The parameters of a law are kept, except for those named in `fit`; all parameters of a
+        class of laws are fitted. A frozen continuous distribution of scipy.stats is a law. A Run or an array is a
+        second, independent sample, of shape (replicas,) or with as many levels as `data`.
     fit : None, "all" or sequence of names
-        Parameters of the law to estimate from these data, by maximum likelihood.
+        Parameters of the law to fit to the data, by maximum likelihood.
     observable : str, Observable or callable(run) -> array
         What to take from each Run: "eigenvalues", "singular_values", "spacings" (gaps between neighbors among the
         chosen `levels`), "singular_value_spacings", or what an `Observable` or a function of the run returns.
@@ -55,10 +55,10 @@ def compare(
     method : "ks" or "ad"
         The distance that `statistic`, `pvalue` and the verdict refer to; both are computed.
     resamples : int, >= 1
-        Draws of the null distribution where it has no closed form; p-values are multiples of 1/(resamples +
-        1).
+        Number of draws from the null distribution where it has no closed form; p-values are then multiples of
+        1/(resamples + 1).
     seed : int, >= 0
-        Of those draws: same seed, same p-value.
+        Seed of these draws.
 
     Returns
     -------
@@ -67,26 +67,38 @@ def compare(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments, each named with its value and what is allowed.
+        For an argument that is not allowed; the message says what is.
 
     Warns
     -----
     RuntimeWarning
-        A sample could be the spectrum of a single matrix (`spectra.one_spectrum`, or both distances smaller than
-        those of independent values in 999 of 1000 samples): its levels would then be counted as so many networks, and
-        neither p-values nor errors mean anything. Two runs have the same seed.
+        If a sample looks like the spectrum of a single matrix, whose levels repel (`spectra.one_spectrum`, or both
+        distances smaller than in 999 of 1000 samples of independent values): p-values and errors are then meaningless.
+        If two runs have the same seed.
 
     Notes
     -----
-    Null distributions: exact (KS) or the limit law (AD) where all values are independent and nothing was
-    fitted; otherwise draws of the Gaussian process whose covariance is measured from whole replicas, the
-    effect of the fit included (see `statistics`). Those are asymptotic in the number of replicas. An atom of the
-    law, such as the zeros of a wide W have in `MarchenkoPastur`, is respected, and zeros of rounding are read as zeros,
-    which `Comparison.notes` then says; not valid for other data with ties. Fitted parameters that move
-    the support (semicircle, Marchenko-Pastur) have no standard error, and count as known in the p-value,
-    which is then too large.
+    The null distribution is exact (KS) or the limiting one (AD) if all values are independent and nothing was fitted.
+    Otherwise it is drawn from the Gaussian process that describes many replicas, with a covariance estimated from whole
+    replicas, the effect of the fit included (`dysonsim.comparison.null`); it is asymptotic in the number of replicas.
 
-    Seven parameters have defaults: they say what to fit, what to look at (three, as elsewhere) and how to test (three).
+    An atom of the law is taken into account, such as that of `MarchenkoPastur` at zero for W with more columns than
+    rows. Values that are zero up to rounding count as zeros, which `Comparison.notes` then says. Not valid for other
+    data with ties. Fitted parameters that move the support (semicircle, Marchenko-Pastur) have no standard error and
+    count as known, which makes the p-value too large.
+
+    Seven of the nine parameters are optional: what to fit, what to look at (three) and how to test (three).
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> gas = ds.CoulombGas.hermite(n=2, beta=1.0)
+    >>> run = ds.simulate(gas, replicas=500, seed=1)
+    >>> result = ds.compare(run.spacings((0, 1)), ds.laws.WignerSurmise)
+    >>> result.agrees, result.pvalue > 0.01
+    (True, True)
+    >>> round(result.fitted.law.scale, 2)
+    1.77
     """
     choice("method", method, METHODS)
     resamples = integer("resamples", resamples, 1, most=MOST_RESAMPLES)

@@ -197,15 +197,15 @@ def _with_errors(values: np.ndarray, law: Any, names: tuple[str, ...], log_likel
         up, down = (np.asarray(_moved(law, {name: h}).logpdf(values)) for h in (steps[i], -steps[i]))
         score[:, :, i] = (up - down) / (2 * steps[i])
         sums[i] = up.mean() + down.mean()
-    centre = 2 * log_likelihood.mean() / levels
-    information = np.diag((centre - sums) / steps**2)
+    center = 2 * log_likelihood.mean() / levels
+    information = np.diag((center - sums) / steps**2)
     for i in range(k):
         for j in range(i):
             both = sum(
                 float(np.mean(_moved(law, {names[i]: sign * steps[i], names[j]: sign * steps[j]}).logpdf(values)))
                 for sign in (1, -1)
             )
-            information[i, j] = information[j, i] = (sums[i] + sums[j] - centre - both) / (2 * steps[i] * steps[j])
+            information[i, j] = information[j, i] = (sums[i] + sums[j] - center - both) / (2 * steps[i] * steps[j])
     size = np.maximum([abs(getattr(law, name)) for name in names], np.std(values))
     products = np.einsum("rli,rlj->ij", score, score) / values.size
     inverse, undetermined = _inverse(information, products, size)

@@ -18,7 +18,7 @@ from .fit import Fit, FittedLaw, fit_law
 
 @dataclass(frozen=True)
 class LikelihoodRatio:
-    """Result of `likelihood_ratio`. Positive numbers favour law a.
+    """Result of `likelihood_ratio`. Positive numbers favor law a.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class LikelihoodRatio:
         difference / error, and the two-sided normal p-value of the hypothesis that both laws are equally near
         to the truth in Kullback-Leibler distance.
     aic_difference : float
-        AIC_b - AIC_a, with the effective number of parameters of each fit (Takeuchi): above 0 favours a.
+        AIC_b - AIC_a, with the effective number of parameters of each fit (Takeuchi): above 0 favors a.
     a, b : FittedLaw
     replicas, levels : int
     """
@@ -127,6 +127,14 @@ def likelihood_ratio(
     in `TwoSpecies`) and the smaller is true, the densities coincide, z is not normal and the p-value is too
     large: decide by `aic_difference` then. Several levels pooled make L a composite likelihood, and AIC its
     analogue (Varin and Vidoni, Biometrika 92, 519 (2005)).
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> data = ds.laws.WignerSurmise(2).rvs(500, random_state=1)
+    >>> ratio = ds.likelihood_ratio(data, ds.laws.WignerSurmise(2), ds.laws.WignerSurmise(1))
+    >>> bool(ratio.z > 3)
+    True
     """
     values = replicated("data", data, observable, levels, record)
     warn_of_one_spectrum("data", data, values)

@@ -2,7 +2,7 @@
 
 The levels of one network are not independent, and parameters are often fitted to the same data. Under the
 null hypothesis the difference of distribution functions d(x) = F_data(x) - F(x; fitted) is then still, by the
-central limit theorem over replicas r, a centred Gaussian process: the mean over r of the influence functions
+central limit theorem over replicas r, a centered Gaussian process: the mean over r of the influence functions
 
     F_r(x) - F(x) - dF/dtheta(x) . A^-1 s_r ,
 
@@ -109,14 +109,14 @@ def replica_covariance(values: np.ndarray, grid: np.ndarray, scores: np.ndarray 
         scores = np.empty((replicas, 0))
     # subtracting the means first keeps the digits of a rigid spectrum, whose F_r hardly varies
     mean = np.searchsorted(np.sort(values, axis=None), grid, side="right") / values.size
-    centre = np.concatenate([mean, scores.mean(axis=0)])
-    products = np.zeros((centre.size, centre.size))
+    center = np.concatenate([mean, scores.mean(axis=0)])
+    products = np.zeros((center.size, center.size))
     for first in range(0, replicas, _BLOCK):  # bounded memory for 10^5 replicas and more
         block = values[first : first + _BLOCK]
         cell = np.arange(block.shape[0])[:, None] * (points + 1) + np.searchsorted(grid, block)
         count = np.bincount(cell.ravel(), minlength=block.shape[0] * (points + 1)).reshape(-1, points + 1)
         share = np.cumsum(count, axis=1)[:, :points] / levels
-        rows = np.hstack([share, scores[first : first + _BLOCK]]) - centre
+        rows = np.hstack([share, scores[first : first + _BLOCK]]) - center
         products += rows.T @ rows
     return products / (replicas - 1)
 

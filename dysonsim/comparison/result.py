@@ -48,6 +48,16 @@ class Comparison:
     resamples, seed : int
     notes : tuple of str
         What was done to the data, such as zeros of rounding that were read as zeros.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> data = ds.laws.Semicircle(0.0, 2.0).rvs(500, random_state=1)
+    >>> result = ds.compare(data, ds.laws.Normal)
+    >>> result.agrees
+    True
+    >>> round(result.statistic, 2)
+    0.05
     """
 
     values: np.ndarray
@@ -232,6 +242,6 @@ class Comparison:
 
 def _draw_histogram(ax: Any, values: np.ndarray, edges: np.ndarray, color: str, label: str) -> None:
     bars = histogram(values, edges)
-    centre = (edges[1:] + edges[:-1]) / 2
+    center = (edges[1:] + edges[:-1]) / 2
     ax.stairs(bars.density, edges, color=color, alpha=0.3, fill=True)
-    ax.errorbar(centre, bars.density, bars.error, fmt=".", color=color, markersize=3, linewidth=1, label=label)
+    ax.errorbar(center, bars.density, bars.error, fmt=".", color=color, markersize=3, linewidth=1, label=label)

@@ -56,6 +56,15 @@ class ScalingFit:
     trend : Trend or None
     prediction : float or None
         Expected slope.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> fit = ds.scaling_fit([1.0, 2.0, 3.0], [2.1, 3.9, 6.0], yerr=[0.1, 0.1, 0.1])
+    >>> round(fit.chi2, 2), fit.dof
+    (1.93, 2)
+    >>> bool(fit.pvalue > 0.05)
+    True
     """
 
     x: np.ndarray
@@ -197,6 +206,14 @@ def scaling_fit(
     -----
     Errors are those of yerr, never rescaled by chi^2: where the p-value is small, the line is not a
     description and its slope is a weighted mean that depends on the points chosen. x is taken as exact.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> x = np.array([1.0, 2.0, 3.0])
+    >>> fit = ds.scaling_fit(x, [2.1, 3.9, 6.0], yerr=[0.1, 0.1, 0.1])
+    >>> round(fit.slope, 3), round(fit.slope_error, 3)
+    (1.993, 0.027)
     """
     x = _points("x", x, positive=True)
     y = _points("y", y, size=x.size)

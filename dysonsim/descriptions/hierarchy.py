@@ -1,4 +1,4 @@
-"""`hierarchy`: SGD and the levels of description derived from it, run alike and held against each other.
+"""`hierarchy`: SGD and the levels of description derived from it, run alike and compared with each other.
 
 SGD, the matrix Langevin equation, Dyson Brownian motion of the eigenvalues and the Coulomb gas (arXiv:2412.20496) say
 the same of a training as the learning rate goes to 0; `hierarchy` measures where each stops describing the one before.
@@ -110,6 +110,17 @@ def hierarchy(
     -----
     Wells are the model's degenerate groups and its single levels; levels that are always 0 are left out. The quantities
     of one level of description are not independent of each other.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> model = ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1)
+    >>> sgd = ds.SGD(model, learning_rate=0.1, batch_size=16)
+    >>> result = ds.hierarchy(sgd, replicas=64, levels=("sgd", "gas"), records=2, path=0, resamples=99)
+    >>> list(result.runs)
+    ['sgd', 'gas']
+    >>> result.quantities[0].name
+    'mean'
     """
     if not isinstance(sgd, SGD):
         raise TypeError(f"sgd = {shown(sgd)}: must be a dysonsim.SGD")
@@ -166,7 +177,7 @@ def _times(
 
 
 def _slowest(sgd: SGD, settle: int | None) -> float:
-    """The slowest relaxation rate of a level that is learnt; 0 if the model states none and `settle` does without."""
+    """The slowest relaxation rate of a level that is learned; 0 if the model states none and `settle` does without."""
     try:
         rates = sgd.relaxation_rates()[sgd.fixed_point() > 0]
     except NotImplementedError as error:
@@ -229,7 +240,7 @@ def _levels(
             missing[name] = str(error)
     if len(makers) < 2:
         why = "".join(f"; {TITLES[name]}: {reason}" for name, reason in missing.items())
-        raise ValueError(f"levels = {shown(levels)}: must be two or more, there is nothing to hold SGD against{why}")
+        raise ValueError(f"levels = {shown(levels)}: must be two or more, there is nothing to compare SGD with{why}")
     return makers, missing
 
 

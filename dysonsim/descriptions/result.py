@@ -38,6 +38,17 @@ class Hierarchy:
         Levels that could not be had, with the reason.
     looked_at : Observable
         What `observable` is the name of.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> model = ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1)
+    >>> sgd = ds.SGD(model, learning_rate=0.1, batch_size=16)
+    >>> result = ds.hierarchy(sgd, replicas=64, levels=("sgd", "gas"), records=2, path=0, resamples=99)
+    >>> result.runs["gas"].eigenvalues.shape
+    (64, 2, 2)
+    >>> sorted({quantity.name for quantity in result.quantities})
+    ['mean', 'spacing', 'width', 'width of the mean']
     """
 
     sgd: Process

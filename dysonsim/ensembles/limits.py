@@ -62,6 +62,14 @@ def memory_needed(process: Process, replicas: int, records: int = 1, keep_weight
 
     That is what it returns (`Run.eigenvalues` included), the state of the networks or gases while they run, and what
     threads need to work with. Compiling takes some 200 MB more, once; `resume=` the records of the earlier run again.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> model = ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1)
+    >>> sgd = ds.SGD(model, learning_rate=0.1, batch_size=16)
+    >>> ds.memory_needed(sgd, replicas=1000) < 1e9
+    True
     """
     check_process(process)
     replicas, records = _checks.integer("replicas", replicas, 1), _checks.integer("records", records, 1)

@@ -23,7 +23,15 @@ __all__ = ["Run", "mean_and_error", "singular_values"]
 
 
 def mean_and_error(values: np.ndarray, axis: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and its standard error over independent entries along `axis` (networks, in a Run)."""
+    """Mean and its standard error over independent entries along `axis` (networks, in a Run).
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> mean, error = ds.mean_and_error([1.0, 2.0, 3.0, 4.0])
+    >>> print(mean.round(3), error.round(3))
+    2.5 0.645
+    """
     v = _checks.array("values", values, "an array of real numbers", finite=False, empty=True)
     if v.ndim == 0:
         raise ValueError(f"values = {values}: must be an array, with two or more entries along axis {axis!r}")
@@ -38,30 +46,43 @@ def mean_and_error(values: np.ndarray, axis: int = 0) -> tuple[np.ndarray, np.nd
 
 @dataclass(frozen=True)
 class Run:
-    """What `dysonsim.simulate` returns. Its arrays are read-only: take a copy of what is to be changed.
+    """Result of `simulate`: the recorded spectra, and what is needed to resume. Its arrays are read-only.
 
     Attributes
     ----------
     process : Process
         What was simulated.
     seed : int
-        Key of the random numbers: the same process and seed give the same run.
+        Seed of the random numbers.
     times : (records,) float array
-        When the levels were recorded, ascending. The unit is the SGD step, or that of a general process's rates.
+        When the levels were recorded, ascending: in SGD steps, or in the unit of time of a general process.
     steps : (records,) int array
-        Steps done by then: SGD steps, iterations of a Markov chain, or the steps of an integrator.
+        Number of steps up to each record: SGD steps, iterations of a Markov chain, or steps of an integrator.
     eigenvalues : (replicas, records, n) float array
-        The levels, ascending; of a network those of X = W^T W.
+        Recorded levels, ascending. For a network these are the eigenvalues of X = W^T W.
     singular_values : (replicas, records, n) float array
-        Their square roots: of a network those of W, ascending. ValueError if there are negative levels.
+        Square roots of `eigenvalues`: the singular values of W. ValueError if some eigenvalues are negative.
     weights : (replicas, records, p, n) float array or None
-        When `keep_weights` was asked for.
+        Weights W, if `keep_weights` was set.
     device, dtype, version : str
-        Where, in which float type and by which dysonsim it was computed.
+        Device, float type and version of dysonsim that the run was computed with.
     state : (replicas, m) float array
-        Weights and persistent chains, or levels, after the last step; `simulate(..., resume=run)` goes on from it.
+        State after the last step (weights and persistent chains, or levels), from which ``simulate(..., resume=run)``
+        continues.
     diagnostics : object or None
-        What the process says about the run: of a Markov chain acceptance, autocorrelation, convergence.
+        For a Markov chain: acceptance, autocorrelation and convergence.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> run = ds.simulate(ds.CoulombGas.hermite(n=3, beta=2.0), replicas=64, seed=1)
+    >>> run.eigenvalues.shape
+    (64, 1, 3)
+    >>> gaps = run.spacings((0, 1, 2))
+    >>> gaps.shape
+    (64, 2)
+    >>> print(gaps.mean(axis=0).round(1))
+    [1.8 1.8]
     """
 
     process: Process

@@ -23,7 +23,18 @@ __all__ = ["DivergenceError", "memory_needed", "simulate"]
 
 
 class DivergenceError(RuntimeError):
-    """A replica left the domain where its process is defined; `replica` and `step` say where first."""
+    """A replica left the domain where its process is defined; `replica` and `step` say where first.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> model = ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1)
+    >>> try:
+    ...     ds.simulate(ds.SGD(model, learning_rate=3.0, batch_size=16), replicas=8, steps=1000, progress=False)
+    ... except ds.DivergenceError as error:
+    ...     print(error.step < 1000)
+    True
+    """
 
     def __init__(self, message: str, replica: int, step: int) -> None:
         super().__init__(message)
@@ -51,25 +62,25 @@ def simulate(
 ) -> Run:
     """Run `replicas` independent networks or gases and record their spectra.
 
-    Replica r of a seed is the same however many run beside it, on any number of threads, and after a resumption; on
-    the CPU bit for bit.
+    A replica depends on the seed and its index alone, not on the number of replicas or threads, nor on whether the run
+    was resumed; on the CPU bit for bit.
 
     Parameters
     ----------
     process : Process
         What to run: `SGD`, `Langevin`, `Dyson`, `CoulombGas`, ...
     replicas : int
-        Independent networks or gases.
+        Number of independent networks or gases.
     steps : int, optional
-        Steps in all, those of `resume` included: of SGD and Langevin, which must be told, or iterations of a Markov
-        chain, which has a default.
+        Total number of steps, including those of `resume`. Required for `SGD` and `Langevin`; for a Markov chain, the
+        number of iterations, by default as many as it needs.
     seed : int
-        From 0 to 2**64 - 1. Runs of one seed share their random numbers, whatever the process: give runs that are to be
-        compared as independent samples different seeds.
+        From 0 to 2**64 - 1. Runs with the same seed share random numbers, even for different processes; use different
+        seeds for runs that you compare as independent samples.
     times : iterable of float
         For processes in continuous time (`Dyson`, ...), instead of `steps`: record at exactly these times, >= 0.
     record_every : int, optional
-        Record after every so many steps, and after the last. Default: after the last step only.
+        Record after every `record_every` steps, and after the last. Default: after the last step only.
     record_steps : iterable of int, optional
         Record after exactly these steps instead, from 0 (the start) to `steps`.
     keep_weights : bool
@@ -77,15 +88,15 @@ def simulate(
     dtype : {"float64", "float32"}
         Float type of the simulation. Spectra of weights are computed in float64.
     device : {"cpu", "cuda"}
-        Where to run. Asking for a device that is not there is an error.
+        Where to run.
     threads : int, optional
-        CPU threads; default: all cores that this process may use. BLAS has one thread a call meanwhile.
+        Number of CPU threads; default: all cores that this process may use. BLAS uses one thread meanwhile.
     progress : bool, optional
-        Show a progress bar; default: in a terminal, once the run has taken 3 seconds. Without stderr or tqdm there is
-        none. Unless it is False, what else takes more than 3 seconds, as compiling does, is told of on stderr, once.
+        Show a progress bar; default: in a terminal, once the run has taken 3 seconds. Unless this is False, other work
+        of more than 3 seconds, such as compiling, is announced once on stderr.
     resume : Run, optional
-        An earlier run of the same process, seed and replicas: go on from its end. Its records come first. Its numbers
-        are checked (`Run.fault`): ValueError if they are not those of a run.
+        An earlier run of the same process, seed and replicas, to be continued from its end. The result starts with its
+        records. ValueError if its numbers are inconsistent (`Run.fault`).
 
     Returns
     -------
@@ -94,27 +105,38 @@ def simulate(
     Raises
     ------
     TypeError, ValueError
-        For an argument that is not allowed; ValueError as well for an error that a user's drift or potential raises;
-        for levels so large or a spread so small that `dtype` cannot hold their squares (float64: beyond 1e140, below
-        1e-140; float32: 1e15, 1e-15); for a step of so much work that Ctrl-C would seem to be ignored; for more than a
-        million `times` or `record_steps` that are no array or range.
+        For an argument that is not allowed. ValueError also if a user's drift or potential raises an error; if levels
+        are so large or their spread so small that squares do not fit into `dtype` (float64: beyond 1e140 or below
+        1e-140; float32: 1e15, 1e-15); if a single step is so long that Ctrl-C would seem to be ignored; for more than a
+        million `times` or `record_steps` that are neither an array nor a range.
     MemoryError
-        Before anything is allocated, if results and state (`memory_needed`) would not fit into what the machine, the
-        control groups (containers, batch systems) and `ulimit` leave.
+        If results and state (`memory_needed`) would not fit into the available memory, which includes the limits of
+        containers, batch systems and `ulimit`. Raised before anything is allocated.
     RuntimeError
-        If device is "cuda" and no CUDA device can be used; in a signal handler that interrupts the import of Numba.
+        If device is "cuda" and there is no usable CUDA device; in a signal handler that interrupts the import of Numba.
     DivergenceError
-        If a replica runs away (the learning rate is too large, say) or meets a user's function that returns no number;
-        the message says why, and the replica and step where that happened first.
+        If a replica diverges, for example because the learning rate is too large, or if a user's function returns nan
+        or inf. The message says why, and in which replica and step it happened first.
 
     Warns
     -----
     RuntimeWarning
-        If one step takes more than some 20 seconds, the learning rate is beyond the model's stability limit, batches
-        are not Gaussian or symmetric enough for `Langevin`, a `dt` is too coarse for the gaps, recorded weights are
-        outside the model's domain (an RBM whose K is not positive) though training recovers, or a Markov chain has not
-        mixed; once in a process, if compiled kernels cannot be kept on disk, or if NUMBA_DISABLE_JIT has them run as
-        NumPy code.
+        If one step takes more than about 20 seconds, the learning rate is above the model's stability limit, batches
+        are not Gaussian or symmetric enough for `Langevin`, `dt` is too long for the gaps, a Markov chain has not
+        mixed, or recorded weights are outside the model's domain (an RBM whose K is not positive) although training
+        recovers. Once per process if compiled kernels cannot be stored on disk, or if they run as NumPy code because of
+        NUMBA_DISABLE_JIT.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> model = ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1)
+    >>> sgd = ds.SGD(model, learning_rate=0.1, batch_size=16)
+    >>> run = ds.simulate(sgd, replicas=64, steps=100, seed=1, record_every=25)
+    >>> run.steps
+    array([ 25,  50,  75, 100])
+    >>> run.eigenvalues.shape
+    (64, 4, 2)
     """
     check_process(process)
     replicas = _checks.integer("replicas", replicas, 1, 2**32 - 1)

@@ -6,7 +6,7 @@ levels does not know (it is a smooth function of the matrix). For S = sum_i f(x_
     dS = [sum_i phi(x_i) K(x_i) + beta g^2 sum_{i<j} (phi(x_i) - phi(x_j))/(x_i - x_j) + g^2 sum_i phi'(x_i)] dt
          + sqrt(2) g sqrt(sum_i phi(x_i)^2) dB,
 
-so that f = x, the centre of mass, does not feel the repulsion at all, and any other f feels it only as a bounded term.
+so that f = x, the center of mass, does not feel the repulsion at all, and any other f feels it only as a bounded term.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ _BLOCK = 2**18  # numbers in one array of a block of replicas
 
 
 @dataclass(frozen=True, eq=False)
-class CentreOfMass:
-    """What the centre of mass tells: rate, fixed point and noise of a linear drift -rate (x - centre).
+class CenterOfMass:
+    """What the center of mass tells: rate, fixed point and noise of a linear drift -rate (x - center).
 
     `correlation` is the autocorrelation over the interval of the increments.
     """
 
     rate: Estimate
-    centre: Estimate
+    center: Estimate
     noise: Estimate
     correlation: float
 
 
-def centre_of_mass(levels: np.ndarray, lag: int, interval: float) -> CentreOfMass:
-    """Exact Ornstein-Uhlenbeck relations for the fluctuations of the centre of mass about its ensemble mean.
+def center_of_mass(levels: np.ndarray, lag: int, interval: float) -> CenterOfMass:
+    """Exact Ornstein-Uhlenbeck relations for the fluctuations of the center of mass about its ensemble mean.
 
     c(t + interval) - E c = b (c(t) - E c) + noise, b = exp(-rate interval), Var noise = (g^2/m)(1 - b^2)/rate: without
     bias at any interval for a linear drift, stationary or not; the mean over replicas is taken out at every time. For
     a curved drift rate is the mean slope -K', and g^2 has a relative error of second order in rate x interval.
     """
     replicas, records, m = levels.shape
-    centre = levels.mean(axis=2)
-    start, end = centre[:, : records - lag], centre[:, lag:]
+    center = levels.mean(axis=2)
+    start, end = center[:, : records - lag], center[:, lag:]
     d0, d1 = start - start.mean(axis=0), end - end.mean(axis=0)
     squares = np.array([(a * b).mean(axis=1) for a, b in ((d0, d0), (d0, d1), (d1, d1))])
     means = np.array([start.mean(axis=1), end.mean(axis=1)])
@@ -62,13 +62,13 @@ def centre_of_mass(levels: np.ndarray, lag: int, interval: float) -> CentreOfMas
     rate, position, noise = (
         Estimate(float(a), (replicas - 1) * (a - b)) for a, b in zip(everything, others, strict=True)
     )
-    return CentreOfMass(rate, position, noise, correlation)
+    return CenterOfMass(rate, position, noise, correlation)
 
 
 def _linear_drift(
     squares: np.ndarray, means: np.ndarray, replicas: int, levels: int, interval: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rate, centre and noise from sums over replicas of the centre of mass c before and c' after an interval.
+    """Rate, center and noise from sums over replicas of the center of mass c before and c' after an interval.
 
     `squares` (3, ...) are those of (c - E c)^2, (c - E c)(c' - E c') and (c' - E c')^2, `means` (2, ...) are E c, E c'.
     """
@@ -206,7 +206,7 @@ def noise_curve(levels: np.ndarray, points: np.ndarray, lag: int, interval: floa
     E (Delta S)^2 = 2 g^2 interval E sum_i phi(x_i)^2 + O(interval^2), phi = 1/cosh^2, with the second order removed by
     extrapolation from the intervals 1 and 2 (once and twice the lag): a mean of g^2 with weight phi^2, reported at
     the mean position with that weight. Collisions leave no mark, because S is smooth there. Needs steps
-    sqrt(2 g^2 interval) that are small against w.
+    sqrt(2 g^2 interval) that are small compared with w.
     """
     records = levels.shape[1]
     width = np.gradient(points)

@@ -3,7 +3,7 @@
 dx_i = [K(x_i) + beta g^2 sum_{j != i} 1/(x_i - x_j)] dt + sqrt(2) g dB_i  for the levels of one group, which share a
 well. Estimated are K, g and beta, each from the part of the data where the others do not matter:
 
-- the centre of mass, in which the repulsion cancels, gives rate and noise of a linear drift (`inference_drift`);
+- the center of mass, in which the repulsion cancels, gives rate and noise of a linear drift (`inference_drift`);
 - smooth sums over the levels give K(x) and g(x) as curves;
 - small gaps give beta, from how they move and, independently, from how rare they are (`inference_gaps`).
 """
@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from ..ensembles.observable import Choice, Levels, observable_of
 from ..spectra.observables import is_run
-from .drift import CentreOfMass, Drift, DriftSums, centre_of_mass, noise_curve, points_of
+from .drift import CenterOfMass, Drift, DriftSums, center_of_mass, noise_curve, points_of
 from .estimates import Estimate
 from .gaps import Collisions, Transitions, collisions, repulsion_curve, small_gap_exponent, transitions
 from .input import trajectories, window_of
@@ -30,7 +30,7 @@ from .result import Dynamics
 __all__ = ["Dynamics", "estimate_dynamics"]
 
 WHY_LEVELS = "the drift, noise and repulsion that are estimated are those of levels, and spacings have no such equation"
-LEAST_CORRELATION = 0.2  # of the centre of mass over the interval; below, records are as good as independent
+LEAST_CORRELATION = 0.2  # of the center of mass over the interval; below, records are as good as independent
 COARSE_CORRELATION = 0.6  # below, a drift that is not linear is averaged over the interval
 TURNS = 20  # at most, in which K, g and beta find one another
 COARSE_SLOPE = 0.2  # standard deviation of K' times the interval, above which g(x), and then the rest, is off
@@ -56,7 +56,7 @@ def estimate_dynamics(
     ----------
     data : Run, or array (replicas, records, n)
         Recorded levels, ascending; at least 8 independent replicas. One long trajectory can be cut into 8 or more
-        pieces that are long against 1/rate.
+        pieces that are long compared with 1/rate.
     times : (records,), optional
         When an array's records were taken, equally spaced; a Run knows.
     group : sequence of int, optional
@@ -91,7 +91,7 @@ def estimate_dynamics(
     ------
     TypeError, ValueError
         Levels that are not ascending or not finite, records not equally spaced, too few, or so far apart that the
-        centre of mass has forgotten the last one (autocorrelation below 0.2): there is no dynamics in them. Levels of
+        center of mass has forgotten the last one (autocorrelation below 0.2): there is no dynamics in them. Levels of
         different wells, their gap above 1.5 times the sum of their widths: by what their model says, or, without
         one, by what they do (uncorrelated in a state that no longer spreads): beta would be any number.
 
@@ -107,7 +107,7 @@ def estimate_dynamics(
 
     Notes
     -----
-    Bias from the interval tau: rate, centre, g: none for linear drift, else second order in K' tau. K(x): none in a
+    Bias from the interval tau: rate, center, g: none for linear drift, else second order in K' tau. K(x): none in a
     stationary state, apart from those of g and beta; g(x): second order. beta: none for two levels in a quadratic
     well, second order in K' tau in another one, K being taken out of the motion of each gap where the gap is (a double
     well K = 3x - x^3 with beta = 1: 0.97 (2) at tau = 0.02, 0.99 (2) at 0.05); with other levels first order in
@@ -116,6 +116,15 @@ def estimate_dynamics(
 
     Errors are those of the jackknife over replicas times Student's t over 1.96, so that value +- 1.96 errors is meant
     to hold the truth in 95% also for 8 replicas. One error is then more than one standard deviation.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> motion = ds.Dyson(n=2, beta=2.0, rate=1.0, noise=0.5)
+    >>> run = ds.simulate(motion, replicas=64, times=np.arange(2, 6, 0.1), seed=1)
+    >>> found = ds.estimate_dynamics(run)
+    >>> print(abs(found.noise.deviation(0.5)) < 4, abs(found.beta.deviation(2.0)) < 4)
+    True True
     """
     observable = _checks.renamed("coordinate", coordinate, "observable", observable)
     looked_at = observable_of("eigenvalues" if observable is None else observable, of_levels=WHY_LEVELS)
@@ -129,17 +138,17 @@ def estimate_dynamics(
     spacing = (time[-1] - time[0]) / (count - 1)
     interval = lag * spacing
 
-    centre = centre_of_mass(x, lag, interval)
-    if not centre.correlation >= LEAST_CORRELATION:
+    center = center_of_mass(x, lag, interval)
+    if not center.correlation >= LEAST_CORRELATION:
         raise ValueError(
-            f"records are {interval:g} apart: must be closer, because the centre of mass has an autocorrelation of "
-            f"{centre.correlation:.2g} over that interval (at least {LEAST_CORRELATION} is needed, 0.8 is good)"
+            f"records are {interval:g} apart: must be closer, because the center of mass has an autocorrelation of "
+            f"{center.correlation:.2g} over that interval (at least {LEAST_CORRELATION} is needed, 0.8 is good)"
         )
     places = points_of(x, points)
     if places.size < points:
         raise ValueError(f"data: levels {chosen} do not vary enough for a drift K(x)")
     mean_gap = float(np.diff(x, axis=2).mean()) if m > 1 else math.nan
-    step = 2 * centre.noise.value * math.sqrt(interval) / mean_gap
+    step = 2 * center.noise.value * math.sqrt(interval) / mean_gap
 
     bounds = (max(low, 1e-4 * high) * mean_gap, high * mean_gap)
     moves = None
@@ -153,12 +162,12 @@ def estimate_dynamics(
                 stacklevel=2,
             )
     sums = DriftSums(x, points, time[-1] - time[0])
-    drift, noise, motion = _together(sums, centre, moves if moves and moves.enough else None, beta, interval)
-    _warn_if_coarse(centre.correlation, step, m, drift.slope_spread(x), interval)
+    drift, noise, motion = _together(sums, center, moves if moves and moves.enough else None, beta, interval)
+    _warn_if_coarse(center.correlation, step, m, drift.slope_spread(x), interval)
     density = small_gap_exponent(x, bounds, drift, noise.value**2) if m > 1 else None
     return Dynamics(
-        rate=centre.rate,
-        centre=centre.centre,
+        rate=center.rate,
+        center=center.center,
         noise=noise,
         drift=drift.curve(places),
         noise_curve=noise_curve(x, points_of(x, points // 2 + 1), lag, interval),
@@ -175,27 +184,27 @@ def estimate_dynamics(
         records=count,
         mean_gap=mean_gap,
         window=bounds,
-        correlation=centre.correlation,
+        correlation=center.correlation,
         step=step,
     )
 
 
 def _together(
-    sums: DriftSums, centre: CentreOfMass, moves: Transitions | None, beta: float | None, interval: float
+    sums: DriftSums, center: CenterOfMass, moves: Transitions | None, beta: float | None, interval: float
 ) -> tuple[Drift, Estimate, Collisions | None]:
     """K, g and beta, each of which needs the others, in turn until they agree, with their errors.
 
     Small gaps see little of K, and K little of beta, so that a few turns are enough.
     """
-    noise = centre.noise
-    motion = None if moves is None else collisions(moves, None, centre.rate)
+    noise = center.noise
+    motion = None if moves is None else collisions(moves, None, center.rate)
     for _ in range(TURNS):
         square = Estimate(noise.value**2, 2 * noise.value * noise.influence)
         drift = sums.solve(square, _strength(square, beta, motion, sums.levels))
-        noise = _bent(centre, drift, interval)
+        noise = _bent(center, drift, interval)
         if moves is None:
             continue
-        last, motion = motion, collisions(moves, drift, centre.rate, motion)
+        last, motion = motion, collisions(moves, drift, center.rate, motion)
         assert last is not None
         error = motion.beta.error
         if abs(motion.beta.value - last.beta.value) < 1e-3 * error and abs(last.beta.error / error - 1) < 1e-2:
@@ -203,17 +212,17 @@ def _together(
     return drift, noise, motion
 
 
-def _bent(centre: CentreOfMass, drift: Drift, interval: float) -> Estimate:
-    """g of the centre of mass where K is no straight line.
+def _bent(center: CenterOfMass, drift: Drift, interval: float) -> Estimate:
+    """g of the center of mass where K is no straight line.
 
     The linear fit leaves g^2 [1 + interval (rate + E K')/2] in a stationary state, to first order: E K' in the growth
     of the noise, and half of it taken back by what of K the line does not follow, whose variance is
     (g^2/m)(-E K' - rate) by reversibility.
     """
-    noise, bend = centre.noise, interval / 4 * (centre.rate.value + drift.mean_slope.value)
+    noise, bend = center.noise, interval / 4 * (center.rate.value + drift.mean_slope.value)
     if not math.isfinite(bend):  # no index, no drift
         return noise
-    influence = noise.influence - noise.value * interval / 4 * (centre.rate.influence + drift.mean_slope.influence)
+    influence = noise.influence - noise.value * interval / 4 * (center.rate.influence + drift.mean_slope.influence)
     return Estimate(noise.value * (1 - bend), influence)
 
 
@@ -232,7 +241,7 @@ def _strength(square: Estimate, beta: float | None, motion: Collisions | None, l
 def _warn_if_coarse(correlation: float, step: float, levels: int, spread: float, interval: float) -> None:
     reasons = []
     if correlation < COARSE_CORRELATION:
-        reasons.append(f"the centre of mass keeps an autocorrelation of only {correlation:.2g} (0.6 or more is good)")
+        reasons.append(f"the center of mass keeps an autocorrelation of only {correlation:.2g} (0.6 or more is good)")
     if levels > 2 and step > COARSE_STEP:
         reasons.append(f"a gap moves by {step:.2g} mean gaps (0.35 or less is good), so that third levels interfere")
     if spread * interval > COARSE_SLOPE:

@@ -70,7 +70,7 @@ class Curve:
 
     @property
     def covariance(self) -> np.ndarray:
-        """Covariance of the values, (points, points): neighbouring points share data."""
+        """Covariance of the values, (points, points): neighboring points share data."""
         replicas = self.influence.shape[1]
         centered = self.influence - self.influence.mean(axis=1, keepdims=True)
         return np.asarray(small_sample(replicas) ** 2 * (centered @ centered.T) / (replicas * (replicas - 1)))

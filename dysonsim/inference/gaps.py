@@ -1,6 +1,6 @@
 """The Dyson index near collisions: from how a small gap moves, and, independently, from how rare small gaps are.
 
-The gap y of two neighbours that share a well is a Bessel process with a weak linear force,
+The gap y of two neighbors that share a well is a Bessel process with a weak linear force,
 
     dy = [2 beta g^2/y - rho y] dt + 2 g dB,   rho = -[K(x_j) - K(x_i)]/y + beta g^2 sum_k 1/((x_i - x_k)(x_j - x_k)),
 
@@ -65,7 +65,7 @@ class Transitions:
 
 
 def transitions(levels: np.ndarray, lag: int, interval: float, bounds: Window) -> Transitions:
-    """All moves over `lag` records of neighbours that start with a gap inside `bounds`, and no third level nearer."""
+    """All moves over `lag` records of neighbors that start with a gap inside `bounds`, and no third level nearer."""
     replicas, records, m = levels.shape
     before, after = levels[:, : records - lag], levels[:, lag:]
     parts = []
@@ -96,7 +96,7 @@ class Collisions:
 def collisions(moves: Transitions, drift: Drift | None, rate: Estimate, start: Collisions | None = None) -> Collisions:
     """Maximum likelihood of beta and g, with sandwich errors over replicas that include those of the drift.
 
-    Without a drift the rate of the centre of mass stands for it. `start` is where the iteration begins.
+    Without a drift the rate of the center of mass stands for it. `start` is where the iteration begins.
     """
     pull = np.full(moves.start.size, rate.value) if drift is None else drift.pulls(moves.low, moves.start)
 
@@ -141,12 +141,12 @@ def _derivatives(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Gradient (2, replicas) and Hessian (2, 2, replicas) of a function that returns (replicas,), by differences."""
     unit = step * np.eye(2)
-    centre = function(at)
+    center = function(at)
     up, down = (np.array([function(at + sign * unit[k]) for k in range(2)]) for sign in (1, -1))
     gradient = (up - down) / (2 * step)
     both = sum(function(at + sign * unit.sum(axis=0)) for sign in (1, -1))
-    mixed = (both - up.sum(axis=0) - down.sum(axis=0) + 2 * centre) / (2 * step**2)
-    own = (up + down - 2 * centre) / step**2
+    mixed = (both - up.sum(axis=0) - down.sum(axis=0) + 2 * center) / (2 * step**2)
+    own = (up + down - 2 * center) / step**2
     return gradient, np.array([[own[0], mixed], [mixed, own[1]]])
 
 

@@ -20,10 +20,10 @@ class Dynamics:
 
     Attributes
     ----------
-    rate, centre : Estimate
-        Of the linear drift -rate (x - centre), from the centre of mass; rate per unit of time.
+    rate, center : Estimate
+        Of the linear drift -rate (x - center), from the center of mass; rate per unit of time.
     noise : Estimate
-        g, from the centre of mass.
+        g, from the center of mass.
     drift : Curve
         K(x), with neither the repulsion of the group nor an assumption on its form. The force of levels outside the
         group is part of it.
@@ -33,7 +33,7 @@ class Dynamics:
         Effective Dyson index beta_eff = g_ij^2/g^2 at small gaps, from their motion. None for a single level, and
         where gaps in the window are too few.
     pair_noise : Estimate or None
-        g from the same small gaps, to be held against `noise`.
+        g from the same small gaps, to compare with `noise`.
     beta_density : Estimate or None
         Exponent of the density of small gaps, P(y) ~ y^beta: as independent of `beta` as two numbers from the same
         trajectories can be. For levels that follow Dyson's equation in a stationary state both agree.
@@ -42,19 +42,30 @@ class Dynamics:
     moves : int
         Number of transitions behind `beta`.
     observable, group, lag, interval, replicas, records :
-        What was analysed; `interval` is lag times the time between records.
+        What was analyzed; `interval` is lag times the time between records.
     mean_gap : float
-        Mean gap of neighbours in the group (nan for one level), the unit of `window`.
+        Mean gap of neighbors in the group (nan for one level), the unit of `window`.
     window : (float, float)
         Range of gaps behind the betas.
     correlation : float
-        Autocorrelation of the centre of mass over the interval.
+        Autocorrelation of the center of mass over the interval.
     step : float
         2 g sqrt(interval) / mean gap: how far a gap moves in an interval.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> motion = ds.Dyson(n=2, beta=2.0, rate=1.0, noise=0.5)
+    >>> run = ds.simulate(motion, replicas=64, times=np.arange(2, 6, 0.1), seed=1)
+    >>> found = ds.estimate_dynamics(run)
+    >>> print(abs(found.rate.deviation(1.0)) < 4)
+    True
+    >>> found.drift.x.shape
+    (8,)
     """
 
     rate: Estimate
-    centre: Estimate
+    center: Estimate
     noise: Estimate
     drift: Curve
     noise_curve: Curve
@@ -73,6 +84,14 @@ class Dynamics:
     window: tuple[float, float]
     correlation: float
     step: float
+
+    @property
+    def centre(self) -> Estimate:
+        """The old name of `center`, with a DeprecationWarning."""
+        warnings.warn(
+            "Dynamics.centre goes with the next release: it is called center now", DeprecationWarning, stacklevel=2
+        )
+        return self.center
 
     @property
     def coordinate(self) -> str:
@@ -107,7 +126,7 @@ class Dynamics:
         which = (
             f"{name[:-1]} {self.group[0]}" if len(self.group) == 1 else f"{name} {self.group[0]} to {self.group[-1]}"
         )
-        rows = [["rate", str(self.rate)], ["centre", str(self.centre)], ["noise g", str(self.noise)]]
+        rows = [["rate", str(self.rate)], ["center", str(self.center)], ["noise g", str(self.noise)]]
         found = "not determined: too few small gaps"
         if len(self.group) > 1:
             rows += [
@@ -148,12 +167,12 @@ class Dynamics:
         ax.errorbar(curve.x, curve.value, curve.error, fmt="o", markersize=4, capsize=2, color="C0")
         x = np.array([curve.x.min(), curve.x.max()])
         if what == "drift":
-            label = f"centre of mass: rate {self.rate}"
-            ax.plot(x, -self.rate.value * (x - self.centre.value), "C1-", label=label)
-            ax.axhline(0, color="grey", linewidth=0.6)
+            label = f"center of mass: rate {self.rate}"
+            ax.plot(x, -self.rate.value * (x - self.center.value), "C1-", label=label)
+            ax.axhline(0, color="gray", linewidth=0.6)
             ax.set(xlabel="level x", ylabel="drift K(x)")
         elif what == "noise":
-            _band(ax, self.noise, "C1", "centre of mass: g = ")
+            _band(ax, self.noise, "C1", "center of mass: g = ")
             ax.set(xlabel="level x", ylabel="noise g(x)", ylim=(0, 1.5 * curve.value.max()))
         else:
             assert self.beta is not None
@@ -166,6 +185,6 @@ class Dynamics:
         return ax
 
 
-def _band(ax: Any, estimate: Estimate, colour: str, text: str) -> None:
-    ax.axhline(estimate.value, color=colour, linewidth=1, label=f"{text}{estimate}")
-    ax.axhspan(estimate.value - estimate.error, estimate.value + estimate.error, color=colour, alpha=0.2, linewidth=0)
+def _band(ax: Any, estimate: Estimate, color: str, text: str) -> None:
+    ax.axhline(estimate.value, color=color, linewidth=1, label=f"{text}{estimate}")
+    ax.axhspan(estimate.value - estimate.error, estimate.value + estimate.error, color=color, alpha=0.2, linewidth=0)

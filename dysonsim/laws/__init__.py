@@ -1,9 +1,22 @@
-"""Closed-form laws that spectra are compared with. This package imports nothing else of dysonsim but the checks of
-arguments."""
+"""Closed-form laws that spectra are compared with.
+
+This package imports nothing else of dysonsim but the checks of arguments.
+
+Examples
+--------
+>>> import dysonsim as ds
+>>> gaps = ds.laws.WignerSurmise(beta=2, scale=0.1).rvs(1000, random_state=1)
+>>> fitted = ds.laws.WignerSurmise.fit(gaps, beta=2)
+>>> round(fitted.scale, 2)
+0.1
+"""
+
+import warnings
+from typing import Any
 
 from .base import Law
 from .bulk_spacing import BulkSpacing
-from .gas_density import gas_log_density, gas_log_normalisation
+from .gas_density import gas_log_density, gas_log_normalization
 from .gaussian_ensemble import GaussianEnsembleDensity
 from .marchenko_pastur import MarchenkoPastur, MarchenkoPasturSingular
 from .normal import Normal
@@ -31,5 +44,16 @@ __all__ = [
     "UnfoldedSpacingRatio",
     "WignerSurmise",
     "gas_log_density",
-    "gas_log_normalisation",
+    "gas_log_normalization",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "gas_log_normalisation":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(
+        "laws.gas_log_normalisation is now laws.gas_log_normalization; the old name goes with the next release",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return gas_log_normalization

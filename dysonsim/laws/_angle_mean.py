@@ -1,7 +1,7 @@
 """The mean over an angle that gives the density of `SymmetricTwoByTwo`.
 
 Lengths are in units of the standard deviation of the law, `widths` is (std11, std22, std12) in these units,
-and x >= 0 is the distance from the centre. The mean over psi is a Gauss-Legendre sum over panels. They are
+and x >= 0 is the distance from the center. The mean over psi is a Gauss-Legendre sum over panels. They are
 refined until pdf and sf are settled to 1e-13 for every x of a *level*: level 0 is 0 <= x <= 6, level k the
 k-th doubling beyond. Many points of level 0 are read from a piecewise Chebyshev table of the logarithm,
 built from the same sums to 2e-13.
@@ -116,8 +116,8 @@ def _eta(psi: np.ndarray, widths: Widths) -> np.ndarray:
     tilt = (std11 - std22) * (std11 + std22) / sd * cosine
     root = np.hypot(sd * cosine, 2.0 * std12 * sine)
     # where the tilt is negative its sum with the root cancels: there, eta = (root^2 - tilt^2)/2(root - tilt)
-    cancelling = 2.0 * ((std11 * std22 / sd * cosine) ** 2 + (std12 * sine) ** 2) / (root + np.abs(tilt))
-    return np.where(tilt < 0.0, cancelling, 0.5 * (root + tilt))
+    canceling = 2.0 * ((std11 * std22 / sd * cosine) ** 2 + (std12 * sine) ** 2) / (root + np.abs(tilt))
+    return np.where(tilt < 0.0, canceling, 0.5 * (root + tilt))
 
 
 def _peak(widths: Widths) -> tuple[float, float]:
@@ -139,7 +139,7 @@ def _peak(widths: Widths) -> tuple[float, float]:
 def _nodes(widths: Widths, level: int) -> _Nodes:
     """Gauss-Legendre panels in psi, refined until pdf and sf are settled for all x of a level.
 
-    The starting panels crowd towards the peaks of V, whose width falls like 1/x, and separate the rounded
+    The starting panels crowd toward the peaks of V, whose width falls like 1/x, and separate the rounded
     kink of eta (at pi/2 for small std12, at 0 and pi for large) from the rest.
     """
     narrow = widths[0] * (widths[1] / math.hypot(widths[0], widths[1]))

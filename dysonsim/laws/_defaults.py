@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._numerics import invert, minimise
+from ._numerics import invert, minimize
 
 DOUBLINGS = 400  # of a range that is searched, which then spans all numbers that a law accepts
 
@@ -101,4 +101,4 @@ def estimate(cls: Any, x: np.ndarray, fixed: dict[str, float]) -> dict[str, floa
     if not math.isfinite(cost(np.array(origin))):
         first = cls(**fixed, **parameters(np.array(origin)))
         raise ValueError(f"data have no likelihood under {first}, from which the search would start")
-    return parameters(minimise(cost, [origin], [(-100.0, 100.0)] * len(names)))
+    return parameters(minimize(cost, [origin], [(-100.0, 100.0)] * len(names)))

@@ -204,7 +204,7 @@ class Table:
 def condense(x: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
     """Replace data by weighted points of a lattice such that sums of smooth functions keep their value.
 
-    The lattice is uniform in t = asinh((x - median)/core), so that a narrow centre and wide tails are both resolved.
+    The lattice is uniform in t = asinh((x - median)/core), so that a narrow center and wide tails are both resolved.
     Each datum is spread over the six nearest points with the weights of Lagrange interpolation: then sum_i f(x_i) =
     sum_k w_k f(y_k) up to the sixth-order interpolation error of f. A log-likelihood then costs a few hundred
     evaluations of the density instead of one for each datum.
@@ -239,7 +239,7 @@ def condense(x: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
     return median + core * np.sinh(origin + (used - 2.0) * step), weights[used]
 
 
-def minimise(
+def minimize(
     function: Callable[[np.ndarray], float],
     starts: Sequence[Sequence[float]],
     bounds: Sequence[tuple[float, float]],
@@ -251,7 +251,7 @@ def minimise(
     function : (k,) -> float
         Of order one and scaled so that steps of 0.1 are sensible; may be infinite.
     """
-    from scipy.optimize import minimize
+    from scipy import optimize
 
     def guarded(point: np.ndarray) -> float:
         value = function(point)
@@ -260,7 +260,7 @@ def minimise(
     def descend(start: np.ndarray, size: float, xatol: float, fatol: float) -> tuple[float, np.ndarray]:
         options = {"initial_simplex": np.vstack([start, start + size * np.eye(start.size)]), "maxiter": 2000}
         options |= {"xatol": xatol, "fatol": fatol}
-        result = minimize(guarded, start, method="Nelder-Mead", bounds=bounds, options=options)
+        result = optimize.minimize(guarded, start, method="Nelder-Mead", bounds=bounds, options=options)
         return float(result.fun), np.asarray(result.x)
 
     ordered = sorted((np.asarray(start, dtype=np.float64) for start in starts), key=guarded)
@@ -281,13 +281,13 @@ def descend(
     Parameters
     ----------
     function : (k,) -> float
-        As in `minimise`, smooth to 1e-12.
+        As in `minimize`, smooth to 1e-12.
 
     Returns
     -------
     The lowest end, then the other two, then where the other starts came to.
     """
-    from scipy.optimize import minimize
+    from scipy import optimize
 
     low, high = np.array(bounds).T
 
@@ -306,7 +306,7 @@ def descend(
 
     def go(start: np.ndarray, how: tuple[float, bool], **options: float) -> tuple[float, np.ndarray]:
         point = np.clip(start, low, high)
-        result = minimize(value_and_slope, point, how, "L-BFGS-B", jac=True, bounds=bounds, options=options)
+        result = optimize.minimize(value_and_slope, point, how, "L-BFGS-B", jac=True, bounds=bounds, options=options)
         return float(result.fun), np.asarray(result.x)
 
     rough = sorted((go(np.asarray(start), (1e-6, False), maxiter=6) for start in starts), key=lambda end: end[0])
@@ -320,11 +320,11 @@ def descend(
     return [point.tolist() for point in (best, *(point for _, point in ends[1:]), *others)]
 
 
-def minimise_on_interval(function: Callable[[float], float], low: float, high: float) -> float:
+def minimize_on_interval(function: Callable[[float], float], low: float, high: float) -> float:
     """Minimum of a function of one variable on the open interval (low, high): a scan, then Brent's method."""
     from scipy.optimize import minimize_scalar
 
-    # points crowd towards both ends, where the likelihood of a law with an edge varies fastest
+    # points crowd toward both ends, where the likelihood of a law with an edge varies fastest
     t = np.linspace(0.0, np.pi, 42)[1:-1]
     grid = low + (high - low) * 0.5 * (1.0 - np.cos(t))
     values = np.array([function(float(x)) for x in grid])

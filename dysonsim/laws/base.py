@@ -33,6 +33,28 @@ class Law(ABC):
     `SymmetricLaw`. One that is not continuous says so in `atoms`, `log_terms` and `read`. Parameters and data are
     bounded by 1e100, widths from below by 1e-100, so that squares are floats; no method raises or warns of
     floating-point errors, whatever numpy.seterr says.
+
+    Examples
+    --------
+    >>> import math
+    >>> from dataclasses import dataclass
+    >>> import numpy as np, dysonsim as ds
+    >>> @dataclass(frozen=True)
+    ... class Exponential(ds.laws.Law):
+    ...     scale: float = 1.0
+    ...     shape = ("scale",)
+    ...     _positive = ("scale",)
+    ...
+    ...     def support(self):
+    ...         return 0.0, math.inf
+    ...
+    ...     def _logpdf(self, x):
+    ...         return -x / self.scale - math.log(self.scale)
+    ...
+    ...     def _cdf(self, x):
+    ...         return -np.expm1(-x / self.scale)
+    >>> round(Exponential(2.0).mean(), 4)
+    2.0
     """
 
     shape: ClassVar[tuple[str, ...]] = ()

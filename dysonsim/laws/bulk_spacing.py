@@ -1,4 +1,4 @@
-"""The exact law of the spacing of neighbouring levels in the bulk of a large gas (Gaudin, Mehta)."""
+"""The exact law of the spacing of neighboring levels in the bulk of a large gas (Gaudin, Mehta)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 from numpy.polynomial import Chebyshev
 from numpy.polynomial.polynomial import polyval
 
-from ._numerics import condense, minimise_on_interval
+from ._numerics import condense, minimize_on_interval
 from ._painleve import boundary_value
-from .standard import Standard, StandardisedLaw, one_of
+from .standard import Standard, StandardizedLaw, one_of
 from .tracy_widom import ZETA_PRIME
 
 _PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459")
@@ -24,8 +24,8 @@ Pieces = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class BulkSpacing(StandardisedLaw):
-    """Spacing S >= 0 of neighbours in the bulk of a gas of Dyson index beta, N -> infinity, with mean `scale`.
+class BulkSpacing(StandardizedLaw):
+    """Spacing S >= 0 of neighbors in the bulk of a gas of Dyson index beta, N -> infinity, with mean `scale`.
 
     P(s) = E''(s), s = S/scale, where E(s) is the probability that an interval of length s holds no level. With D+-
     the Fredholm determinant of the sine kernel sin(pi(x - y))/(pi(x - y)) restricted to even (odd) functions on an
@@ -48,6 +48,15 @@ class BulkSpacing(StandardisedLaw):
     v'' = 2 w G - pi^2 v, G' = 2 w v', and (log D-/D+)' = w. It is solved by a Taylor series in 60 digits near s = 0,
     as a boundary value problem between, and by its asymptotic series for large s (Dyson 1976), so that pdf, cdf
     and sf keep eleven digits in both tails. Variates are drawn by inversion.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.BulkSpacing(beta=2)
+    >>> round(law.mean(), 6), round(law.var(), 4)
+    (1.0, 0.18)
+    >>> round(law.pdf(1.0), 4)
+    0.9029
     """
 
     beta: int = 1
@@ -84,7 +93,7 @@ class BulkSpacing(StandardisedLaw):
         def cost(log_scale: float) -> float:
             return log_scale - float(weights @ law.logpdf(np.exp(points - log_scale))) / x.size
 
-        return {"scale": mean * math.exp(minimise_on_interval(cost, -3.0, 3.0))}
+        return {"scale": mean * math.exp(minimize_on_interval(cost, -3.0, 3.0))}
 
 
 @lru_cache(maxsize=3)

@@ -1,4 +1,4 @@
-"""The joint density of all levels of a Coulomb gas, with its normalisation (Selberg, Mehta)."""
+"""The joint density of all levels of a Coulomb gas, with its normalization (Selberg, Mehta)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LARGEST_N = 10**6
 
 
 @np.errstate(all="ignore")
-def gas_log_normalisation(
+def gas_log_normalization(
     n: int,
     beta: float,
     ensemble: str = "hermite",
@@ -30,6 +30,12 @@ def gas_log_normalisation(
 
     Parameters, weights and errors as for `gas_log_density`; n is an integer from 1 to a million. Formulas: Mehta,
     Random Matrices, chapter 17; Forrester, Warnaar, Bull. AMS 45 (2008) 489. Exact to rounding, any beta > 0.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> round(ds.laws.gas_log_normalization(3, beta=2.0), 4)
+    5.2417
     """
     from scipy.special import gammaln
 
@@ -72,9 +78,9 @@ def gas_log_density(
                                                             rows: a = beta(m1 - n + 1)/2 - 1, b from m2; 0 < x < 1
     ========== ============================================ ========================================================
 
-    A density in the space of unordered (labelled) levels: it integrates to 1 over R^n. For ascending levels, as in
+    A density in the space of unordered (labeled) levels: it integrates to 1 over R^n. For ascending levels, as in
     ``Run.eigenvalues``, add log n!. It is the stationary law of one well shared by all levels; levels with wells or
-    widths of their own have no closed normalisation.
+    widths of their own have no closed normalization.
 
     Parameters
     ----------
@@ -99,13 +105,19 @@ def gas_log_density(
     ------
     ValueError, TypeError
         A parameter that is not allowed, missing, or without meaning for the ensemble; x without levels or not real.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> round(ds.laws.gas_log_density([-1.0, 0.0, 1.0], beta=2.0), 4)
+    -4.8554
     """
     levels = _checks.array("x", x, "real numbers, shape (..., n)", finite=False, empty=True)
     if levels.ndim == 0 or levels.shape[-1] == 0:
         raise ValueError(f"x has shape {levels.shape}: must be (..., n) with n >= 1 levels")
     n = levels.shape[-1]
     index, sigma, first, second = _checked(n, beta, ensemble, scale, m, a, b)
-    log_norm = gas_log_normalisation(n, beta, ensemble, scale, m=m, a=a, b=b)
+    log_norm = gas_log_normalization(n, beta, ensemble, scale, m=m, a=a, b=b)
     with np.errstate(all="ignore"):
         result = -log_norm + np.sum(_log_weight(levels, ensemble, sigma, first, second), axis=-1)
         for shift in range(1, n):  # n - 1 sums instead of an array with n^2 entries for each x

@@ -10,17 +10,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ._numerics import Table, whole
-from .standard import StandardisedLaw, one_of
+from .standard import StandardizedLaw, one_of
 
 _LARGEST_N = 1000
 
 
 @dataclass(frozen=True)
-class GaussianEnsembleDensity(StandardisedLaw):
+class GaussianEnsembleDensity(StandardizedLaw):
     """Any one, picked at random, of n levels of P ~ prod |x_i - x_j|^beta exp(-sum (x_i - loc)^2 / 2 scale^2).
 
     The eigenvalues of the Gaussian orthogonal (beta = 1), unitary (2) and symplectic (4) ensembles with diagonal
-    variance scale^2 and off-diagonal variance beta scale^2/2. Normalised to 1, variance scale^2 [1 + beta (n - 1)/2].
+    variance scale^2 and off-diagonal variance beta scale^2/2. Normalized to 1, variance scale^2 [1 + beta (n - 1)/2].
     With phi_j the Hermite functions (Mehta, Random Matrices, chapters 6 to 8), y = (x - loc)/scale for beta = 1
     and y = (x - loc)/(sqrt(2) scale) else:
 
@@ -47,6 +47,15 @@ class GaussianEnsembleDensity(StandardisedLaw):
     A density costs O(n) operations; the distribution function is tabulated at first use, in O(n^2): hence the bound
     on n. Beyond, the density is that of `Semicircle` but for oscillations of relative size 1/n. `rvs` draws
     tridiagonal matrices (Dumitriu, Edelman, J. Math. Phys. 43 (2002) 5830) and takes one eigenvalue of each.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.GaussianEnsembleDensity(n=3, beta=2)
+    >>> round(law.var(), 6)
+    3.0
+    >>> round(law.cdf(0.0), 6)
+    0.5
     """
 
     n: int

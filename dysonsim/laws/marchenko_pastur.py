@@ -1,4 +1,4 @@
-"""The Marchenko-Pastur law: spectra of random rectangular matrices, as at initialisation."""
+"""The Marchenko-Pastur law: spectra of random rectangular matrices, as at initialization."""
 
 from __future__ import annotations
 
@@ -39,6 +39,15 @@ class MarchenkoPastur(RectangularLaw):
     with the variance free, ratio <= 1. Eigenvalues that vanish up to rounding count as zeros
     (`rectangular.zeros_of_rounding`), with a RuntimeWarning that says how many. A level far outside the others, such
     as the spike of a signal, would drag an edge with it: a RuntimeWarning gives the estimate without it.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.MarchenkoPastur(ratio=0.5)
+    >>> print([round(edge, 4) for edge in law.support()])
+    [0.0858, 2.9142]
+    >>> round(law.mean(), 6)
+    1.0
     """
 
     _power: ClassVar[int] = 2
@@ -74,6 +83,15 @@ class MarchenkoPasturSingular(RectangularLaw):
     ratio = 1 is the quarter circle of radius 2 sqrt(variance).
 
     Parameters, validity and `fit` as for `MarchenkoPastur`.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.MarchenkoPasturSingular(ratio=0.25)
+    >>> [round(edge, 4) for edge in law.support()]
+    [0.5, 1.5]
+    >>> round(law.cdf(1.0), 4)
+    0.5534
     """
 
     _power: ClassVar[int] = 1

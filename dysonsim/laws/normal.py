@@ -22,6 +22,16 @@ class Normal(SymmetricLaw):
     ----------
     loc : float
     scale : float, > 0
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.Normal(loc=1.0, scale=2.0)
+    >>> round(law.cdf(3.0), 4)
+    0.8413
+    >>> fitted = ds.laws.Normal.fit([1.0, 2.0, 3.0])
+    >>> fitted.loc, round(fitted.scale, 4)
+    (2.0, 0.8165)
     """
 
     loc: float

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._numerics import EPSILON, gauss_legendre, invert, lone_extremes, minimise, minimise_on_interval, split
+from ._numerics import EPSILON, gauss_legendre, invert, lone_extremes, minimize, minimize_on_interval, split
 from .base import Law
 
 SMALLEST_SQUARES = 1e-300  # on average: a variance of 1e-100 is the smallest that the laws take
@@ -269,14 +269,14 @@ class RectangularLaw(Law):
                 most = min(most, 2.0 * math.log(low / abs(1.0 - root)))
             if least >= most or (zeros and ratio <= 1.0):
                 raise ValueError(f"{outside} ratio = {ratio:g}" + ("; zeros need ratio > 1" if zeros else ""))
-            log_variance = minimise_on_interval(lambda z: cost(ratio, math.exp(z)), least, most)
+            log_variance = minimize_on_interval(lambda z: cost(ratio, math.exp(z)), least, most)
             return {"variance": math.exp(log_variance)}
         if "variance" in fixed:
             variance, width = fixed["variance"], math.sqrt(fixed["variance"])
             least, most = max(1.0 - low / width, high / width - 1.0, 1.0 if zeros else 0.0), 1.0 + low / width
             if least >= most:
                 raise ValueError(f"{outside} variance = {variance:g}")
-            return {"ratio": minimise_on_interval(lambda z: cost(z * z, variance), least, most) ** 2}
+            return {"ratio": minimize_on_interval(lambda z: cost(z * z, variance), least, most) ** 2}
 
         def law_at(point: np.ndarray) -> tuple[float, float]:
             # the edges of the singular values: below and above all data
@@ -290,5 +290,5 @@ class RectangularLaw(Law):
         lower = min(max(math.sqrt(mean) * (1.0 - q) / low, 0.01), 1.0 - closeness)
         upper = max(math.sqrt(mean) * (1.0 + q) / high - 1.0, closeness)
         start = [math.log(lower / (1.0 - lower)), math.log(upper)]
-        best = minimise(lambda p: cost(*law_at(p)), [start, [0.0, start[1]]], [(-40.0, 36.0), (-36.0, 3.0)])
+        best = minimize(lambda p: cost(*law_at(p)), [start, [0.0, start[1]]], [(-40.0, 36.0), (-36.0, 3.0)])
         return dict(zip(("ratio", "variance"), law_at(best), strict=True))

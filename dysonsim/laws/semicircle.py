@@ -9,13 +9,13 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from ._numerics import lone_extremes, minimise, minimise_on_interval, real, split, whole
+from ._numerics import lone_extremes, minimize, minimize_on_interval, real, split, whole
 from .base import Law
 
 
 @dataclass(frozen=True)
 class Semicircle(Law):
-    """rho(x) = 2 sqrt(radius^2 - (x - loc)^2) / (pi radius^2) for |x - loc| <= radius, normalised to 1.
+    """rho(x) = 2 sqrt(radius^2 - (x - loc)^2) / (pi radius^2) for |x - loc| <= radius, normalized to 1.
 
     The limit N -> infinity of the one-point density of P ~ prod |x_i - x_j|^beta exp(-sum x_i^2 / 2
     width^2), with radius = width sqrt(2 beta N): see `for_gas`. At finite N the density oscillates and
@@ -33,6 +33,15 @@ class Semicircle(Law):
     errors from a Hessian do not apply (resample instead), and a single level that leaked over the edge
     moves it (a RuntimeWarning tells where a few levels decide all). For spectra of finite matrices
     ``Semicircle(x.mean(), 2 * x.std())`` is the robust estimate.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.Semicircle(loc=0.0, radius=2.0)
+    >>> round(law.pdf(0.0), 4)
+    0.3183
+    >>> law.var()
+    1.0
     """
 
     loc: float
@@ -54,7 +63,7 @@ class Semicircle(Law):
         width : float, > 0
             sigma in exp(-x^2 / 2 sigma^2).
         loc : float
-            Centre.
+            Center.
         """
         count = whole("n", n, 10**100)
         index = real("beta", beta, above=0.0)
@@ -131,7 +140,7 @@ class Semicircle(Law):
 
     @classmethod
     def _estimate(cls, x: np.ndarray, fixed: dict[str, float]) -> dict[str, float]:
-        """Optimises the logarithms of the distances between the edges and the outermost data."""
+        """Optimizes the logarithms of the distances between the edges and the outermost data."""
         low, high = float(x.min()), float(x.max())
         span = high - low
         if "loc" in fixed:
@@ -149,10 +158,10 @@ class Semicircle(Law):
             radius = fixed["radius"]
             if high - low >= 2.0 * radius:
                 raise ValueError(f"data from {low:g} to {high:g} lie outside any support of radius = {radius:g}")
-            return {"loc": minimise_on_interval(lambda loc: cost(loc, radius), high - radius, low + radius)}
+            return {"loc": minimize_on_interval(lambda loc: cost(loc, radius), high - radius, low + radius)}
         if "loc" in fixed:
             loc, inner = fixed["loc"], 0.5 * span
-            log_excess = minimise_on_interval(lambda z: cost(loc, inner * (1.0 + math.exp(z))), -60.0, 3.0)
+            log_excess = minimize_on_interval(lambda z: cost(loc, inner * (1.0 + math.exp(z))), -60.0, 3.0)
             return {"radius": inner * (1.0 + math.exp(log_excess))}
 
         def edges(point: np.ndarray) -> tuple[float, float]:
@@ -160,5 +169,5 @@ class Semicircle(Law):
             return 0.5 * (left + right), 0.5 * (right - left)
 
         start = math.log(max(2.0 * float(np.std(x)) / span - 0.5, x.size ** (-2.0 / 3.0)))
-        best = minimise(lambda p: cost(*edges(p)), [[start, start]], [(-60.0, 3.0)] * 2)
+        best = minimize(lambda p: cost(*edges(p)), [[start, start]], [(-60.0, 3.0)] * 2)
         return dict(zip(("loc", "radius"), edges(best), strict=True))

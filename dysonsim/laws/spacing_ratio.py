@@ -1,4 +1,4 @@
-"""Ratios of consecutive spacings: neighbour statistics that need no unfolding."""
+"""Ratios of consecutive spacings: neighbor statistics that need no unfolding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ._numerics import gauss_legendre, log_gamma_half, minimise_on_interval, real
+from ._numerics import gauss_legendre, log_gamma_half, minimize_on_interval, real
 from .base import Law
 
 _LARGEST_BETA = 1e10  # r is 1 but for 1e-5
@@ -27,7 +27,7 @@ class SpacingRatio(Law):
     independent normal levels.
 
     Exact for three levels in one quadratic well at any beta > 0, and for Poisson spectra. In the bulk of a large gas
-    it is a surmise, up to 2% off: its means are .5359, .6027, .6762 for beta = 1, 2, 4, against .5307, .5998, .6744
+    it is a surmise, up to 2% off: its means are .5359, .6027, .6762 for beta = 1, 2, 4, not .5307, .5998, .6744
     measured at large N (0.3863 for Poisson in either). Not for spectra with exact or near degeneracies.
 
     Parameters
@@ -36,6 +36,15 @@ class SpacingRatio(Law):
         Dyson index; `fit` estimates it, as an effective index where the surmise is not exact, and as 0 where the
         Poisson law has the larger likelihood. 0 is a law apart, which no derivative in beta reaches: an estimate of 0
         has no standard error.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.SpacingRatio(beta=1.0)
+    >>> round(law.pdf(1.0), 4)
+    0.866
+    >>> round(law.mean(), 4)
+    0.5359
     """
 
     beta: float = 1.0
@@ -166,7 +175,7 @@ class SpacingRatio(Law):
 
         if mean_log == 0.0:
             raise ValueError("data are all 1: there is no largest likelihood, two different spacings are needed")
-        best = math.exp(minimise_on_interval(cost, math.log(1e-6), math.log(_LARGEST_BETA)))
+        best = math.exp(minimize_on_interval(cost, math.log(1e-6), math.log(_LARGEST_BETA)))
         poisson = max(cls(0.0).loglikelihood(x), -sys.float_info.max)
         return {"beta": best if cls(best).loglikelihood(x) > poisson else 0.0}
 
@@ -178,6 +187,15 @@ class UnfoldedSpacingRatio(SpacingRatio):
     P(r) = (r + r^2)^beta / (Z (1 + r + r^2)^(1 + 3 beta/2)), 1/(1 + r)^2 for beta = 0, with Z and all else as for
     `SpacingRatio`, the law of min(r, 1/r). r and 1/r have the same law, so the median is 1; the tail is
     r^(-2 - beta): no mean for beta = 0, no variance for beta <= 1 (both infinite).
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.UnfoldedSpacingRatio(beta=1.0)
+    >>> round(law.cdf(1.0), 4)
+    0.5
+    >>> round(law.folded().mean(), 4)
+    0.5359
     """
 
     _folded: ClassVar[bool] = False

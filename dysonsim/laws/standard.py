@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ._numerics import Table, condense, gauss_legendre, invert, minimise, real
+from ._numerics import Table, condense, gauss_legendre, invert, minimize, real
 from .base import Law
 
 
@@ -107,7 +107,7 @@ class Standard:
 
 
 @dataclass(frozen=True)
-class StandardisedLaw(Law):
+class StandardizedLaw(Law):
     """A law whose parameters are `scale`, perhaps `loc`, and discrete ones that choose the standard law.
 
     A subclass supplies the fields, with defaults for loc and scale, and `_standard`. Variates are drawn by
@@ -123,7 +123,7 @@ class StandardisedLaw(Law):
     def _origin_and_unit(self) -> tuple[float, float]:
         return self.parameters.get("loc", 0.0), self.parameters["scale"]
 
-    def _standardise(self, x: np.ndarray) -> np.ndarray:
+    def _standardize(self, x: np.ndarray) -> np.ndarray:
         loc, scale = self._origin_and_unit
         return (x - loc) / scale
 
@@ -135,13 +135,13 @@ class StandardisedLaw(Law):
         return self._origin_and_unit[1] ** 2 * self._standard.var
 
     def _logpdf(self, x: np.ndarray) -> np.ndarray:
-        return self._standard.log_pdf(self._standardise(x)) - math.log(self._origin_and_unit[1])
+        return self._standard.log_pdf(self._standardize(x)) - math.log(self._origin_and_unit[1])
 
     def _cdf(self, x: np.ndarray) -> np.ndarray:
-        return np.exp(self._standard.log_cdf(self._standardise(x)))
+        return np.exp(self._standard.log_cdf(self._standardize(x)))
 
     def _sf(self, x: np.ndarray) -> np.ndarray:
-        return np.exp(self._standard.log_sf(self._standardise(x)))
+        return np.exp(self._standard.log_sf(self._standardize(x)))
 
     def _ppf(self, q: np.ndarray) -> np.ndarray:
         return self._inverse(np.log(q), np.log1p(-q))
@@ -189,11 +189,11 @@ class StandardisedLaw(Law):
         choices = cls._choices(fixed)
         standard = cls(**choices)
         mean, std = standard.mean(), standard.std()
-        centre = fixed.get("loc", float(np.mean(x)))
-        spread = math.sqrt(float(np.mean((x - centre) ** 2)))
+        center = fixed.get("loc", float(np.mean(x)))
+        spread = math.sqrt(float(np.mean((x - center) ** 2)))
         if not (math.isfinite(spread) and spread > 0.0):
-            raise ValueError(f"data have no spread about {centre:g} (or overflow): two different values needed")
-        unit = (x - centre) / spread
+            raise ValueError(f"data have no spread about {center:g} (or overflow): two different values needed")
+        unit = (x - center) / spread
         scale = fixed.get("scale", spread * (1.0 / std if "loc" not in fixed else 1.0 / math.hypot(mean, std))) / spread
         start = {"loc": 0.0 if "loc" in fixed else -scale * mean, "scale": math.log(scale)}
         free = [name for name in cls.shape if name not in fixed]
@@ -211,8 +211,8 @@ class StandardisedLaw(Law):
             def cost(point: np.ndarray, points: np.ndarray = points, weights: np.ndarray = weights) -> float:
                 return -float(weights @ at(point).logpdf(points)) / x.size
 
-            best = minimise(cost, [best.tolist()], bounds)
+            best = minimize(cost, [best.tolist()], bounds)
             if points is unit or abs(cost(best) * x.size + at(best).loglikelihood(unit)) < 0.03:
                 break
         fitted = at(best).parameters
-        return {name: centre + spread * fitted[name] if name == "loc" else spread * fitted[name] for name in free}
+        return {name: center + spread * fitted[name] if name == "loc" else spread * fitted[name] for name in free}

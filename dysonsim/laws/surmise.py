@@ -22,7 +22,7 @@ class WignerSurmise(Law):
     (2^18/(3^6 pi^3)) s^4 exp(-64 s^2/(9 pi)) for beta = 4 (arXiv:2412.20496, arXiv:2407.16427).
 
     Exact for two levels in one quadratic well: `TwoLevel(loc, sigma)` has scale = sqrt(pi) sigma. For the
-    bulk of a large matrix it is only close: its variances .2732, .1781, .1045 stand against .2855, .1800, .1041.
+    bulk of a large matrix it is only close: its variances are .2732, .1781, .1045, not .2855, .1800, .1041.
 
     Parameters
     ----------
@@ -30,6 +30,15 @@ class WignerSurmise(Law):
         `fit` never estimates it: it is 1 unless given, as in ``WignerSurmise.fit(s, beta=2)``.
     scale : float, > 0
         Mean spacing, in the units of S.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.WignerSurmise(beta=1)
+    >>> round(law.pdf(1.0), 4)
+    0.7162
+    >>> print(law.rvs(3, random_state=1).shape)
+    (3,)
     """
 
     beta: int = 1

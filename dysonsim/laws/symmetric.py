@@ -74,11 +74,11 @@ class SymmetricLaw(Law):
     @classmethod
     def _estimate(cls, x: np.ndarray, fixed: dict[str, float]) -> dict[str, float]:
         """Descends in loc and the logarithms of the scales, in units of the sample's mean and spread."""
-        centre = fixed.get("loc", float(np.mean(x)))
-        spread = math.sqrt(float(np.mean((x - centre) ** 2)))
+        center = fixed.get("loc", float(np.mean(x)))
+        spread = math.sqrt(float(np.mean((x - center) ** 2)))
         if not (math.isfinite(spread) and spread > 0.0):
-            raise ValueError(f"data have no spread about {centre:g} (or overflow): two different values needed")
-        unit = (x - centre) / spread
+            raise ValueError(f"data have no spread about {center:g} (or overflow): two different values needed")
+        unit = (x - center) / spread
         held = {name: value / spread for name, value in fixed.items() if name != "loc"}
         free = [name for name in cls.shape if name not in fixed]
         # scales below 1e-4 of the spread are out of reach: a spike on a single datum is not an estimate
@@ -104,7 +104,7 @@ class SymmetricLaw(Law):
                 break
         fitted = {name: spread * getattr(law, name) for name in free}
         if "loc" in fitted:
-            fitted["loc"] += centre
+            fitted["loc"] += center
         return cls._ordered(fitted, held)
 
     @classmethod
@@ -115,5 +115,5 @@ class SymmetricLaw(Law):
 
     @classmethod
     def _ordered(cls, fitted: dict[str, float], held: Collection[str]) -> dict[str, float]:
-        """Chooses between labellings that give the same density, if none of what they exchange is held."""
+        """Chooses between labelings that give the same density, if none of what they exchange is held."""
         return fitted

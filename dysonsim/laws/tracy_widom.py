@@ -12,7 +12,7 @@ import numpy as np
 
 from ._numerics import real, whole
 from ._painleve import boundary_value, sharp_gauss_legendre
-from .standard import Standard, StandardisedLaw, one_of
+from .standard import Standard, StandardizedLaw, one_of
 
 ZETA_PRIME = -0.16542114370045092
 """Derivative of Riemann's zeta function at -1, in the constants of both Fredholm determinants."""
@@ -22,7 +22,7 @@ Pieces = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class TracyWidom(StandardisedLaw):
+class TracyWidom(StandardizedLaw):
     """Limit of the scaled largest level of P ~ prod |x_i - x_j|^beta exp(-sum x_i^2 / 2 width^2), N -> infinity.
 
     With A the integral operator of kernel Ai(x + y + s) on x, y > 0 and D-+ = det(1 -+ A): F_1 = D-(s),
@@ -52,6 +52,13 @@ class TracyWidom(StandardisedLaw):
     log D-+ are integrals of the Hastings-McLeod solution q of q'' = s q + 2 q^3: -(log F_2)'' = q^2 and
     (log D+/D-)' = -q. Beyond t = -13 and 16 asymptotic series take over. pdf, cdf and sf keep ten digits in both tails.
     Variates are drawn by inverting the distribution function: no finite matrix has this law.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.TracyWidom(beta=2)
+    >>> round(law.mean(), 4), round(law.var(), 4)
+    (-1.7711, 0.8132)
     """
 
     beta: int = 2
@@ -67,7 +74,7 @@ class TracyWidom(StandardisedLaw):
 
     @classmethod
     def for_gas(cls, n: int, beta: int = 2, width: float = 1.0, loc: float = 0.0) -> Self:
-        """The law of the largest of n levels in a well of the given width (sigma) centred at `loc`.
+        """The law of the largest of n levels in a well of the given width (sigma) centered at `loc`.
 
         Edge loc + width sqrt(2 beta n), unit width sqrt(beta/2) n^(-1/6). Leading order: see the class.
         """

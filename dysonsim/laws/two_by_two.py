@@ -18,7 +18,7 @@ _HELD = (1e-4, 1e4)
 
 @dataclass(frozen=True)
 class SymmetricTwoByTwo(SymmetricLaw):
-    """Density of either eigenvalue, picked at random, of M = loc 1 + [[a, c], [c, b]], normalised to 1.
+    """Density of either eigenvalue, picked at random, of M = loc 1 + [[a, c], [c, b]], normalized to 1.
 
     a ~ N(0, std11^2), b ~ N(0, std22^2), c ~ N(0, std12^2), independent. The eigenvalues are (a + b)/2 +- r
     with r = sqrt((a - b)^2/4 + c^2). Write (a - b, 2c) = rho (sd cos psi, 2 std12 sin psi) with sd^2 =
@@ -59,6 +59,15 @@ class SymmetricTwoByTwo(SymmetricLaw):
     fit: expect large errors on the differences unless some are held fixed or the sample is large. The likelihood has
     several maxima; `fit` descends from starts in all corners and returns the highest that it finds. Below a hundred
     levels there are narrow ones at single data, of nearly the same height: hold a width fixed there.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.SymmetricTwoByTwo(loc=2.0, std11=0.1, std22=0.1, std12=0.2)
+    >>> round(law.mean(), 6)
+    2.0
+    >>> round(law.cdf(2.0), 6)
+    0.5
     """
 
     loc: float

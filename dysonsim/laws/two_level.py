@@ -18,7 +18,7 @@ class TwoLevel(SymmetricLaw):
     """One-point density of the levels of P(x1, x2) ~ |x1 - x2| exp(-[(x1-loc)^2 + (x2-loc)^2] / 2 scale^2).
 
     rho(x) = exp(-u^2/2) [2 exp(-u^2/2) + sqrt(2 pi) u erf(u/sqrt 2)] / (4 sqrt(pi) scale), u = (x-loc)/scale,
-    normalised to 1 (arXiv:2412.20496). It is the law of either eigenvalue, picked at random, of a 2 x 2
+    normalized to 1 (arXiv:2412.20496). It is the law of either eigenvalue, picked at random, of a 2 x 2
     real symmetric Gaussian matrix with diagonal variance scale^2 and off-diagonal variance scale^2/2.
 
     Exact for beta = 1, two levels and one quadratic well for both. Not the law where the two levels have
@@ -28,9 +28,18 @@ class TwoLevel(SymmetricLaw):
     Parameters
     ----------
     loc : float
-        Centre of the well.
+        Center of the well.
     scale : float, > 0
         sigma, the width of the well. The spacing has mean sqrt(pi) scale.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.TwoLevel(loc=1.0, scale=0.5)
+    >>> round(law.cdf(1.0), 6)
+    0.5
+    >>> round(law.spacing().mean(), 4)
+    0.8862
     """
 
     loc: float

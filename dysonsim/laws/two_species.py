@@ -1,4 +1,4 @@
-"""The density of two levels of different widths: the generalised semicircle."""
+"""The density of two levels of different widths: the generalized semicircle."""
 
 from __future__ import annotations
 
@@ -19,21 +19,30 @@ from .symmetric import SymmetricLaw
 class TwoSpecies(SymmetricLaw):
     """One-point density of P(x1, x2) ~ |x1 - x2| exp(-(x1-loc)^2/2 scale1^2 - (x2-loc)^2/2 scale2^2).
 
-    rho = (rho_1 + rho_2)/2, normalised to 1, with x counted from loc, s_i = scale_i (arXiv:2412.20496) and
+    rho = (rho_1 + rho_2)/2, normalized to 1, with x counted from loc, s_i = scale_i (arXiv:2412.20496) and
     rho_1(x) = exp(-x^2/2 s1^2) [2 s2^2 exp(-x^2/2 s2^2) + sqrt(2 pi) s2 x erf(x/(sqrt(2) s2))]
     / (2 sqrt(2 pi) s1 s2 sqrt(s1^2 + s2^2)); rho_2 has the indices exchanged. Equal scales give `TwoLevel`.
 
-    Exact for a Coulomb gas (beta = 1) of two levels, each with its own quadratic well about one centre. *Not*
+    Exact for a Coulomb gas (beta = 1) of two levels, each with its own quadratic well about one center. *Not*
     the density of a 2 x 2 symmetric Gaussian matrix with unequal variances, `SymmetricTwoByTwo`, even where the
     spacings have the same law.
 
     Parameters
     ----------
     loc : float
-        Common centre of the wells.
+        Common center of the wells.
     scale1, scale2 : float, > 0
         Widths of the wells. The density does not change when they are exchanged: `fit` returns scale1 <=
         scale2, unless one of them is held fixed.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> law = ds.laws.TwoSpecies(loc=0.0, scale1=1.0, scale2=2.0)
+    >>> round(law.cdf(0.0), 6)
+    0.5
+    >>> round(law.spacing().mean(), 4)
+    2.8025
     """
 
     loc: float
@@ -61,7 +70,7 @@ class TwoSpecies(SymmetricLaw):
         return WignerSurmise(beta=1, scale=math.sqrt(0.5 * math.pi) * math.hypot(self.scale1, self.scale2))
 
     def pdf_species(self, x: ArrayLike, species: int) -> Any:
-        """Density rho_1 or rho_2 of one species, normalised to 1.
+        """Density rho_1 or rho_2 of one species, normalized to 1.
 
         Parameters
         ----------

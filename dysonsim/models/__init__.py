@@ -1,4 +1,4 @@
-"""The networks: what is learnt, and what theory predicts for its eigenvalues. One network a file."""
+"""The networks: what is learned, and what theory predicts for its eigenvalues. One network a file."""
 
 from .base import Model
 from .linear.linear_network import LinearNetwork

@@ -10,12 +10,12 @@ import numpy as np
 
 @lru_cache(maxsize=64)
 def mean_goe_spacing(levels: int) -> float:
-    """Mean nearest-neighbour spacing of P(x) ~ prod_{i<j} |x_i - x_j| exp(-sum x_i^2 / 2), averaged over all gaps.
+    """Mean nearest-neighbor spacing of P(x) ~ prod_{i<j} |x_i - x_j| exp(-sum x_i^2 / 2), averaged over all gaps.
 
     This is 2 E x_max / (levels - 1), sqrt(pi) for two levels. E x_max comes from the distribution of the largest level,
     a ratio of Pfaffians (de Bruijn, 1955): P(all x < s) = Pf A(s) / Pf A(inf), with the Hermite functions f_j and
     A_jk(s) = int int_{x,y<s} sgn(y - x) f_j(x) f_k(y), for odd `levels` bordered by int_{x<s} f_j. Relative error
-    about 1e-7 up to a few dozen levels (tested against sampling and the closed form).
+    about 1e-7 up to a few dozen levels (tested by sampling and the closed form).
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def mean_goe_spacing(levels: int) -> float:
     f[1] = math.sqrt(2.0) * s * f[0]
     for j in range(2, levels):
         f[j] = math.sqrt(2.0 / j) * s * f[j - 1] - math.sqrt((j - 1) / j) * f[j - 2]
-    # cumulative integrals by cubics through four neighbouring points (the functions vanish beyond both ends)
+    # cumulative integrals by cubics through four neighboring points (the functions vanish beyond both ends)
     padded = np.pad(f, ((0, 0), (1, 1)))
     pieces = h / 24 * (-padded[:, :-3] + 13 * padded[:, 1:-2] + 13 * padded[:, 2:-1] - padded[:, 3:])
     below = np.concatenate([np.zeros((levels, 1)), np.cumsum(pieces, axis=1)], axis=1)

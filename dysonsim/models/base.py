@@ -32,6 +32,15 @@ class Model(ABC):
     for those that it can state, and raise NotImplementedError otherwise. All predictions are for one set of levels in
     ascending order of x; every method states its order of approximation. Batch sizes and learning rates are checked,
     ValueError otherwise.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> model = ds.TeacherStudent(np.diag([1.0, 2.0, 2.0]), gradient_noise=0.1)
+    >>> isinstance(model, ds.Model)
+    True
+    >>> model.n, model.degenerate_groups()
+    (3, [(1, 2)])
     """
 
     @property
@@ -77,7 +86,7 @@ class Model(ABC):
         raise self._unpredicted("asymmetry_error")
 
     def is_defined(self, singular_values: np.ndarray) -> np.ndarray:
-        """Whether weights with these singular values (..., n) are a model at all, shape (...); they need not be learnt.
+        """Whether weights with these singular values (..., n) define a model at all, shape (...), learned or not.
 
         Asked of every recorded spectrum, with a warning for those that are not.
         """
@@ -108,7 +117,7 @@ class Model(ABC):
         """Stationary standard deviation sigma_i of every eigenvalue x_i in its own well, shape (n,).
 
         For a level that shares its well sigma_i is the *parameter* of the ensemble (the `scale` of the two-level law),
-        not the standard deviation of the level once it is pushed about by its neighbours.
+        not the standard deviation of the level once it is pushed about by its neighbors.
         """
         raise self._unpredicted("stationary_widths")
 
@@ -131,7 +140,7 @@ class Model(ABC):
         raise self._unpredicted("max_learning_rate")
 
     def stability(self, learning_rate: float, batch_size: int) -> str:
-        """One sentence that sets a learning rate against the stability limit, for error messages."""
+        """One sentence that compares a learning rate with the stability limit, for error messages."""
         return f"learning_rate = {learning_rate:g} at batch_size = {batch_size} is too large for {self}"
 
     def check_batch_size(self, batch_size: int) -> int:
@@ -148,7 +157,7 @@ class Model(ABC):
     def singular_value_widths(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Stationary widths of the singular values, sigma_x / (2 xi), shape (n,); 0 where the fixed point is 0.
 
-        Same order of approximation as `stationary_widths`, and valid for widths small against xi.
+        Same order of approximation as `stationary_widths`, and valid for widths small compared with xi.
         """
         xi = np.sqrt(self.fixed_point())
         widths = self.stationary_widths(learning_rate, batch_size)

@@ -2,6 +2,15 @@
 
 Every function takes `chains`, an array (chains, draws) or (chains, draws, n): one observable, or n of them, followed
 along several chains of equal length. Results have the shape of the last axis, or are floats.
+
+Examples
+--------
+>>> import numpy as np, dysonsim as ds
+>>> chains = np.random.default_rng(1).normal(size=(4, 500))
+>>> bool(ds.diagnostics.r_hat(chains) < 1.01)
+True
+>>> bool(ds.diagnostics.effective_sample_size(chains) > 1000)
+True
 """
 
 from __future__ import annotations
@@ -71,7 +80,7 @@ def r_hat(chains: ArrayLike, ranked: bool = True) -> Any:
     chains : (chains, draws) or (chains, draws, n) array
         One chain is enough, for it is split in two; at least 4 draws.
     ranked : bool
-        Rank-normalised, and the larger of the values for location and for scale (Vehtari, Gelman, Simpson, Carpenter,
+        Rank-normalized, and the larger of the values for location and for scale (Vehtari, Gelman, Simpson, Carpenter,
         Buerkner, Bayesian Analysis 16, 667 (2021)); sees infinite variances, and chains that differ in width alone.
         False: the classic quantity of Gelman and Rubin on half chains.
 

@@ -1,6 +1,6 @@
 """Dyson Brownian motion of one system of a thousand to ten million levels.
 
-    dx_i = -rate (x_i - centre) dt + beta noise^2 sum_{j != i} 1/(x_i - x_j) dt + sqrt(2) noise dB_i
+    dx_i = -rate (x_i - center) dt + beta noise^2 sum_{j != i} 1/(x_i - x_j) dt + sqrt(2) noise dB_i
 
 What `simulate` does in lanes of networks for small systems is done here in lanes of levels, by threads that share the
 system, with the fast sum for the force of all but the nearest levels.
@@ -25,13 +25,13 @@ __all__ = ["LargeDyson", "open_large"]
 
 TOLERANCE = 1e-5  # of the force, a bound: errors are a hundred times smaller, and do not accumulate
 ALONE = 10_000  # levels below which threads cost more than they gain
-DT, RATE, NOISE, CENTRE = range(4)
+DT, RATE, NOISE, CENTER = range(4)
 
 
 def open_large(
     start: np.ndarray, first_replica: int, seed: int, beta: float, threads: int, device: str = "cpu"
 ) -> Ensemble:
-    """Systems to advance; `set_reals` gives them [dt, rate, noise, centre] before that.
+    """Systems to advance; `set_reals` gives them [dt, rate, noise, center] before that.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def _normals(beta: float) -> int:
 def _cooperative_constants(reals: np.ndarray, beta: float) -> np.ndarray:
     """What `kernels/many_levels/cooperative.py` calls constants."""
     of = parts_of_step(reals, beta)
-    return np.array([of.shrink, reals[CENTRE], of.strength / of.shrink**2, of.strength, of.opening, of.noise, beta])
+    return np.array([of.shrink, reals[CENTER], of.strength / of.shrink**2, of.strength, of.opening, of.noise, beta])
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class StepParts:
 
 
 def parts_of_step(reals: np.ndarray, beta: float) -> StepParts:
-    """Of [dt, rate, noise, centre]."""
+    """Of [dt, rate, noise, center]."""
     dt, rate, noise, _ = reals
     tau = math.sinh(rate * dt) / rate if rate else dt
     return StepParts(
@@ -101,16 +101,16 @@ def parts_of_step(reals: np.ndarray, beta: float) -> StepParts:
 class LargeDyson:
     """An `Ensemble` of large systems, one after the other.
 
-    A step of length dt moves all levels by exp(-rate dt/2) towards the centre, without drift for the time
+    A step of length dt moves all levels by exp(-rate dt/2) toward the center, without drift for the time
     tau = sinh(rate dt)/rate, and by exp(-rate dt/2) again, which is exact for linear drift. The motion without drift is
 
-        far force for tau/2;  pairs two and three ranks apart for tau/2;  noise;  neighbours for tau;
+        far force for tau/2;  pairs two and three ranks apart for tau/2;  noise;  neighbors for tau;
         pairs two and three ranks apart for tau/2;  far force for tau/2
 
-    Exact: two levels, any dt; E sum (x_i - centre)^2 at any n and dt, because every part has its exact mean (after a
+    Exact: two levels, any dt; E sum (x_i - center)^2 at any n and dt, because every part has its exact mean (after a
     push by the far force all distances from the mean are scaled, by a factor that differs from 1 in the second order of
     dt, to the sum of squares that the exact flow has). Not resolved: gaps below sqrt(4 beta noise^2 tau). At
-    dt = 0.1 (mean gap)^2/noise^2 the mean gap of neighbours is unbiased within the error of 0.05%, its variance is 2.3%
+    dt = 0.1 (mean gap)^2/noise^2 the mean gap of neighbors is unbiased within the error of 0.05%, its variance is 2.3%
     too large and the mean ratio of successive gaps 1.5% too small (beta = 1; 1.2 and 0.9% for beta = 2); at 0.03 it is
     1 and 0.6% for both (n = 1000, errors 0.2 and 0.1%). At beta = 1, 2 and dt = 0.3 the variance is 5 to 7% too small.
     """
@@ -141,7 +141,7 @@ class LargeDyson:
         return slice(kernel.PAD, kernel.PAD + self.n)
 
     def set_reals(self, reals: np.ndarray) -> None:
-        """[dt, rate, noise, centre] from the next step on."""
+        """[dt, rate, noise, center] from the next step on."""
         self.reals = np.array(reals, dtype=np.float64)
 
     def state(self) -> np.ndarray:
@@ -161,7 +161,7 @@ class LargeDyson:
 
     def _step(self, x: np.ndarray, s: int, replica: int) -> bool:
         """One step in place; False if the system is no longer finite."""
-        of, centre = parts_of_step(self.reals, self.beta), float(self.reals[CENTRE])
+        of, center = parts_of_step(self.reals, self.beta), float(self.reals[CENTER])
         shrink, strength, opening = of.shrink, of.strength, of.opening
         n, parity, key = self.n, s & 1, split_seed(self.seed)
 
@@ -170,7 +170,7 @@ class LargeDyson:
             return False
         # The contraction comes first: distances shrink, the force that was taken before it grows.
         constants = np.array([
-            shrink * push.shift + (1 - shrink) * centre, shrink * push.scale, shrink * push.force,
+            shrink * push.shift + (1 - shrink) * center, shrink * push.scale, shrink * push.force,
             0.5 * opening * self.beta, of.noise, self.beta,
         ])  # fmt: skip
 
@@ -191,7 +191,7 @@ class LargeDyson:
             return False
 
         def move(a: int, b: int) -> None:
-            shift = shrink * push.shift + (1 - shrink) * centre
+            shift = shrink * push.shift + (1 - shrink) * center
             self._move(x, self.g, x, a, b, n, shift, shrink * push.scale, shrink * push.force)
 
         self._share(move, x)

@@ -59,7 +59,8 @@ def repulsion(levels: Any, *, method: str = "auto", tolerance: float = 1e-12, th
 
     Examples
     --------
-    >>> repulsion([0.0, 1.0, 3.0])
+    >>> import dysonsim as ds
+    >>> ds.repulsion([0.0, 1.0, 3.0])
     array([-1.33333333,  0.5       ,  0.83333333])
     """
     want = "a real array of shape (n,) or (replicas, n) with n >= 1"
@@ -116,7 +117,7 @@ class SortedSums:
         self.down = self.lanes.compiled(fast_sum.build_down, points=points)
         self.first, self.table = fast_sum.tree(n), fast_sum.tables(points)
         self.heights, boxes = len(self.first) - 1, int(self.first[-1])
-        self.centre, self.half, self.charge = np.empty(boxes), np.empty(boxes), np.empty(boxes * points)
+        self.center, self.half, self.charge = np.empty(boxes), np.empty(boxes), np.empty(boxes * points)
         self.scratch = fast_sum.scratch_size(points, self.heights)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -132,7 +133,7 @@ class SortedSums:
             _times_power_of_two(x[begin:end], -exponent, out=inner[begin:end])
             if end - begin > 1:
                 closest.append((inner[begin + 1 : end] - inner[begin : end - 1]).min())
-            if begin > 0:  # the neighbour may not be scaled yet
+            if begin > 0:  # the neighbor may not be scaled yet
                 closest.append(math.ldexp(x[begin], -exponent) - math.ldexp(x[begin - 1], -exponent))
 
         self.lanes.in_parallel(scale, self.n, self.threads if self.n > PIECE else 1, pieces=1 + self.n // PIECE)
@@ -151,7 +152,7 @@ class SortedSums:
 
     def _fast(self, close: bool) -> None:
         first, counts = self.first, np.diff(self.first)
-        boxes = self.centre, self.half, self.charge
+        boxes = self.center, self.half, self.charge
         cut = min(TASK_LEAVES, self.heights - 1)
 
         def rise(begin: int, end: int) -> None:  # the boxes of height `cut` from `begin` to `end`, and all below

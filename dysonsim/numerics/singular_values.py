@@ -33,6 +33,12 @@ def singular_values(weights: np.ndarray) -> np.ndarray:
     ------
     TypeError, ValueError
         For what is not real, not finite, or has less than two dimensions.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> print(ds.singular_values(np.diag([3.0, 1.0, 2.0])).round(3))
+    [1. 2. 3.]
     """
     w = _checks.array("weights", weights, "real matrices, shape (..., p, n)", empty=True)
     if w.ndim < 2:

@@ -34,7 +34,17 @@ _BUILT: dict[int, dict[str | None, Kernel]] = {}  # kernels by device, of the pr
 
 
 class Process(ABC):
-    """Something whose levels `dysonsim.simulate` can follow."""
+    """Something whose levels `dysonsim.simulate` can follow.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> gas = ds.CoulombGas.hermite(n=3, beta=2.0)
+    >>> isinstance(gas, ds.Process)
+    True
+    >>> gas.n, gas.continuous
+    (3, False)
+    """
 
     continuous: ClassVar[bool] = False
     marks_after_step: ClassVar[bool] = True  # whether its kernel looks at a replica after its step or before

@@ -84,6 +84,14 @@ class JacobiProcess(Confined):
     ------
     TypeError, ValueError
         For a parameter that is not allowed; the message says what is.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> motion = ds.JacobiProcess(a=0.3, b=0.0, n=3, beta=1.5)
+    >>> run = ds.simulate(motion, replicas=16, times=[0.1, 0.2], seed=1)
+    >>> bool((run.eigenvalues > 0).all() and (run.eigenvalues < 1).all())
+    True
     """
 
     top: ClassVar[float] = 1.0

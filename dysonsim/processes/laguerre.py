@@ -77,6 +77,14 @@ class LaguerreProcess(Confined):
     ------
     TypeError, ValueError
         For a parameter that is not allowed; the message says what is.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> motion = ds.LaguerreProcess(m=5, beta=1.0, n=3, initial=[1.0, 2.0, 3.0])
+    >>> run = ds.simulate(motion, replicas=16, times=[0.0, 1.0], seed=1)
+    >>> print(run.eigenvalues[0, 0].round(6))
+    [1. 2. 3.]
     """
 
     top: ClassVar[float] = math.inf

@@ -53,10 +53,19 @@ class Langevin(NetworkProcess):
 
     Notes
     -----
-    Not valid far from Gaussian, where batch_size is not large against what the noise multiplies. A mean over chains
-    is a positive matrix whatever happens, a Gaussian C need not be: for small batches or slow chains a run that SGD
-    survives may end in `DivergenceError`. `simulate` warns where `gaussian_error` exceeds 0.5%, or `asymmetry_error`
-    5%.
+    Not valid far from Gaussian, where batch_size is not large compared with what the noise multiplies. A mean over
+    chains is a positive matrix whatever happens, a Gaussian C need not be: for small batches or slow chains a run that
+    SGD survives may end in `DivergenceError`. `simulate` warns where `gaussian_error` exceeds 0.5%, or
+    `asymmetry_error` 5%.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> model = ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1)
+    >>> sgd = ds.SGD(model, learning_rate=0.1, batch_size=16)
+    >>> run = ds.simulate(ds.Langevin(sgd), replicas=64, steps=100, seed=1)
+    >>> print(run.eigenvalues.mean(axis=(0, 1)).round(2))
+    [3.98 4.03]
     """
 
     sgd: SGD

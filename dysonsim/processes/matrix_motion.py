@@ -3,7 +3,7 @@
 Under noise that is invariant under rotations, the eigenvalues of a matrix move as if it had started from the diagonal
 matrix of its levels. So the levels after any time are those of
 
-    M' = centre + exp(-rate t) (diag(x) - centre) + s G,    s^2 = noise^2 (1 - exp(-2 rate t))/rate,
+    M' = center + exp(-rate t) (diag(x) - center) + s G,    s^2 = noise^2 (1 - exp(-2 rate t))/rate,
 
 G Gaussian with independent entries, of variance 1 on the diagonal and beta/2 off it (1/2 for every one of its beta
 real components): real symmetric (beta = 1), complex Hermitian (2) or quaternionic (4), the last as a complex matrix of

@@ -18,18 +18,29 @@ class SGD(NetworkProcess):
     Parameters
     ----------
     model : Model
-        What is learnt.
+        The network to train: `GaussianRBM`, `TeacherStudent`, `LinearNetwork` or a model of your own.
     learning_rate : float
-        The step alpha > 0 of the update W <- W - alpha * gradient.
+        alpha > 0 in the update W <- W - alpha * gradient.
     batch_size : int
-        Samples |B| >= 1 in a mini-batch.
+        Number |B| >= 1 of samples in a mini-batch.
     init_scale : float
-        Standard deviation of the independent normal entries of the initial weights W_0; 0 starts from W = 0.
+        Standard deviation of the entries of the initial weights, independent and normal; 0 starts from W = 0.
 
     Raises
     ------
     TypeError, ValueError
         For a parameter that is not allowed; the message says what is.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> model = ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1)
+    >>> sgd = ds.SGD(model, learning_rate=0.1, batch_size=16)
+    >>> run = ds.simulate(sgd, replicas=64, steps=100, seed=1)
+    >>> run.eigenvalues.shape
+    (64, 1, 2)
+    >>> print(run.eigenvalues.mean(axis=(0, 1)).round(2))
+    [3.97 4.03]
     """
 
     model: Model

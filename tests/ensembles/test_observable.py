@@ -140,6 +140,8 @@ def test_old_spellings_give_the_same_numbers_and_a_warning():
         assert old.to_dict() == new.to_dict()
         with pytest.warns(DeprecationWarning, match="called observable"):
             assert new.coordinate == new.observable == name
+        with pytest.warns(DeprecationWarning, match="called center"):
+            assert new.centre is new.center
 
 
 def test_both_spellings_are_refused():

@@ -1,6 +1,6 @@
 """Reading trajectories backwards: what was put in comes out, with errors that are right, and nothing else.
 
-Known truth: matrix Ornstein-Uhlenbeck processes, exact at any interval, with rate 1, centre 0 and g = 1. Tolerances of
+Known truth: matrix Ornstein-Uhlenbeck processes, exact at any interval, with rate 1, center 0 and g = 1. Tolerances of
 4 standard errors: a right estimator fails one comparison in 16 000; there are about 300 here, a false alarm in 50 runs
 of other seeds. Seeds are fixed.
 """
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import dysonsim as ds
-from dysonsim.inference.drift import centre_of_mass as estimate_centre
+from dysonsim.inference.drift import center_of_mass as estimate_center
 from dysonsim.inference.estimate import estimate_dynamics
 from dysonsim.inference.gaps import collisions, transitions
 
@@ -52,8 +52,8 @@ def estimate(levels, interval, **options):
 
 
 def pulls(found, beta):
-    """Deviations from rate 1, centre 0, g = 1, K = -x and beta, in standard errors."""
-    scalars = {"rate": 1.0, "centre": 0.0, "noise": 1.0, "pair_noise": 1.0, "beta": beta, "beta_density": beta}
+    """Deviations from rate 1, center 0, g = 1, K = -x and beta, in standard errors."""
+    scalars = {"rate": 1.0, "center": 0.0, "noise": 1.0, "pair_noise": 1.0, "beta": beta, "beta_density": beta}
     pulls = {name: getattr(found, name).deviation(value) for name, value in scalars.items()}
     pulls |= {f"K{k}": v for k, v in enumerate((found.drift.value + found.drift.x) / found.drift.error)}
     pulls |= {f"g{k}": v for k, v in enumerate((found.noise_curve.value - 1) / found.noise_curve.error)}
@@ -111,9 +111,9 @@ def test_long_intervals_are_no_bias_for_two_levels():
     interval = 0.4
     levels = ensemble(np.random.default_rng(5), 2, 2, 1000, 40, interval)
     found = estimate(levels, interval)
-    assert all(abs(pulls(found, 2)[name]) < 4 for name in ("rate", "centre", "noise", "pair_noise", "beta"))
-    centre = levels.mean(axis=2)
-    plain, error = ds.mean_and_error((np.diff(centre, axis=1) ** 2).mean(axis=1) / interval)
+    assert all(abs(pulls(found, 2)[name]) < 4 for name in ("rate", "center", "noise", "pair_noise", "beta"))
+    center = levels.mean(axis=2)
+    plain, error = ds.mean_and_error((np.diff(center, axis=1) ** 2).mean(axis=1) / interval)
     assert plain + 10 * error < 1
 
 
@@ -138,7 +138,7 @@ def test_a_curved_drift_comes_out_as_a_curve(n):
     curve = found.drift
     assert (np.abs((curve.value + curve.x**3) / curve.error) < 4).all()
     assert (np.abs((found.noise_curve.value - 1) / found.noise_curve.error) < 4).all()
-    straight = curve.value + found.rate.value * (curve.x - found.centre.value)
+    straight = curve.value + found.rate.value * (curve.x - found.center.value)
     assert straight @ np.linalg.solve(curve.covariance, straight) > 60  # chi^2 of 8 points
     if n == 3:
         assert abs(found.beta.deviation(1)) < 4
@@ -212,7 +212,7 @@ def test_dyson_brownian_motion_gives_back_its_parameters():
     run = ds.simulate(process, replicas=300, times=6 + 0.02 * np.arange(80), seed=3)
     found = estimate_dynamics(run)
     assert abs(found.rate.deviation(0.7)) < 4
-    assert abs(found.centre.deviation(1.0)) < 4
+    assert abs(found.center.deviation(1.0)) < 4
     assert abs(found.noise.deviation(0.5)) < 4
     assert abs(found.beta.deviation(2)) < 4
     assert found.beta.deviation(1) > 4
@@ -323,17 +323,17 @@ def test_bad_input_of_a_run():
 
 
 def test_errors_of_eight_replicas_are_honest():
-    """600 ensembles of 8: value +- 1.96 errors holds rate, centre and g in 95 +- 0.9%, here in 92.5% or more.
+    """600 ensembles of 8: value +- 1.96 errors holds rate, center and g in 95 +- 0.9%, here in 92.5% or more.
 
     The control: the infinitesimal jackknife without Student's t, right for many replicas, holds the rate in 88%.
     """
     rng, held, naive = np.random.default_rng(13), [], []
     for _ in range(600):
         levels = ensemble(rng, 0, 2, 8, 60, 0.05)
-        found = estimate_centre(levels, 1, 0.05)
-        held.append([abs(found.rate.deviation(1)), abs(found.centre.deviation(0)), abs(found.noise.deviation(1))])
-        centre = levels.mean(axis=2)
-        d0, d1 = centre[:, :-1] - centre[:, :-1].mean(0), centre[:, 1:] - centre[:, 1:].mean(0)
+        found = estimate_center(levels, 1, 0.05)
+        held.append([abs(found.rate.deviation(1)), abs(found.center.deviation(0)), abs(found.noise.deviation(1))])
+        center = levels.mean(axis=2)
+        d0, d1 = center[:, :-1] - center[:, :-1].mean(0), center[:, 1:] - center[:, 1:].mean(0)
         products, squares = (d0 * d1).mean(1), (d0**2).mean(1)
         b = products.sum() / squares.sum()
         error = ((products - b * squares) / squares.mean()).std(ddof=1) / math.sqrt(8) / (b * 0.05)

@@ -83,7 +83,7 @@ def correlation_score(a, b):
 
 @pytest.mark.parametrize("other", ["draw", "replica", "step", "stream", "seed low", "seed high"])
 def test_independence(other):
-    """Neighbours in every word of counter and key, and their squares, are uncorrelated (one seed in 8000 fails)."""
+    """Neighbors in every word of counter and key, and their squares, are uncorrelated (one seed in 8000 fails)."""
     count, replicas = 4000, 256
     z = kernel_normals(count + 1, rng.DATA, 10, replicas + 1, 99)
     partner = {

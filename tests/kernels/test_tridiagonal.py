@@ -171,7 +171,7 @@ def test_eigenvalues_of_hard_matrices(target, dtype):
                 assert worst.max() < 50 * np.finfo(dtype).eps, (n, name, unit)
 
 
-def test_a_draw_does_not_depend_on_its_neighbours():
+def test_a_draw_does_not_depend_on_its_neighbors():
     for ensemble in ("hermite", "laguerre", "jacobi"):
         made = kernel(ensemble, degrees_of(ensemble, 12, 0.6)[0], 12)
         whole = draw(made, 40)

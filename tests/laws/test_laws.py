@@ -173,7 +173,7 @@ def test_atom_at_zero():
 
 
 def gas_pairs(law, size, seed):
-    """Both levels of the two-species gas: |gap| is Rayleigh, and the centre is normal given the gap."""
+    """Both levels of the two-species gas: |gap| is Rayleigh, and the center is normal given the gap."""
     rng = np.random.default_rng(seed)
     h = math.hypot(law.scale1, law.scale2)
     gap = h * rng.rayleigh(size=size) * rng.choice([-1, 1], size)
@@ -228,9 +228,9 @@ def test_spacing_of_two_levels_is_the_surmise():
 
 
 def scaled_cdf(law, factor):
-    """The distribution function of `factor` times the distance from the centre (or from zero)."""
-    centre = getattr(law, "loc", 0.0)
-    return lambda x: law.cdf(centre + (x - centre) / factor)
+    """The distribution function of `factor` times the distance from the center (or from zero)."""
+    center = getattr(law, "loc", 0.0)
+    return lambda x: law.cdf(center + (x - center) / factor)
 
 
 @by_name

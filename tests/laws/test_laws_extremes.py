@@ -23,7 +23,7 @@ from dysonsim.laws import (
     UnfoldedSpacingRatio,
     WignerSurmise,
     gas_log_density,
-    gas_log_normalisation,
+    gas_log_normalization,
 )
 
 UNITS = (1e-100, 1.0, 1e100)
@@ -200,7 +200,7 @@ def test_marchenko_pastur_at_its_edges():
         (lambda: SymmetricTwoByTwo.fit([0.0, 1.0, 3.0], std11=1e-90), "std11 = .*: must be from 0.0001 to 10000 of"),
         (lambda: SymmetricTwoByTwo.fit([0.0, 1.0, 3.0], std12=1e5), "std12 = 100000: must be from 0.0001 to 10000 of"),
         (lambda: TwoLevel.fit([0.0, 1e200]), r"data\[1\] = 1e\+200: squares would overflow"),
-        (lambda: gas_log_normalisation(10**12, 1.0), "n = 1000000000000: must be at most 1000000"),
+        (lambda: gas_log_normalization(10**12, 1.0), "n = 1000000000000: must be at most 1000000"),
         (lambda: gas_log_density([0.1, 0.2], 1e290), r"beta = 1e\+290"),
         (lambda: gas_log_density([0.1, 0.2], 1e-90, "laguerre", m=5), "beta = 1e-90: .*has no integral"),
         (lambda: MarchenkoPasturSingular.fit([1e70, 2e70, 3e70]), r"variance = .*e\+140: must be at most 1e\+100"),

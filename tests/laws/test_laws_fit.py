@@ -79,7 +79,7 @@ def test_fit_recovers_the_parameters_within_their_errors(law, fixed):
             assert 0 < error[name] < 0.2 * law.std()
         else:
             assert getattr(fitted, name) == value
-    # it is the maximum: better than the truth, and than any neighbour
+    # it is the maximum: better than the truth, and than any neighbor
     best = fitted.loglikelihood(x)
     assert best >= law.loglikelihood(x)
     for name, delta in error.items():
@@ -148,7 +148,7 @@ def test_large_and_small_samples():
     for n in (2, 10, 100, 400_000):
         fitted = TwoLevel.fit(law.rvs(n, random_state=5))
         assert abs(fitted.scale / 2 - 1) < 5 / math.sqrt(n)
-    # without scatter about the mean there is no estimate, but a fixed centre restores it
+    # without scatter about the mean there is no estimate, but a fixed center restores it
     assert TwoLevel.fit([3.0], loc=1.0).scale > 0
     # a wild outlier must not break the lattice on which the data are condensed
     x = np.append(law.rvs(3000, random_state=6), 1e6)

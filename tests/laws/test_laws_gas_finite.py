@@ -39,7 +39,7 @@ def test_three_levels_by_integration_of_the_joint_density(beta):
         for a, b in itertools.pairwise(breaks):
             yield 0.5 * (a + b) + 0.5 * (b - a) * nodes, 0.5 * (b - a) * weights
 
-    def unnormalised(x):
+    def unnormalized(x):
         total = 0.0
         for ys, wy in pieces(-13, x, 13):
             for y, w in zip(ys, wy, strict=True):
@@ -51,7 +51,7 @@ def test_three_levels_by_integration_of_the_joint_density(beta):
     norm = (2 * math.pi) ** 1.5
     norm *= math.prod(math.gamma(1 + j * beta / 2) / math.gamma(1 + beta / 2) for j in (1, 2, 3))
     for x in (0.0, 0.7, 2.9, 6.0):
-        assert GaussianEnsembleDensity(3, beta).pdf(x) == pytest.approx(unnormalised(x) / norm, rel=1e-11)
+        assert GaussianEnsembleDensity(3, beta).pdf(x) == pytest.approx(unnormalized(x) / norm, rel=1e-11)
 
 
 @pytest.mark.parametrize("n", [4, 9])

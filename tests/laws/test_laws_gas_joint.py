@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from dysonsim.laws import GaussianEnsembleDensity, TwoLevel, gas_log_density, gas_log_normalisation
+from dysonsim.laws import GaussianEnsembleDensity, TwoLevel, gas_log_density, gas_log_normalization
 
 CASES = [
     ("hermite", 1.3, {}),
@@ -76,28 +76,28 @@ def test_hermite_agrees_with_the_laws_of_one_level():
             assert total == pytest.approx(law.pdf(at), rel=1e-12)
 
 
-def test_normalisation_in_known_cases():
-    assert gas_log_normalisation(1, 2.7) == pytest.approx(math.log(math.sqrt(2 * math.pi)), rel=1e-15)
+def test_normalization_in_known_cases():
+    assert gas_log_normalization(1, 2.7) == pytest.approx(math.log(math.sqrt(2 * math.pi)), rel=1e-15)
     # two levels, beta = 2: E (x - y)^2 = 2
-    assert gas_log_normalisation(2, 2) == pytest.approx(math.log(2 * math.pi * 2), rel=1e-14)
+    assert gas_log_normalization(2, 2) == pytest.approx(math.log(2 * math.pi * 2), rel=1e-14)
     # chi^2 and beta laws for one level
-    assert gas_log_normalisation(1, 1, "laguerre", m=7) == pytest.approx(
+    assert gas_log_normalization(1, 1, "laguerre", m=7) == pytest.approx(
         math.lgamma(3.5) + 3.5 * math.log(2), rel=1e-14
     )
     expected = math.lgamma(1.5) + math.lgamma(3.2) - math.lgamma(4.7)
-    assert gas_log_normalisation(1, 1, "jacobi", a=0.5, b=2.2) == pytest.approx(expected, rel=1e-14)
+    assert gas_log_normalization(1, 1, "jacobi", a=0.5, b=2.2) == pytest.approx(expected, rel=1e-14)
     # d log Z/d log scale = E sum x^2/scale^2 = n + beta n (n - 1)/2
     for ensemble, shape in (("hermite", {}), ("laguerre", {"m": 12.5})):
         step = 1e-3
-        slope = gas_log_normalisation(9, 1.7, ensemble, math.exp(step), **shape)
-        slope = (slope - gas_log_normalisation(9, 1.7, ensemble, math.exp(-step), **shape)) / (2 * step)
+        slope = gas_log_normalization(9, 1.7, ensemble, math.exp(step), **shape)
+        slope = (slope - gas_log_normalization(9, 1.7, ensemble, math.exp(-step), **shape)) / (2 * step)
         # Laguerre: E sum x/scale^2 = beta m n, the number of real components of W
         moment = 9 + 1.7 * 36 if ensemble == "hermite" else 1.7 * 12.5 * 9
         assert slope == pytest.approx(moment, rel=1e-10)
     # large n: no overflow
-    assert math.isfinite(gas_log_normalisation(5000, 2, "jacobi", a=1, b=1))
+    assert math.isfinite(gas_log_normalization(5000, 2, "jacobi", a=1, b=1))
     # n -> n + 1 at beta -> 0 adds an independent level
-    three = gas_log_normalisation(3, 1e-9, "jacobi", a=0.5, b=2.2)
+    three = gas_log_normalization(3, 1e-9, "jacobi", a=0.5, b=2.2)
     assert three == pytest.approx(3 * expected, rel=1e-7)
 
 
@@ -111,7 +111,7 @@ def test_shapes_symmetry_and_scaling():
     np.testing.assert_allclose(gas_log_density(3 * x, 1.5, scale=2.1), value - 6 * math.log(3), rtol=1e-12)
     # straight from the definition
     pairs = sum(math.log(abs(p - q)) for p, q in itertools.combinations(x[0, 0], 2))
-    direct = 1.5 * pairs - (x[0, 0] ** 2).sum() / 2 - gas_log_normalisation(6, 1.5)
+    direct = 1.5 * pairs - (x[0, 0] ** 2).sum() / 2 - gas_log_normalization(6, 1.5)
     assert gas_log_density(x[0, 0], 1.5) == pytest.approx(direct, rel=1e-13)
     # reflection x -> 1 - x exchanges a and b
     y = np.random.default_rng(2).random(5)
@@ -120,7 +120,7 @@ def test_shapes_symmetry_and_scaling():
     # W^T W from the other side: m and n of the weight enter through m - n only for n levels
     z = np.array([0.5, 1.7, 3.0])
     ratio = gas_log_density(z, 1, "laguerre", m=5) - gas_log_density(z, 1, "laguerre", m=3)
-    constant = gas_log_normalisation(3, 1, "laguerre", m=3) - gas_log_normalisation(3, 1, "laguerre", m=5)
+    constant = gas_log_normalization(3, 1, "laguerre", m=3) - gas_log_normalization(3, 1, "laguerre", m=5)
     assert ratio == pytest.approx(np.log(z).sum() + constant, rel=1e-12)
 
 
@@ -145,7 +145,7 @@ def test_statistics_of_samples():
     levels = np.stack([(a + b) / 2 - radius, (a + b) / 2 + radius], -1)
     value = gas_log_density(levels, 1)
     # the gap is sqrt(2 chi^2_2): E log gap = log 2 - gamma/2; E sum x^2 = 3
-    expected = math.log(2) - 0.5 * np.euler_gamma - 1.5 - gas_log_normalisation(2, 1)
+    expected = math.log(2) - 0.5 * np.euler_gamma - 1.5 - gas_log_normalization(2, 1)
     error = value.std() / math.sqrt(value.size)
     assert abs(value.mean() - expected) < 4.5 * error  # false alarm: 7e-6
     for beta, scale in ((1.05, 1.0), (0.95, 1.0), (1.0, 1.02), (1.0, 0.98)):
@@ -172,8 +172,8 @@ BAD = [
     (lambda: gas_log_density(1.0, 1), ValueError, r"x has shape \(\)"),
     (lambda: gas_log_density(np.empty((3, 0)), 1), ValueError, r"x has shape \(3, 0\)"),
     (lambda: gas_log_density([1j, 2.0], 1), TypeError, "x is list of dtype complex128"),
-    (lambda: gas_log_normalisation(0, 1), ValueError, "n = 0: must be an integer >= 1"),
-    (lambda: gas_log_normalisation(1.5, 1), ValueError, "n = 1.5"),
+    (lambda: gas_log_normalization(0, 1), ValueError, "n = 0: must be an integer >= 1"),
+    (lambda: gas_log_normalization(1.5, 1), ValueError, "n = 1.5"),
 ]
 
 

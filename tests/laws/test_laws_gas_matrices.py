@@ -1,4 +1,4 @@
-"""Laws of the gas against matrices that are diagonalised here: edge, bulk, finite n, ratios of spacings."""
+"""Laws of the gas against matrices that are diagonalized here: edge, bulk, finite n, ratios of spacings."""
 
 from __future__ import annotations
 

@@ -107,14 +107,14 @@ def test_slopes_symmetry_and_what_is_always_zero(name, closure):
     x = np.sort(fixed * np.array([[0.02], [0.9], [1.1]]) + 0.01 * np.arange(1, model.n + 1), axis=1)
     x[:, :null] = 0
     at, h = coefficients(terms), 1e-6
-    centre = at(x)
+    center = at(x)
     difference = (at(x + h).noise - at(np.maximum(x - h, 0)).noise)[:, null:] / (2 * h)
-    np.testing.assert_allclose(centre.slope[:, null:], difference, rtol=1e-4, atol=1e-9)
-    np.testing.assert_allclose(centre.pair, centre.pair.transpose(0, 2, 1), rtol=1e-12)
-    assert np.isfinite(centre.drift).all()
-    assert (centre.pair >= 0).all()
-    assert not centre.drift[:, :null].any()
-    assert not centre.pair[:, :null].any()
+    np.testing.assert_allclose(center.slope[:, null:], difference, rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(center.pair, center.pair.transpose(0, 2, 1), rtol=1e-12)
+    assert np.isfinite(center.drift).all()
+    assert (center.pair >= 0).all()
+    assert not center.drift[:, :null].any()
+    assert not center.pair[:, :null].any()
 
 
 @pytest.mark.parametrize("name", MODELS)

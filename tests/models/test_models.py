@@ -1,4 +1,4 @@
-"""Models: constructors, closed predictions, and predictions held against the independent simulator of reference.py.
+"""Models: constructors, closed predictions, and predictions compared with the independent simulator of reference.py.
 
 Statistical tests use fixed seeds and compare z-scores with a bound that a correct prediction passes with the stated
 probability; each carries a negative control, a prediction that is a few per cent wrong and must be caught.
@@ -49,7 +49,7 @@ def test_levels_with_fixed_point_zero_decay_in_the_modes_of_the_output_layer(sha
 
 
 @pytest.mark.parametrize("turn", [False, True])
-def test_null_levels_beside_a_learnt_one(turn):
+def test_null_levels_beside_a_learned_one(turn):
     """diag(2, 0, 0) with Z^T Z = 1 + [[2, 1], [1, 2]], as it stands and in another basis, where 0 is a rounding."""
     rng = np.random.default_rng(5)
     left, right = (np.linalg.qr(rng.normal(size=(3, 3)))[0] if turn else np.eye(3) for _ in range(2))
@@ -139,7 +139,7 @@ def test_rbm_sigma_sets_units():
     np.testing.assert_allclose(ratio, 2 * np.sqrt(one.fixed_point()), rtol=1e-12)
 
 
-def test_rbm_levels_that_are_not_learnt():
+def test_rbm_levels_that_are_not_learned():
     narrow = GaussianRBM.scalar_field(6, mass=2.0, mu=2.5, n_hidden=2)  # kappa 4, 5, 5, 7, 7, 8; mu^2 = 6.25
     np.testing.assert_allclose(narrow.fixed_point(), [0, 0, 0, 0, 1.25, 2.25], atol=1e-12)
     assert narrow.degenerate_groups() == []
@@ -203,7 +203,7 @@ def test_rounding_does_not_turn_the_eigenbasis(values):
 
 
 @pytest.mark.parametrize("name", LINEAR)
-def test_single_step_references_agree_with_the_vectorised_one(name):
+def test_single_step_references_agree_with_the_vectorized_one(name):
     model, batch = LINEAR[name], 3
     p, n = model.weight_shape
     z = getattr(model, "output_layer", np.eye(p))
@@ -220,7 +220,7 @@ def test_single_step_references_agree_with_the_vectorised_one(name):
     np.testing.assert_allclose(got, reference.linear_update(w0, model.teacher, z, x, eta, noise, 0.1), rtol=1e-12)
 
 
-def test_rbm_step_agrees_with_the_vectorised_one():
+def test_rbm_step_agrees_with_the_vectorized_one():
     model = GaussianRBM.scalar_field(3, mass=2.0, mu=3.0, sigma=0.8, gibbs_steps=2, n_hidden=4)
     w0 = np.random.default_rng(2).normal(size=(4, 3))
     got = reference.train_reference(model, 0.1, 5, 0, 1, 1, np.random.default_rng(3), weights=w0)[0, 0]

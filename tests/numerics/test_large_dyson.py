@@ -40,26 +40,26 @@ def test_two_levels_move_as_a_bessel_process_at_any_step(beta):
     unit = 4 * noise**2 * grown
     away = (gap * np.exp(-rate * dt)) ** 2 / unit
     assert stats.kstest(gaps**2 / unit, stats.ncx2(beta + 1, away).cdf).pvalue > 1e-3
-    centre = 0.5 + (1 + gap / 2 - 0.5) * np.exp(-rate * dt)
-    assert stats.kstest(mean, stats.norm(centre, noise * np.sqrt(grown)).cdf).pvalue > 1e-3
+    center = 0.5 + (1 + gap / 2 - 0.5) * np.exp(-rate * dt)
+    assert stats.kstest(mean, stats.norm(center, noise * np.sqrt(grown)).cdf).pvalue > 1e-3
     assert stats.kstest(gaps**2 / unit, stats.ncx2(1.2 * beta + 1, away).cdf).pvalue < (0.05 if beta == 0.5 else 1e-3)
 
 
 @pytest.mark.parametrize(("beta", "n"), [(1.0, 3), (2.0, 7), (0.5, 40), (2.5, 40)])
 def test_second_moment_relaxes_exactly_at_any_step(beta, n):
-    """d E S/dt = -2 rate E S + 2 noise^2 n + beta noise^2 n (n - 1), S the sum of (x - centre)^2, in three long steps.
+    """d E S/dt = -2 rate E S + 2 noise^2 n + beta noise^2 n (n - 1), S the sum of (x - center)^2, in three long steps.
 
     Four standard errors: false alarms 6e-5. Control: five standard errors from beta off by 5%, where n is not tiny.
     """
-    rate, noise, centre, dt, replicas = 0.7, 0.8, -3.0, 0.4, 600
-    start = centre + np.tile(np.linspace(-1, 4, n), (replicas, 1))
-    x = run(start, beta, [dt, rate, noise, centre], 3)
-    squares = ((x - centre) ** 2).sum(axis=1)
+    rate, noise, center, dt, replicas = 0.7, 0.8, -3.0, 0.4, 600
+    start = center + np.tile(np.linspace(-1, 4, n), (replicas, 1))
+    x = run(start, beta, [dt, rate, noise, center], 3)
+    squares = ((x - center) ** 2).sum(axis=1)
     error = squares.std() / np.sqrt(replicas)
 
     def expected(index):
         late = noise**2 * (n + index * n * (n - 1) / 2) / rate
-        return late + (((start[0] - centre) ** 2).sum() - late) * np.exp(-2 * rate * 3 * dt)
+        return late + (((start[0] - center) ** 2).sum() - late) * np.exp(-2 * rate * 3 * dt)
 
     assert abs(squares.mean() - expected(beta)) < 4 * error
     if n == 40:

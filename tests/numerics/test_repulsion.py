@@ -18,7 +18,7 @@ def goe(n):
     )
 
 
-def neighbours_in_floating_point(n):
+def neighbors_in_floating_point(n):
     x = np.sort(rng.random(n))
     x[1::7] = np.nextafter(x[0::7][: len(x[1::7])], 2)
     return np.unique(x)
@@ -33,7 +33,7 @@ GASES = {
     "Cauchy": rng.standard_cauchy(10_000),
     "one far away": np.concatenate([rng.random(5000), [1e4]]),
     "gaps of 1e-200": np.concatenate([1e-200 * np.arange(40), rng.random(2000)]),
-    "neighbours in floating point": neighbours_in_floating_point(5000),
+    "neighbors in floating point": neighbors_in_floating_point(5000),
     "huge": 1e305 * rng.normal(size=2000),
     "small": 1e-290 * rng.normal(size=2000),
 }
@@ -76,7 +76,7 @@ def test_levels_without_a_pair_and_with_one():
     np.testing.assert_allclose(repulsion([0.0, 1.0, 3.0]), [-4 / 3, 1 / 2, 5 / 6], rtol=1e-15)
 
 
-def test_forces_keep_the_centre_and_the_virial():
+def test_forces_keep_the_center_and_the_virial():
     """sum F_i = 0 and sum x_i F_i = n (n - 1)/2, of a million pairs of boxes and more."""
     n = 200_000
     x = np.sort(rng.normal(size=n))

@@ -1,6 +1,6 @@
 """Dyson Brownian motion: transitions that are known exactly, the splitting against them, order, input.
 
-Statistical tests hold a mean against its exact value within 4.5 standard errors of its own replicas; each of them
+Statistical tests compare a mean with its exact value within 4.5 standard errors of its own replicas; each of them
 raises a false alarm once in 150 000 runs, and the seeds are fixed.
 """
 
@@ -48,7 +48,7 @@ def test_sum_of_squares_relaxes_as_its_linear_equation_says(beta, scheme, rate):
 
 @pytest.mark.parametrize("beta", [1, 2, 4])
 def test_matrix_transition_is_that_of_a_matrix(beta):
-    """One transition from the centre gives the Gaussian ensemble: its joint density, by its exact one-point moments."""
+    """One transition from the center gives the Gaussian ensemble: its joint density, by its exact one-point moments."""
     process = ds.Dyson(n=5, beta=beta, rate=0.5, noise=0.9, scheme="matrix")
     run = ds.simulate(process, replicas=20_000, times=[0.4, 1.0], seed=2, threads=2)
     for record, t in enumerate(run.times):
@@ -75,8 +75,8 @@ def test_two_levels_are_a_bessel_process(beta, scheme, rate):
     shift = gap**2 * np.exp(-2 * rate * time) / scale
     assert stats.kstest(y, stats.ncx2(1 + beta, shift).cdf).pvalue > 1e-5
     assert stats.kstest(y, stats.ncx2(1 + 1.1 * beta, shift).cdf).pvalue < 1e-5
-    centre = stats.norm(np.exp(-rate * time) * (0.1 + gap / 2), noise * np.sqrt(tau))
-    assert stats.kstest(run.eigenvalues[:, 0].mean(axis=-1), centre.cdf).pvalue > 1e-5
+    center = stats.norm(np.exp(-rate * time) * (0.1 + gap / 2), noise * np.sqrt(tau))
+    assert stats.kstest(run.eigenvalues[:, 0].mean(axis=-1), center.cdf).pvalue > 1e-5
 
 
 def test_transitions_compose():
@@ -122,7 +122,7 @@ def euler_with_sorting(process: ds.Dyson, replicas: int, steps: int, dt: float) 
 
 
 def expected_fourth_powers(process: ds.Dyson, t: float) -> float:
-    """E sum x^4 by the linear equations of (1, p_1^2, p_2, p_4), p_k = sum x^k, at centre 0.
+    """E sum x^4 by the linear equations of (1, p_1^2, p_2, p_4), p_k = sum x^k, at center 0.
 
     The generator gives L p_4 = -4 rate p_4 + g^2 [12 p_2 + 2 beta (2 n p_2 + p_1^2) - 6 beta p_2].
     """

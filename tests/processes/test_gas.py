@@ -82,7 +82,7 @@ def test_wrong_beta_and_wrong_width_are_caught(method):
 
 
 @pytest.mark.parametrize("method", CHAINS)
-def test_two_species_have_the_labelled_law(method):
+def test_two_species_have_the_labeled_law(method):
     """One level picked from each of 20000 draws, and the spacing: p-values above 1e-4."""
     for widths in ((1.0, 3.0), (0.1, 2.0)):
         law = laws.TwoSpecies(0.5, *widths)
@@ -92,7 +92,7 @@ def test_two_species_have_the_labelled_law(method):
         assert stats.kstest(picked, law.cdf).pvalue > 1e-4
         assert stats.kstest(np.diff(levels)[:, 0], law.spacing().cdf).pvalue > 1e-4
         assert abs(deviation(((levels - 0.5) ** 2).mean(1), law.var())) < SIGMAS
-    if method == "hmc":  # control: label = rank, one half of the labelled space, has another law
+    if method == "hmc":  # control: label = rank, one half of the labeled space, has another law
         narrow_first = run.state[:, 8] > 1  # behind x, q, gradient and centers: 1/width^2 of the lower level
         assert 0.4 < narrow_first.mean() < 0.6
         assert stats.kstest(picked[narrow_first], law.cdf).pvalue < 1e-6
@@ -145,8 +145,8 @@ def test_hard_walls_hold_and_have_no_other_effect():
         (CoulombGas.jacobi(4, 0.5, 1.0, 1.0), 1.1, lambda x, b: laws.gas_log_density(x, b, "jacobi", a=0.5, b=1.0)),
     ],
 )
-def test_joint_density_and_its_normalisation(gas, other, law):
-    """E_P[Q/P] = 1 for the densities Q at beta = 1.1 and P at 1: shape and normalisation of both at once."""
+def test_joint_density_and_its_normalization(gas, other, law):
+    """E_P[Q/P] = 1 for the densities Q at beta = 1.1 and P at 1: shape and normalization of both at once."""
     levels = last(gas, 20_000)
     ratio = np.exp(law(levels, other) - law(levels, 1.0))
     assert abs(deviation(ratio, 1.0)) < SIGMAS
@@ -304,7 +304,7 @@ BAD = [
     (dict(centers=[0, 1], widths=[1, 1, 1]), ValueError, "widths"),
     (dict(centers=[0, np.inf]), ValueError, "centers"),
     (dict(n=3, potential=lambda x: -x * x), ValueError, "does not confine level 0"),
-    (dict(n=3, potential=lambda x: x), ValueError, "does not confine level 0: towards x = -1e"),
+    (dict(n=3, potential=lambda x: x), ValueError, "does not confine level 0: toward x = -1e"),
     (dict(n=3, beta=2.0, potential=lambda x: 2.5 * math.log(1 + x * x)), ValueError, r"1 \+ beta \(n - 1\) = 5, or"),
     (dict(n=3, potential=log_without_wall), ValueError, r"gives nan; where levels must not go .* walls=\(a, b\)"),
     (dict(n=3, potential=lambda x, i: x * x if i < 2 else math.nan), ValueError, "level 2 at x = .* gives nan"),

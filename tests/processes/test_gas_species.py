@@ -1,4 +1,4 @@
-"""Chains that visit every labelling of wells that differ, in the quantities that repulsion leaves alone."""
+"""Chains that visit every labeling of wells that differ, in the quantities that repulsion leaves alone."""
 
 from __future__ import annotations
 

@@ -266,7 +266,7 @@ def test_a_run_that_sgd_survives_may_diverge_and_says_so():
         ds.simulate(process, 200, 2000)
 
 
-def test_gaussian_error_is_relative_to_units_and_zero_for_what_is_not_learnt():
+def test_gaussian_error_is_relative_to_units_and_zero_for_what_is_not_learned():
     model = ring(6, 4, gibbs_steps=2)
     same = ds.GaussianRBM(model.target, mu=model.mu, sigma=1.0, n_hidden=4, gibbs_steps=2)
     np.testing.assert_allclose(model.gaussian_error(0.1, 16), same.gaussian_error(0.1 * 0.9**2, 16), rtol=1e-9)

@@ -1,4 +1,4 @@
-"""Slow, obvious NumPy versions of one SGD step, and an independent simulator to hold predictions against.
+"""Slow, obvious NumPy versions of one SGD step, and an independent simulator to compare predictions with.
 
 Every step function takes its random numbers as arguments, in float64, for one network; `train_reference` draws its own.
 """

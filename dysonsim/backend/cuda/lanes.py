@@ -1,7 +1,7 @@
 """Lane values on a CUDA device: numbers of one thread.
 
 Arrays that the threads of a block share keep the network fastest, number i of a network at i * networks + network, so
-that a warp reads neighbouring numbers; arrays of one thread become registers where the compiler knows every index.
+that a warp reads neighboring numbers; arrays of one thread become registers where the compiler knows every index.
 
 A network has a thread, or a team of threads that share its work: thread m * networks + network is its member m.
 """

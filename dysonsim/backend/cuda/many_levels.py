@@ -157,7 +157,7 @@ def compiled(kernel: ModuleType, normals: int) -> SimpleNamespace:
 class CudaLarge:
     """An `Ensemble` of large gases on the device, all of them at once.
 
-    `constants` makes what `kernel` calls so of [dt, rate, noise, centre]; `normals` as of `kernel.build_before`.
+    `constants` makes what `kernel` calls so of [dt, rate, noise, center]; `normals` as of `kernel.build_before`.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class CudaLarge:
             self.marks = cuda.to_device(np.full(self.replicas, STILL_WELL, np.uint32))
 
     def set_reals(self, reals: np.ndarray) -> None:
-        """[dt, rate, noise, centre] from the next step on."""
+        """[dt, rate, noise, center] from the next step on."""
         self.constants = cuda.to_device(self.of_reals(np.array(reals, dtype=np.float64)))
 
     def advance(self, first: int, count: int) -> None:

@@ -2,7 +2,7 @@
 
 G. Marsaglia, W. W. Tsang, "A simple method for generating gamma variables", ACM TOMS 26, 363 (2000): accepts 95% and
 more of its proposals, of which a block of the generator makes two. Attempt q of a draw takes the stream
-`stream + STRIDE q`, so that a lane that waits for its neighbours draws what it would draw alone. Whether a proposal is
+`stream + STRIDE q`, so that a lane that waits for its neighbors draws what it would draw alone. Whether a proposal is
 accepted is decided in the precision of the uniform number that decides it.
 """
 

@@ -1,4 +1,4 @@
-"""Singular values of many small matrices, one matrix a lane: Householder bidiagonalisation, then dqds.
+"""Singular values of many small matrices, one matrix a lane: Householder bidiagonalization, then dqds.
 
 Householder reflections from the left and the right make a matrix upper bidiagonal [1]_; each update of the matrix is
 merged with the product that the next reflection needs, so that an entry is read twice a column and not four times. The
@@ -6,10 +6,10 @@ differential quotient-difference algorithm with shifts [2]_ then works on the sq
 sweep with shift s replaces it by one whose squared singular values are smaller by s; a negative d says that s was too
 large, the lane keeps what it had and tries a smaller shift. A lane goes its own way: it has its own size m, which drops
 where the last q is a squared singular value to rounding, and its own shift. What it computes does not depend on its
-neighbours, which only decide how long everybody goes on.
+neighbors, which only decide how long everybody goes on.
 
 The shift is the lower eigenvalue of the last 2 x 2 block of B B^T, which lies above the lowest of all, less twice what
-the neighbour can pull it down: the square of the residual of its eigenvector over the gap to the next eigenvalue.
+the neighbor can pull it down: the square of the residual of its eigenvector over the gap to the next eigenvalue.
 
 Good to a few roundings of the largest singular value (the bidiagonal matrix's own to a few roundings of themselves);
 those below 1e-50 of the largest are zero.

@@ -2,7 +2,7 @@
 
 The law, and the random numbers, of `dysonsim.processes.matrix_motion`, which does the same with LAPACK on the host:
 
-- "hermitian": the eigenvalues of centre + decay (diag(x) - centre) + spread G, n x n;
+- "hermitian": the eigenvalues of center + decay (diag(x) - center) + spread G, n x n;
 - "rectangular": the singular values of decay diag(xi) + spread G, m x n, as roots of the eigenvalues of W^T W: the
   squares are good to rounding of the largest.
 
@@ -21,7 +21,7 @@ import numpy as np
 from ..common import functions, order, rng
 from ..gas import tridiagonal
 
-DECAY, SPREAD, CENTRE = range(3)  # in `reals`; spread: of a real component off the diagonal
+DECAY, SPREAD, CENTER = range(3)  # in `reals`; spread: of a real component off the diagonal
 COLUMNS, ROWS = range(2)  # in `integers`
 TINY = {"float64": 1e-200, "float32": 1e-30}  # squares of columns that count as zero, next to entries of about 1
 
@@ -89,7 +89,7 @@ def matrices(lanes, shape: str, beta: int) -> SimpleNamespace:
         """Where level i is without noise."""
         if shape == "rectangular":
             return load(x, i) * reals[DECAY]
-        return (load(x, i) - reals[CENTRE]) * reals[DECAY] + reals[CENTRE]
+        return (load(x, i) - reals[CENTER]) * reals[DECAY] + reals[CENTER]
 
     if shape == "hermitian":
 

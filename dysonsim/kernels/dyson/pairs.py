@@ -6,11 +6,11 @@ where G_ij may differ from G_ji if levels feel different noise, G_ij = beta g_i^
 
 A step of length h is, in this order,
 
-    drift for h/2;  far pairs for h/2;  normals: x_i += sqrt(2 h) g_i z_i;  neighbours for h;  far pairs for h/2;
+    drift for h/2;  far pairs for h/2;  normals: x_i += sqrt(2 h) g_i z_i;  neighbors for h;  far pairs for h/2;
     drift for h/2
 
 A pair keeps its (weighted) mean and opens its gap y by the noise that the two eigenvectors feel: far pairs by the mean
-of it, y^2 <- y^2 + 4 G h; neighbours by y^2 <- y^2 + 4 G h chi^2_beta/beta (for beta = 1 the eigenvalues of the 2 x 2
+of it, y^2 <- y^2 + 4 G h; neighbors by y^2 <- y^2 + 4 G h chi^2_beta/beta (for beta = 1 the eigenvalues of the 2 x 2
 matrix that gets an off-diagonal kick), G = (G_ij + G_ji)/2, in two halves: one sweep upwards and one downwards with
 half of the same opening. The second sweep of the far pairs undoes the order of the first.
 
@@ -18,10 +18,10 @@ What is exact. Two levels with linear drift: any h (the gap is a Bessel process 
 tau = sinh(rate h)/rate, which `terms` supplies). E sum x_i^2 at any n: every sub-step has its exact mean.
 
 Nothing overshoots: no sub-step has a singularity. Weak order 2 at fixed gaps: to second order in h the generator of a
-step is a sum over products of two generators; those within a pair of neighbours are exact (its noise comes first),
+step is a sum over products of two generators; those within a pair of neighbors are exact (its noise comes first),
 all others come in both orders alike. Gaps smaller than sqrt(4 G h) are not resolved, and in a stationary state their
 share, of order h^((1 + beta)/2), limits the order: the variance of gaps of three levels is 4% to 5% off at h = 0.4
-relaxation times and 0.7% to 1% at 0.1, an order of 1.1 (beta = 1), 1.2 (2), 1.4 (4) there that rises towards small h.
+relaxation times and 0.7% to 1% at 0.1, an order of 1.1 (beta = 1), 1.2 (2), 1.4 (4) there that rises toward small h.
 Mean gaps are right within 0.15% at all of these.
 
 With a tolerance a step is divided, for each replica by itself, into parts that are short where three levels meet, where
@@ -63,7 +63,7 @@ def quick_draws(beta: float) -> str:
 
 
 def pairs(lanes, chi: str) -> SimpleNamespace:
-    """Ordering of levels, and the chi-squared numbers of the neighbours."""
+    """Ordering of levels, and the chi-squared numbers of the neighbors."""
     jit, number = lanes.jit, lanes.number
     load, store, any_lane = lanes.load, lanes.store, lanes.any
     generator = rng.build(lanes)
@@ -76,7 +76,7 @@ def pairs(lanes, chi: str) -> SimpleNamespace:
 
     @jit
     def order(x, n):
-        """Sort in place: passes over neighbours until none is out of order in any lane.
+        """Sort in place: passes over neighbors until none is out of order in any lane.
 
         The sign of the smallest gap says so; a mask carried through a loop is kept in bytes, which takes far longer.
         """
@@ -194,7 +194,7 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
 
     @jit
     def far(x, outwards, part_of_step, constants, work):
-        """All pairs but neighbours, by the distance of their indices: pairs that follow each other share no level."""
+        """All pairs but neighbors, by the distance of their indices: pairs that follow each other share no level."""
         for k in range(n - 2):
             d = k + 2 if outwards else n - 1 - k
             for q in range(n - d):
@@ -206,7 +206,7 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
                 store(x, i + d, b)
 
     @jit
-    def neighbours(x, c, upwards, scale, constants, work):
+    def neighbors(x, c, upwards, scale, constants, work):
         for q in range(n - 1):
             i = q if upwards else n - 2 - q
             a, b = load(x, i), load(x, i + 1)
@@ -229,10 +229,10 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
         # Of different noise, levels that crossed part again as a pair, each by its share: a sort would swap them.
         if same:
             order(x, n)
-        neighbours(x, c, True, two / reals[BETA], constants, work)
+        neighbors(x, c, True, two / reals[BETA], constants, work)
         if not same:
             order(x, n)
-        neighbours(x, c, False, two / reals[BETA], constants, work)
+        neighbors(x, c, False, two / reals[BETA], constants, work)
         far(x, False, two, constants, work)
         flow(x, h * half, constants, work)
         order(x, n)

@@ -4,7 +4,7 @@
 
 has one solution with y_1 < ... < y_n, the minimum of the strictly convex sum_i (y_i - b_i)^2/2c_i - sum_{i<j}
 log(y_j - y_i): found by Newton's method, steps shortened so that no gap loses more than nine tenths of itself. Two
-levels in closed form. Weak order 1, and a large bias where h is not small against gap^2/g^2 (mean spacings of ten
+levels in closed form. Weak order 1, and a large bias where h is not small compared with gap^2/g^2 (mean spacings of ten
 levels 3% at h = 0.1 relaxation times, where the splitting of `kernels/dyson/pairs.py` has 0.05%): for where order
 matters.
 """

@@ -68,19 +68,19 @@ def anywhere(lanes):
 
 
 def linear(lanes, n: int, alike: bool, nested: bool = False) -> SimpleNamespace:
-    """K_i = -rate_i (x_i - centre_i), constant noise g_i, G_ij = beta g_i^2: exact flow and clock.
+    """K_i = -rate_i (x_i - center_i), constant noise g_i, G_ij = beta g_i^2: exact flow and clock.
 
     The clock is the time that noise must act for, so that two levels are exact: sinh(rate h)/rate between two decays of
     half a step, tanh(rate h)/rate if half of it comes before and half after one decay of a whole step (`nested`).
 
-    constants: beta, then centre, rate, g^2 of every level. alike: rate and g are the same for all levels.
+    constants: beta, then center, rate, g^2 of every level. alike: rate and g are the same for all levels.
     """
     jit, number, load, store, full, sqrt, select = (
         lanes.jit, lanes.number, lanes.load, lanes.store, lanes.full, lanes.sqrt, lanes.select
     )  # fmt: skip
     exp = functions.build(lanes).exp
     zero, half, one, two, sixth, small = (number(v) for v in (0, 0.5, 1, 2, 1 / 6, 1e-3))
-    centre, rate, noise = 1, 1 + n, 1 + 2 * n
+    center, rate, noise = 1, 1 + n, 1 + 2 * n
     variance, root, decay = VARIANCE * n, ROOT * n, 2 * n  # in work, the last: exp(-rate h/2), nested: exp(-rate h)
     different = 1 if alike else n
     third = number(1 / 3)
@@ -107,7 +107,7 @@ def linear(lanes, n: int, alike: bool, nested: bool = False) -> SimpleNamespace:
     @jit
     def flow(x, h, constants, work):
         for i in range(n):
-            c = constants[centre + i]
+            c = constants[center + i]
             store(x, i, (load(x, i) - c) * load(work, decay + (0 if alike else i)) + c)
 
     @jit
@@ -120,7 +120,7 @@ def linear(lanes, n: int, alike: bool, nested: bool = False) -> SimpleNamespace:
             f = load(work, decay + (0 if alike else i))
             # (1 - f)/rate over the clock: a constant force for a step instead of openings for the time of noise.
             force = load(push, i) * ((f * f + one) / (f + one))
-            store(out, i, (full(constants[centre + i]) - load(x, i)) * (full(one) - f) + force)
+            store(out, i, (full(constants[center + i]) - load(x, i)) * (full(one) - f) + force)
 
     common = by_variance(lanes, n, alike)
     return SimpleNamespace(

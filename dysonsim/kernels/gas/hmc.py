@@ -1,6 +1,6 @@
 """Hamiltonian Monte Carlo for a Coulomb gas, one iteration a step.
 
-    P(x) ~ prod_{i<j} |x_i - x_j|^beta exp(-sum_i V_i(x_i)),   every labelling of the levels included.
+    P(x) ~ prod_{i<j} |x_i - x_j|^beta exp(-sum_i V_i(x_i)),   every labeling of the levels included.
 
 Levels move in order, in the logarithms of their gaps, where a collision is a harmless slope and a wall is one more gap:
 
@@ -13,7 +13,7 @@ both           g_k = (upper - lower) s_k            x = lower + v, s_k = exp(y_k
 ============== ==================================== ===========================================
 
 and y = y* + S q: with S S^T the inverse Hessian at the mode all directions are alike. Where wells differ, labels hop
-over one another and exchange their wells after each trajectory (`gas_species`): the chain visits every labelling, with
+over one another and exchange their wells after each trajectory (`gas_species`): the chain visits every labeling, with
 its weight.
 
 Invariant for any forces and any step, the trajectory being reversible and its end accepted or not (Duane, Kennedy,

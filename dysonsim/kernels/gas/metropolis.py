@@ -1,8 +1,8 @@
-"""Single-particle Metropolis for a Coulomb gas, one sweep a step: the plain algorithm, to hold the other against.
+"""Single-particle Metropolis for a Coulomb gas, one sweep a step: the plain algorithm, to compare the other with.
 
     P(x) ~ prod_{i<j} |x_i - x_j|^beta exp(-sum_i V_i(x_i)),   x_i the level of label i, in no order.
 
-A sweep proposes x_i + delta_i z for every label in turn, which may pass its neighbours, and, where wells differ, the
+A sweep proposes x_i + delta_i z for every label in turn, which may pass its neighbors, and, where wells differ, the
 exchange of two labels' levels; where there are walls, every fourth sweep multiplies the distances to one of them by
 exp(z) instead, or levels would be stuck close to it. Nothing is shared with `gas_hmc` but the wells: no gradient, no
 order, no change of variables.

@@ -1,7 +1,7 @@
 """Moves of a Coulomb gas whose levels have wells of their own, beside the trajectories that keep their order.
 
-A label may hop over its neighbours (a symmetric proposal as wide as its well), and neighbours may exchange their wells;
-both are Metropolis moves for P(x) of all labellings. Afterwards levels and tags are brought back into order. Which
+A label may hop over its neighbors (a symmetric proposal as wide as its well), and neighbors may exchange their wells;
+both are Metropolis moves for P(x) of all labelings. Afterwards levels and tags are brought back into order. Which
 label hops must not depend on where it is: in turn by position, lowest first, would not leave P invariant (measured: 1%
 of a width). Here every chain draws it.
 """
@@ -87,7 +87,7 @@ def build(lanes, well: str, walls: str, value) -> SimpleNamespace:
 
     @jit
     def exchange(x, tags, failed, constants, n, source):
-        """Neighbours exchange their wells: pairs (0, 1), (2, 3), ..., then (1, 2), (3, 4), ..."""
+        """Neighbors exchange their wells: pairs (0, 1), (2, 3), ..., then (1, 2), (3, 4), ..."""
         for odd in range(2):
             for i in range(odd, n - 1, 2):
                 a, b = load(x, i), load(x, i + 1)

@@ -24,7 +24,7 @@ u32 = np.uint32
 SCALE, CENTER, DEGREES = range(3)  # in `reals`; the degrees of freedom of the chi-squared numbers follow
 ITERATIONS = 60  # of one eigenvalue; three are usual
 SMALL = 1e-3  # of the largest level: lower ones are taken from the determinant
-# Off-diagonals count as zero below this share of their neighbours; squares of entries below TINY, next to a largest
+# Off-diagonals count as zero below this share of their neighbors; squares of entries below TINY, next to a largest
 # entry of about 1, do too: its root is well below rounding, its square a normal number.
 ACCURACY = {"float64": 1e-15, "float32": 5e-7}
 TINY = {"float64": 1e-140, "float32": 1e-18}

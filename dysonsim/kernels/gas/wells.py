@@ -10,7 +10,7 @@ one      (x - c)^2 p/2                                none; constants c, p
 many     the same, c and p of each label              c, then p, then the width of a hop
 power    r x - a log(x - lower) - b log(upper - x)    none; constants r, a, b, and no walls where a or b is 0
 function f(x), any compiled function                  none
-labelled f(x, i), i the label                         the label, then the width of a hop
+labeled f(x, i), i the label                         the label, then the width of a hop
 ======== ============================================ ===========================================================
 """
 
@@ -25,7 +25,7 @@ from ..common import functions
 # In `reals`, from their own offset on; what a well needs follows.
 # INSIDE: some x between the walls; WIDTH: of differences; FAR: a function may be NaN beyond.
 LOWER, UPPER, INSIDE, WIDTH, FAR, FIRST, SECOND, THIRD, CONSTANTS = range(9)
-TAGS = {"one": 0, "many": 3, "power": 0, "function": 0, "labelled": 2}
+TAGS = {"one": 0, "many": 3, "power": 0, "function": 0, "labeled": 2}
 OF_DISTANCE = 0.01  # to a wall: width of differences near it
 FAILED = 2  # numbers of the state where a function leaves word: label (-1: all is well) and x
 
@@ -82,12 +82,12 @@ def build(lanes, well: str, walls: str, function=None) -> SimpleNamespace:
             return v
 
     else:
-        value, slope = _asked(lanes, has_lower, has_upper, lanes.each(function), well == "labelled")
+        value, slope = _asked(lanes, has_lower, has_upper, lanes.each(function), well == "labeled")
 
     return SimpleNamespace(value=value, slope=slope)
 
 
-def _asked(lanes, has_lower: bool, has_upper: bool, call, labelled: bool):
+def _asked(lanes, has_lower: bool, has_upper: bool, call, labeled: bool):
     """`value` and `slope` of a user's function, which note where it gives NaN."""
     jit, number, load, store, full, select = (
         lanes.jit, lanes.number, lanes.load, lanes.store, lanes.full, lanes.select
@@ -100,7 +100,7 @@ def _asked(lanes, has_lower: bool, has_upper: bool, call, labelled: bool):
     @jit
     def asked(x, k, tags, constants, failed):
         """f(x); far out, where only a trajectory gone astray arrives, it may be NaN."""
-        label = load(tags, k) if labelled else full(number(k))
+        label = load(tags, k) if labeled else full(number(k))
         v = call(x, label)
         known = load(failed, 0)
         odd = select((zero < v) | (v < one), full(zero), one)

@@ -22,7 +22,7 @@ CHUNK = 16  # sources that share a division
 SMALLEST = 1e-280  # a product of their differences, in units of the width of the gas, below which each has its own
 SUMS = 5
 # In `constants`, what a step is made of.
-SHRINK, CENTRE, FIRST, SECOND, OPENING, NOISE, BETA = range(7)
+SHRINK, CENTER, FIRST, SECOND, OPENING, NOISE, BETA = range(7)
 
 
 def build_forces(lanes):
@@ -230,8 +230,8 @@ def build_pairs(lanes):
 def build_before(lanes, normals: int):
     """``before(x, g, y, c, shared, constants, push, parity, n, segment, base, thread, threads, numbers)``.
 
-    The first half of a step, for `segment` levels from rank `base` on: pushed levels, pairs that are not neighbours,
-    noise. y receives the levels, sorted within the segment, c the chi-squared numbers of the neighbours. numbers =
+    The first half of a step, for `segment` levels from rank `base` on: pushed levels, pairs that are not neighbors,
+    noise. y receives the levels, sorted within the segment, c the chi-squared numbers of the neighbors. numbers =
     (replica, step, key); shared (2 windows,).
     """
     jit, barrier, word, load, store = lanes.jit, lanes.barrier, lanes.word, lanes.load, lanes.store
@@ -241,7 +241,7 @@ def build_before(lanes, normals: int):
     @jit
     def before(x, g, y, c, shared, constants, push, parity, n, segment, base, thread, threads, numbers):
         shrink, opening = constants[SHRINK], 0.5 * constants[OPENING] * constants[BETA]
-        shift = shrink * push[0] + (1 - shrink) * constants[CENTRE]
+        shift = shrink * push[0] + (1 - shrink) * constants[CENTER]
         scale, force = shrink * push[1], shrink * push[2]
         window = segment + 2 * PAD
         a, b = shared[:window], shared[window : 2 * window]
@@ -269,7 +269,7 @@ def build_before(lanes, normals: int):
 def build_after(lanes):
     """``after(y, c, x, shared, constants, parity, n, segment, base, thread, threads)``: the second half of a step.
 
-    Neighbours, then the other pairs; x receives the levels, sorted within the segment.
+    Neighbors, then the other pairs; x receives the levels, sorted within the segment.
     """
     jit, barrier, load, store = lanes.jit, lanes.barrier, lanes.load, lanes.store
     pairs, sort = build_pairs(lanes), build_order(lanes).sort
@@ -310,7 +310,7 @@ def build_move(lanes):
     @jit
     def move(x, g, y, shared, constants, push, n, segment, base, thread, threads):
         shrink, count = constants[SHRINK], min(segment, n - base)
-        shift = shrink * push[0] + (1 - shrink) * constants[CENTRE]
+        shift = shrink * push[0] + (1 - shrink) * constants[CENTER]
         for k in range(thread, count, threads):
             store(shared, k, shift + shrink * (push[1] * load(x, base + k) + push[2] * load(g, base + k)))
         barrier()

@@ -2,11 +2,11 @@
 
     dx_i = beta noise^2 sum_{j != i} 1/(x_i - x_j) dt + sqrt(2) noise dB_i
 
-Levels up to REACH ranks apart are treated in pairs: a pair keeps its centre and its gap becomes
+Levels up to REACH ranks apart are treated in pairs: a pair keeps its center and its gap becomes
 sqrt(gap^2 + 4 noise^2 t chi^2), exact for two levels after the noise of each level. The chi^2 of beta degrees of
-freedom is drawn for neighbours; pairs farther apart open by its mean, beta, in halves before and after the noise, and
+freedom is drawn for neighbors; pairs farther apart open by its mean, beta, in halves before and after the noise, and
 all levels beyond push with their force, likewise. Pairs of one distance come in two classes of disjoint pairs,
-neighbours as one class for half the time, the other, and the first again; the order mirrors itself about the noise and
+neighbors as one class for half the time, the other, and the first again; the order mirrors itself about the noise and
 the classes alternate from step to step.
 
 Levels are the lanes here; their random numbers are those of `noise.py`. Arrays of levels have PAD numbers before and
@@ -36,7 +36,7 @@ def roles() -> np.ndarray:
 
 
 def build_far(lanes):
-    """``far(x, forces, g, first, last, levels, origin, sums)``: forces without those of near neighbours.
+    """``far(x, forces, g, first, last, levels, origin, sums)``: forces without those of near neighbors.
 
     x and g are padded, forces is not; g is modified, and so is sums (blocks * 5,): the sums of x, x^2, g, x g and g^2
     in each block, x counted from `origin`. Here and below, blocks first to last - 1 are done.
@@ -167,8 +167,8 @@ def build_move(lanes):
 def build_before(lanes, normals: int):
     """The first half of a step, ``before(x, g, y, c, table, first, last, levels, constants, work, ...)``.
 
-    Levels x are moved to shift + scale x + push g, pairs that are not neighbours open by `opening`, and the levels get
-    noise; y receives them, sorted in each block, and c the chi-squared numbers for the neighbours. constants = (shift,
+    Levels x are moved to shift + scale x + push g, pairs that are not neighbors open by `opening`, and the levels get
+    noise; y receives them, sorted in each block, and c the chi-squared numbers for the neighbors. constants = (shift,
     scale, push, opening, noise, beta); work (2 WINDOW,). `normals`: beta if that is 1, 2 or 3, else 0.
     """
     jit, load_at, store_at, number_at = lanes.jit, lanes.load_at, lanes.store_at, lanes.number_at
@@ -205,7 +205,7 @@ def build_before(lanes, normals: int):
 def build_after(lanes):
     """The second half, ``after(y, c, x, table, first, last, levels, opening, beta, parity, work)``.
 
-    Neighbours in y open by `opening` times c, half of it in two turns; the other pairs by half of `opening` times beta.
+    Neighbors in y open by `opening` times c, half of it in two turns; the other pairs by half of `opening` times beta.
     x receives the levels, sorted in each block.
     """
     jit, load_at, store_at = lanes.jit, lanes.load_at, lanes.store_at

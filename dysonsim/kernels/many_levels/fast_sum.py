@@ -9,7 +9,7 @@ Far from a box, its levels act like charges at p Chebyshev points of it; far fro
 polynomial of degree p - 1. Two boxes of equal height act on each other in this way where they are `apart` and their
 parents were not; what is left over at the leaves is summed term by term (`direct_sum.py`).
 
-Positions within a box are relative to its centre, so that a large common offset of all levels costs no accuracy.
+Positions within a box are relative to its center, so that a large common offset of all levels costs no accuracy.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def scratch_size(points: int, heights: int) -> int:
 
 
 def build_up(lanes, points):
-    """``up(x, levels, first, table, centre, half, charge, height, begin, end, scratch)``: boxes of one height.
+    """``up(x, levels, first, table, center, half, charge, height, begin, end, scratch)``: boxes of one height.
 
-    centre, half : (boxes,), charge : (boxes * points,): modified in place. The height below must be done.
+    center, half : (boxes,), charge : (boxes * points,): modified in place. The height below must be done.
     """
     jit, load, store, full, select = lanes.jit, lanes.load, lanes.store, lanes.full, lanes.select
     at, put, total, number_at = lanes.at, lanes.put, lanes.total, lanes.number_at
@@ -77,18 +77,18 @@ def build_up(lanes, points):
             store(charge, box * vectors + v, q)
 
     @jit
-    def settle(low, high, centre, half, box):
-        """A box from the lowest to the highest of its levels; returns centre and 1/half."""
+    def settle(low, high, center, half, box):
+        """A box from the lowest to the highest of its levels; returns center and 1/half."""
         c = low + 0.5 * (high - low)
         h = max(high - c, c - low)  # c is rounded: no level may stick out
-        put(centre, box, c)
+        put(center, box, c)
         put(half, box, h)
         return c, (1.0 / h if h > 0.0 else 0.0)
 
     @jit
-    def leaf(x, levels, table, centre, half, charge, k, scratch):
+    def leaf(x, levels, table, center, half, charge, k, scratch):
         low, high = number_at(x, LEAF * k), number_at(x, min(LEAF * k + LEAF, levels) - 1)
-        c, inverse = settle(low, high, centre, half, k)
+        c, inverse = settle(low, high, center, half, k)
         zero, one, beyond = full(0.0), full(1.0), full(direct_sum.FAR / 2)
         for v in range(0, LEAF // 8, 2):
             s, u = load(x, LEAF // 8 * k + v), load(x, LEAF // 8 * k + v + 1)
@@ -98,40 +98,40 @@ def build_up(lanes, points):
         to_charges(table, scratch, charge, k)
 
     @jit
-    def points_of(table, centre, half, c, inverse, box, v):
+    def points_of(table, center, half, c, inverse, box, v):
         """Chebyshev points of a box as its parent sees them."""
-        return (load(table, v) * number_at(half, box) + (number_at(centre, box) - c)) * inverse
+        return (load(table, v) * number_at(half, box) + (number_at(center, box) - c)) * inverse
 
     @jit
-    def merge(x, levels, first, table, centre, half, charge, height, k, scratch):
+    def merge(x, levels, first, table, center, half, charge, height, k, scratch):
         a = number_at(first, height - 1) + 2 * k
         b = a + 1
         alone = b == number_at(first, height)
         size = LEAF << height
         low, high = number_at(x, size * k), number_at(x, min(size * k + size, levels) - 1)
         box = number_at(first, height) + k
-        c, inverse = settle(low, high, centre, half, box)
+        c, inverse = settle(low, high, center, half, box)
         for v in range(vectors):
-            s, weight = points_of(table, centre, half, c, inverse, a, v), load(charge, a * vectors + v)
+            s, weight = points_of(table, center, half, c, inverse, a, v), load(charge, a * vectors + v)
             u, other = s, full(0.0)
             if not alone:
-                u, other = points_of(table, centre, half, c, inverse, b, v), load(charge, b * vectors + v)
+                u, other = points_of(table, center, half, c, inverse, b, v), load(charge, b * vectors + v)
             moments(s, u, weight, other, scratch, v > 0)
         to_charges(table, scratch, charge, box)
 
     @jit
-    def up(x, levels, first, table, centre, half, charge, height, begin, end, scratch):
+    def up(x, levels, first, table, center, half, charge, height, begin, end, scratch):
         for k in range(begin, end):
             if height == 0:
-                leaf(x, levels, table, centre, half, charge, k, scratch)
+                leaf(x, levels, table, center, half, charge, k, scratch)
             else:
-                merge(x, levels, first, table, centre, half, charge, height, k, scratch)
+                merge(x, levels, first, table, center, half, charge, height, k, scratch)
 
     return up
 
 
 def build_down(lanes, points):
-    """``down(x, first, table, centre, half, charge, ratio, close, begin, end, near, counts, scratch, out)``.
+    """``down(x, first, table, center, half, charge, ratio, close, begin, end, near, counts, scratch, out)``.
 
     Sums of the levels of leaves `begin` to `end` - 1, into out (levels + padding,). near : (boxes,) and counts :
     (heights,), integers, and scratch are what the threads do not share; `close` is as for the direct sum.
@@ -163,9 +163,9 @@ def build_down(lanes, points):
         return (n * e + m * d) / (d * e)
 
     @jit
-    def far(table, centre, half, charge, box, source, close, values, scratch):
+    def far(table, center, half, charge, box, source, close, values, scratch):
         """Add to values[vectors ...] the field of `source` at the Chebyshev points of `box`."""
-        h, away = number_at(half, source), number_at(centre, box) - number_at(centre, source)
+        h, away = number_at(half, source), number_at(center, box) - number_at(center, source)
         for v in range(vectors):
             store(scratch, v, load(table, v) * h)
         for v in range(vectors):
@@ -182,13 +182,13 @@ def build_down(lanes, points):
         return s * a - b + at(scratch, coefficients)
 
     @jit
-    def box_field(first, table, centre, half, charge, ratio, close, height, k, near, counts, scratch):
+    def box_field(first, table, center, half, charge, ratio, close, height, k, near, counts, scratch):
         """The field on one box of all that is far, as a series; and the list of what is near."""
         box, here = number_at(first, height) + k, number_at(first, height)
         values, series = vectors, (2 + height) * points
-        c, h = number_at(centre, box), number_at(half, box)
+        c, h = number_at(center, box), number_at(half, box)
         above, parents = number_at(first, height + 1), number_at(counts, height + 1)
-        up_c, up_h = number_at(centre, above + k // 2), number_at(half, above + k // 2)
+        up_c, up_h = number_at(center, above + k // 2), number_at(half, above + k // 2)
         inverse = 1.0 / up_h if up_h > 0.0 else 0.0
         for v in range(vectors):
             s = (load(table, v) * h + (c - up_c)) * inverse
@@ -197,9 +197,9 @@ def build_down(lanes, points):
         for i in range(parents):
             parent = number_at(near, above + i)
             for source in range(here + 2 * parent, min(here + 2 * parent + 2, above)):
-                away, wide = abs(c - number_at(centre, source)), number_at(half, source)
+                away, wide = abs(c - number_at(center, source)), number_at(half, source)
                 if away - h >= ratio * wide and away - wide >= ratio * h and away > 0.0:
-                    far(table, centre, half, charge, box, source, close, values, scratch)
+                    far(table, center, half, charge, box, source, close, values, scratch)
                 else:
                     put(near, here + found, source - here)
                     found += 1
@@ -211,9 +211,9 @@ def build_down(lanes, points):
             store(scratch, series // 8 + v, f)
 
     @jit
-    def leaf_sums(x, centre, half, close, k, near, counts, scratch, out):
+    def leaf_sums(x, center, half, close, k, near, counts, scratch, out):
         h = number_at(half, k)
-        c, inverse = full(number_at(centre, k)), full(1.0 / h if h > 0.0 else 0.0)
+        c, inverse = full(number_at(center, k)), full(1.0 / h if h > 0.0 else 0.0)
         found = number_at(counts, 0)
         for chunk in range(CHUNKS * k, CHUNKS * k + CHUNKS):
             t, u = load(x, 2 * chunk), load(x, 2 * chunk + 1)
@@ -232,7 +232,7 @@ def build_down(lanes, points):
             store(out, 2 * chunk + 1, g)
 
     @jit
-    def down(x, first, table, centre, half, charge, ratio, close, begin, end, near, counts, scratch, out):
+    def down(x, first, table, center, half, charge, ratio, close, begin, end, near, counts, scratch, out):
         top = len(first) - 2
         put(counts, top, 1)
         put(near, number_at(first, top), 0)
@@ -244,7 +244,7 @@ def build_down(lanes, points):
             while height < top - 1 and (k == begin or (k >> height) & 1 == 0):
                 height += 1
             for g in range(min(height, top - 1), -1, -1):
-                box_field(first, table, centre, half, charge, ratio, close, g, k >> g, near, counts, scratch)
-            leaf_sums(x, centre, half, close, k, near, counts, scratch, out)
+                box_field(first, table, center, half, charge, ratio, close, g, k >> g, near, counts, scratch)
+            leaf_sums(x, center, half, close, k, near, counts, scratch, out)
 
     return down

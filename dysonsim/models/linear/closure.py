@@ -25,9 +25,9 @@ slow one behind; close to it no level belongs to a species, which is where the p
 SGD. With gradient noise g is isotropic and this is the true projection up to relative order alpha z^2. With label
 noise g is not: the stationary law is still exact, but relaxation close to the well has one rate, the geometric mean.
 
-Not valid for teachers with singular values 0 or not large against the widths, for alpha z^2 >= 1, nor, to the last
-percent, for Z^T Z that mixes different wells (the mean rotation is taken into account, not the mixing of the rates).
-Correlations of F_ii and F_jj by the data, relative order alpha/|B|, are left out.
+Not valid for teachers with singular values 0 or not large compared with the widths, for alpha z^2 >= 1, nor, to the
+last percent, for Z^T Z that mixes different wells (the mean rotation is taken into account, not the mixing of the
+rates). Correlations of F_ii and F_jj by the data, relative order alpha/|B|, are left out.
 """
 
 from __future__ import annotations

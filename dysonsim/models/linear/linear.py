@@ -115,7 +115,7 @@ class LinearModel(LinearTraining):
         alpha gradient_noise^2/(|B| z_i^2) (1/(1 - alpha/2) for TeacherStudent); for label noise only,
         alpha label_noise^2/(2|B|), the same for all i. In a degenerate group the numbers belong to the species,
         ordered by ascending z^2 (the widest first), not to the sorted levels. Not valid for singular values that
-        are not large against sigma_i; 0 for the levels that are identically 0 (more columns than rows).
+        are not large compared with sigma_i; 0 for the levels that are identically 0 (more columns than rows).
         """
         response = self._response(*self._rates(learning_rate, batch_size))
         return np.sqrt([self._covariance(response, i, i, i, i) for i in range(self.n)])

@@ -16,25 +16,34 @@ from .linear import LinearModel
 class LinearNetwork(LinearModel):
     """Linear network Z W x with trained W and fixed Z; the teacher is Z W_t x (arXiv:2412.20496, sec. 6).
 
-    W <- W + alpha [Z^T Z (W_t - W) C + Z^T (1/|B|) sum_b eta_b x_b^T + A]; symbols and noises as in
-    dysonsim.models.linear.linear. In the eigenbasis of Z^T Z = diag(z_i^2) the rows of W relax at gamma_i = alpha z_i^2
-    and, under gradient noise, have stationary widths sigma_i^2 = alpha gradient_noise^2/(|B| z_i^2) to leading order
-    in alpha: with W_t = xi 1 a gas of two species. Label noise alone gives both species the same width.
+    The update is W <- W + alpha [Z^T Z (W_t - W) C + Z^T (1/|B|) sum_b eta_b x_b^T + A], with the symbols of
+    `TeacherStudent`. In the eigenbasis of Z^T Z = diag(z_i^2) row i of W relaxes at the rate alpha z_i^2 and, under
+    gradient noise, has stationary variance sigma_i^2 = alpha gradient_noise^2/(|B| z_i^2) to leading order in alpha.
+    For a 2 x 2 teacher W_t = xi 1 this is a gas of two species (`laws.TwoSpecies`). Label noise alone gives both
+    species the same width.
 
     Parameters
     ----------
     teacher : array, shape (p, n)
-        W_t, any finite matrix. Kept read-only.
+        W_t, any finite matrix.
     output_layer : array, shape (q, p)
-        Z, any finite matrix. If Z^T Z is singular the network trains, but there is no unique fixed point and the
-        prediction methods raise ValueError.
+        Z, any finite matrix. If Z^T Z is singular the network can be trained, but has no unique fixed point, and its
+        predictions raise ValueError.
     gradient_noise, label_noise, dataset_size, sampling
-        As for TeacherStudent.
+        As for `TeacherStudent`.
 
     Raises
     ------
-    ValueError, TypeError
-        Names the argument, its value and what is allowed.
+    TypeError, ValueError
+        For a parameter that is not allowed; the message says what is.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> model = ds.LinearNetwork(2 * np.eye(2), output_layer=np.diag([1.0, 2.0]), gradient_noise=0.1)
+    >>> sgd = ds.SGD(model, learning_rate=0.01, batch_size=16)
+    >>> print(sgd.relaxation_rates())
+    [0.01 0.04]
     """
 
     teacher: np.ndarray

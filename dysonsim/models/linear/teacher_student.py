@@ -13,30 +13,40 @@ from .linear import LinearModel
 class TeacherStudent(LinearModel):
     """One linear layer W that learns a teacher W_t: y = W_t x + eta, loss |y - W x|^2 / 2 (arXiv:2412.20496, sec. 5).
 
-    W <- W + alpha [(W_t - W) C + (1/|B|) sum_b eta_b x_b^T + A]; symbols and noises as in
-    dysonsim.models.linear.linear. The observables are the singular values xi of W; for W_t = 2 1 (2 x 2) they are
-    doubly degenerate with sigma_xi^2 = (alpha gradient_noise^2/|B|)/(1 - alpha/2), mean spacing sqrt(pi) sigma_xi,
-    leading order in 1/|B|.
+    The update is W <- W + alpha [(W_t - W) C + (1/|B|) sum_b eta_b x_b^T + A] with standard normal inputs x_b, the mean
+    C of x_b x_b^T over the mini-batch, label noise eta_b and gradient noise A (`dysonsim.models.linear.linear`). For a
+    2 x 2 teacher W_t = 2 1 both singular values xi of W share a well, with sigma_xi^2 = (alpha gradient_noise^2/|B|)
+    /(1 - alpha/2) and mean spacing sqrt(pi) sigma_xi to leading order in 1/|B|.
 
     Parameters
     ----------
     teacher : array, shape (p, n)
-        W_t, any finite matrix. Kept read-only.
+        W_t, any finite matrix.
     gradient_noise : float
-        Standard deviation epsilon >= 0 of the noise matrices added to each sample's gradient.
+        Scale >= 0 of the random matrix that is added to the gradient of each sample, symmetric if W is square.
     label_noise : float
-        Standard deviation >= 0 of the noise on each label; its gradient noise has the covariance of the Hessian.
+        Standard deviation >= 0 of the noise of each label. It adds noise with the covariance of the Hessian.
     dataset_size : int, optional
-        Size of a fixed data set (a multiple of the batch size), with its own noise, passed over again and again in
-        one order, each replica with its own. Not given: fresh samples at every step.
+        Size of a fixed data set, a multiple of the batch size, which is passed over again and again in the same order;
+        each replica has its own, noise included. Default: new samples at every step.
     sampling : {"auto", "at_once", "sample_by_sample"}
-        Draw what a batch enters by, its matrix C and its sum of eta_b x_b^T, at once or sample after sample. The law is
-        the same; "auto" takes what is faster, the first for small networks.
+        How C and sum_b eta_b x_b^T are drawn: for the batch at once, or sample by sample. The law is the same; "auto"
+        takes the faster, which is the first for small networks.
 
     Raises
     ------
-    ValueError, TypeError
-        Names the argument, its value and what is allowed.
+    TypeError, ValueError
+        For a parameter that is not allowed; the message says what is.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> model = ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1)
+    >>> sgd = ds.SGD(model, learning_rate=0.1, batch_size=16)
+    >>> print(model.fixed_point())
+    [4. 4.]
+    >>> print(sgd.mean_spacings().round(4))
+    [0.0577]
     """
 
     teacher: np.ndarray

@@ -9,7 +9,7 @@ relative to the leading order; those of order e and of order alpha are complete 
    mean drift from N X N, from {{X, N_s}, N_t} and from the change of A^k with X, the lines of order alpha^2/|B| in
    `kernels.rbm_closure`. They hold for any k, so that k = 1 needs nothing of its own. (The terms in r of their products
    with the third cumulants below are left out.)
-2. Rotations. If an eigenvector turns by theta_im towards the mode m of another well, (U^T P U)_ii = p_i + sum_m
+2. Rotations. If an eigenvector turns by theta_im toward the mode m of another well, (U^T P U)_ii = p_i + sum_m
    theta_im^2 (p_m - p_i), and theta_im decays at G = alpha (x_i + x_m)(p_i - p_m)/(x_i - x_m), with noise of strength
    D = g_im^2/(2 (x_i - x_m)^2). The stationary P ~ exp(-(sum phi_i(x_i) + 1/2 sum theta_im^2/y_im)/e) obeys, to order
    theta^2 and with f_i = 2 alpha x_i (p_i - R_i),
@@ -72,7 +72,7 @@ def _rbm_corrections(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """tau (n,), factors of g_ij^2, sizes of the rotations and their relative slopes (n, n); units with sigma = 1."""
     n, epsilon, k = len(y), rate / batch, mu2 - y
-    learnt = y > 0
+    learned = y > 0
     q = (y / mu2) ** gibbs_steps if gibbs_steps else np.zeros(n)
     i, m = np.ix_(range(n), range(n))
     r = np.outer(q, q)
@@ -88,7 +88,7 @@ def _rbm_corrections(
     np.fill_diagonal(quadratic, (y / k).sum() + np.where(members > 1, 2, 3) * y / k)
     quadratic = np.divide(2 * epsilon * quadratic, sums, out=np.zeros((n, n)), where=sums > 0)
 
-    apart = (wells[i] != wells[m]) & (learnt[i] | learnt[m])
+    apart = (wells[i] != wells[m]) & (learned[i] | learned[m])
     gap = np.where(apart, y[i] - y[m], 1.0)
     steep = np.where(apart, (p[i] - p[m]) / gap, 1.0)  # of the inverse target between the two levels, > 0
     variance = sums * c / (2 * k[i] * k[m] * steep) / gap**2 / (1 - gamma / (2 * c))
@@ -101,8 +101,8 @@ def _rbm_corrections(
     change = 1 / np.where(sums > 0, sums, 1.0) - 1 / gap + 1 / k[i] + memory
     change = change - 2 * cube / (c * own[i] * k[i]) - c / (2 * own[i] * gap)
     mixing = np.where(apart & (y[i] > 0), epsilon * sums**2 * cube * mixed, 0.0) / k[m]
-    mixing = np.divide(mixing.sum(1), y * own, out=np.zeros(n), where=learnt)
+    mixing = np.divide(mixing.sum(1), y * own, out=np.zeros(n), where=learned)
     factors = 1 + gamma * (c + 1 / c) / 2 - quadratic - (mixing[i] + mixing[m]) / 2
     slower = turning + relaxation[i] / 2
     slope = change * np.divide(turning, slower, out=np.ones((n, n)), where=slower > 0) + 1 / gap
-    return tau, factors, size, np.where(apart & learnt[i], slope, 0.0)
+    return tau, factors, size, np.where(apart & learned[i], slope, 0.0)

@@ -23,7 +23,7 @@ import numpy as np
 
 
 def _third_moments(
-    y: np.ndarray, k: np.ndarray, learnt: np.ndarray, memory: np.ndarray, alpha: float, batch: int
+    y: np.ndarray, k: np.ndarray, learned: np.ndarray, memory: np.ndarray, alpha: float, batch: int
 ) -> np.ndarray:
     """T_ijm = E H_ij H_jm H_mi in SGD less that in Langevin, (n, n, n); arguments as in `width_error`."""
     n = len(y)
@@ -39,13 +39,13 @@ def _third_moments(
     rates = np.divide(alpha * sums, np.outer(k, k))
     total = rates[i, j] + rates[j, m] + rates[m, i]
     amplitude = -(alpha**3) * sums[i, j] * sums[j, m] * sums[m, i] * third
-    return np.divide(amplitude, total, out=np.zeros((n, n, n)), where=learnt[i] & learnt[j] & learnt[m])
+    return np.divide(amplitude, total, out=np.zeros((n, n, n)), where=learned[i] & learned[j] & learned[m])
 
 
 def asymmetry_error(
     y: np.ndarray,
     k: np.ndarray,
-    learnt: np.ndarray,
+    learned: np.ndarray,
     memory: np.ndarray,
     groups: list[tuple[int, ...]],
     alpha: float,
@@ -59,7 +59,7 @@ def asymmetry_error(
     (3 - pi/2) v. For fresh samples the excess is 1.65 sigma_i/kappa_i, sigma_i the width of the well. Of more than two
     levels in one well that of the first two alone.
     """
-    moment = _third_moments(y, k, learnt, memory, alpha, batch)
+    moment = _third_moments(y, k, learned, memory, alpha, batch)
     out = []
     for i, j, *_ in groups:
         r = memory[i] * memory[j]
@@ -71,7 +71,7 @@ def asymmetry_error(
 
 
 def width_error(
-    y: np.ndarray, k: np.ndarray, learnt: np.ndarray, memory: np.ndarray, wells: np.ndarray, alpha: float, batch: int
+    y: np.ndarray, k: np.ndarray, learned: np.ndarray, memory: np.ndarray, wells: np.ndarray, alpha: float, batch: int
 ) -> np.ndarray:
     """Relative excess of the widths of Langevin over those of SGD, shape (n,), to leading order in alpha/B.
 
@@ -82,7 +82,7 @@ def width_error(
     ----------
     y, k : (n,) arrays
         Fixed points x_i and k_i = mu^2 - x_i.
-    learnt : (n,) bool array
+    learned : (n,) bool array
         Which of the levels fluctuate.
     memory : (n,) array
         a_i^gibbs_steps, the correlation of a chain's visible mode from one update to the next.
@@ -97,23 +97,23 @@ def width_error(
     multiplicity = (1.0 + (i == j)) * (1 + (i == m)) * (1 + (j == m))
     sums = np.add.outer(y, y)
     rates = np.divide(alpha * sums, np.outer(k, k))
-    learnt3 = learnt[i] & learnt[j] & learnt[m]
-    moment = _third_moments(y, k, learnt, memory, alpha, batch)
+    learned3 = learned[i] & learned[j] & learned[m]
+    moment = _third_moments(y, k, learned, memory, alpha, batch)
 
     partner = np.arange(n)
     for a in range(n):
         others = [b for b in range(n) if wells[b] == wells[a] and b != a]
-        partner[a] = others[0] if others and learnt[a] else a
+        partner[a] = others[0] if others and learned[a] else a
     own = np.arange(n), partner
     correlation = (2 - decay) / decay  # (1 + r)/(1 - r), r = memory_i memory_j
     variance = alpha / (2 * batch) * (sums * (1 + np.eye(n)) * correlation)[own]
     drift = -2 * alpha * (y + k)[0] * (moment / k[m]).sum(2) / np.outer(k, k)
-    step = np.where(learnt3, multiplicity * y[m] / k[m], 0.0).sum(2) / (batch**2 * np.outer(k, k))
+    step = np.where(learned3, multiplicity * y[m] / k[m], 0.0).sum(2) / (batch**2 * np.outer(k, k))
     source = 2 * (drift - alpha**3 * sums * step * correlation)[own]
     apart = wells[:, None] != wells
-    gap = np.where(apart & learnt[:, None] & learnt, y[:, None] - y, 0.0)
+    gap = np.where(apart & learned[:, None] & learned, y[:, None] - y, 0.0)
     widths = alpha / batch * y * correlation.diagonal()
     mixing = moment[own] * np.divide(gap, gap**2 + widths[:, None] + widths, out=np.zeros((n, n)), where=gap != 0)
     # The excess of SGD's variance.
-    excess = np.divide(source, 2 * rates[own], out=np.zeros(n), where=learnt) + 2 * mixing.sum(1)
-    return np.where(learnt, -np.divide(excess, 2 * variance, out=np.zeros(n), where=learnt), 0.0)
+    excess = np.divide(source, 2 * rates[own], out=np.zeros(n), where=learned) + 2 * mixing.sum(1)
+    return np.where(learned, -np.divide(excess, 2 * variance, out=np.zeros(n), where=learned), 0.0)

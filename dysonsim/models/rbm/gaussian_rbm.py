@@ -23,39 +23,51 @@ SAMPLINGS = ("auto", "at_once", "two_noises", "step_by_step")
 class GaussianRBM(RBMTraining):
     """Gaussian RBM that learns the Gaussian p(phi) ~ exp(-phi^T target phi / 2) (arXiv:2412.20496, arXiv:2407.16427).
 
-    S(phi, h) = mu^2 phi^T phi / 2 + h^T h / (2 sigma^2) - h^T W phi, so that h | phi ~ N(sigma^2 W phi, sigma^2),
-    phi | h ~ N(W^T h / mu^2, 1/mu^2) and p(phi) ~ exp(-phi^T K phi / 2), K = mu^2 - sigma^2 X. Training is
-    W <- W + alpha sigma^2 W (target^-1 - C) with C the mean of phi phi^T over |B| persistent chains, which start at
-    phi = 1 and move by `gibbs_steps` Gibbs steps before every update. Fixed point: sigma^2 x_i = mu^2 - kappa_i.
+    The energy of visible units phi and hidden units h is S(phi, h) = mu^2 phi^T phi / 2 + h^T h / (2 sigma^2)
+    - h^T W phi, so that h | phi ~ N(sigma^2 W phi, sigma^2) and phi | h ~ N(W^T h / mu^2, 1/mu^2). The visible units
+    alone have p(phi) ~ exp(-phi^T K phi / 2) with K = mu^2 - sigma^2 X, X = W^T W. Training by persistent contrastive
+    divergence is W <- W + alpha sigma^2 W (target^-1 - C), where C is the mean of phi phi^T over |B| persistent Markov
+    chains; these start at phi = 1 and make `gibbs_steps` Gibbs steps before every update. The fixed point is
+    sigma^2 x_i = mu^2 - kappa_i, kappa_i the eigenvalues of `target`.
 
     Parameters
     ----------
     target : array, shape (n_visible, n_visible)
-        Symmetric positive definite inverse covariance K_phi of the data, with eigenvalues kappa_i. Kept read-only.
+        Inverse covariance matrix of the data, symmetric and positive definite.
     mu : float
-        Mass of the visible units, > 0. mu^2 must exceed every kappa_i that the hidden units can learn, which are the
-        n_hidden smallest.
+        Mass of the visible units, > 0. mu^2 must exceed every kappa_i that can be learned, the `n_hidden` smallest.
     sigma : float
         Standard deviation of the hidden units, > 0.
     gibbs_steps : int or math.inf
-        Gibbs steps k a chain makes before each update, >= 1; math.inf draws fresh samples from p(phi).
+        Gibbs steps k of a chain before each update, >= 1; math.inf draws independent samples from p(phi).
     n_hidden : int, optional
-        Rows of W; n_visible if not given. With n_hidden < n_visible the other levels are x = 0 exactly.
+        Number of hidden units, the rows of W; default n_visible. If it is less, n_visible - n_hidden levels are 0.
     sampling : {"auto", "at_once", "two_noises", "step_by_step"}
-        Draw the k steps as one linear-Gaussian step, phi' = A^k phi + L z or phi' = A^k phi + q(A) xi + r(A) eta
-        (`dysonsim.kernels.networks.rbm`), or one after the other. The law is the same; "auto" takes what is faster: the
-        first unless the batch has fewer samples than the network units, the last for 96 units and more.
+        How the k Gibbs steps are drawn: as one linear-Gaussian step, phi' = A^k phi + L z ("at_once") or
+        phi' = A^k phi + q(A) xi + r(A) eta ("two_noises"), see `dysonsim.kernels.networks.rbm`, or one after the other.
+        All have the same law; "auto" takes the fastest: the first, unless the batch is smaller than the number of
+        visible units, and the last for 96 units or more.
     allow_unreachable : bool
-        Accept kappa_i >= mu^2: such modes decay to x = 0 and stay there.
+        Accept kappa_i >= mu^2. Such modes decay to x = 0.
 
     Raises
     ------
-    ValueError, TypeError
-        Names the argument, its value and what is allowed.
+    TypeError, ValueError
+        For a parameter that is not allowed; the message says what is.
 
     Notes
     -----
-    sigma only sets units: the model is that with sigma = 1 for the weights sigma W at learning rate alpha sigma^2.
+    sigma only sets units: weights W at learning rate alpha behave as weights sigma W at alpha sigma^2 with sigma = 1.
+
+    Examples
+    --------
+    >>> import numpy as np, dysonsim as ds
+    >>> model = ds.GaussianRBM(target=np.diag([4.0, 5.0, 6.0]), mu=3.0)
+    >>> print(model.fixed_point().round(3))
+    [3. 4. 5.]
+    >>> sgd = ds.SGD(model, learning_rate=0.02, batch_size=16)
+    >>> print(sgd.stationary_widths().round(3))
+    [0.087 0.101 0.115]
     """
 
     target: np.ndarray
@@ -133,14 +145,14 @@ class GaussianRBM(RBMTraining):
 
         10 modes, mu = 3, alpha = 0.1, |B| = 16: -0.7 to -1.8% of the mean spacings for 3 Gibbs steps (measured: -1.1
         to -1.7, error 0.3), -0.9 to -2.3% for 1 (measured: -0.7 to -1.4). Of a single level beside a close well it is
-        an order of magnitude only (4% for 7% measured). Levels that are not learnt have 0.
+        an order of magnitude only (4% for 7% measured). Levels that are not learned have 0.
         """
         alpha, batch = self._rates(learning_rate, batch_size)
         y, k = self._scaled(self.fixed_point())
         wells = np.arange(self.n)
         for group in self.degenerate_groups():
             wells[list(group)] = group[0]
-        return width_error(y, k, self._learnt(), self._unit_memory(y), wells, alpha * self.sigma**2, batch)
+        return width_error(y, k, self._learned(), self._unit_memory(y), wells, alpha * self.sigma**2, batch)
 
     def asymmetry_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Leading order, sqrt(alpha/|B|): third cumulants of C skew a pair (`models._gaussian_error`), shape (groups,).
@@ -151,7 +163,7 @@ class GaussianRBM(RBMTraining):
         alpha, batch = self._rates(learning_rate, batch_size)
         y, k = self._scaled(self.fixed_point())
         groups = self.degenerate_groups()
-        return asymmetry_error(y, k, self._learnt(), self._unit_memory(y), groups, alpha * self.sigma**2, batch)
+        return asymmetry_error(y, k, self._learned(), self._unit_memory(y), groups, alpha * self.sigma**2, batch)
 
     def is_defined(self, singular_values: np.ndarray) -> np.ndarray:
         """Whether K = mu^2 - sigma^2 X is positive, shape (...)."""
@@ -167,12 +179,12 @@ class GaussianRBM(RBMTraining):
             return np.linalg.eigvalsh(self.target)[::-1].copy()
 
     def to_lambda(self, x: np.ndarray) -> np.ndarray:
-        """Eigenvalues lambda = mu^2 - sigma^2 x of the learnt K, any shape; descending where x ascends."""
+        """Eigenvalues lambda = mu^2 - sigma^2 x of the learned K, any shape; descending where x ascends."""
         return np.asarray(self.mu**2 - self.sigma**2 * _checks.array("x", x, empty=True))
 
     def fixed_point(self) -> np.ndarray:
-        """x_i = (mu^2 - kappa_i) / sigma^2, and 0 for modes that are not learnt. Exact for |B| -> inf."""
-        return np.where(self._learnt(), (self.mu**2 - self.kappa) / self.sigma**2, 0.0)
+        """x_i = (mu^2 - kappa_i) / sigma^2, and 0 for modes that are not learned. Exact for |B| -> inf."""
+        return np.where(self._learned(), (self.mu**2 - self.kappa) / self.sigma**2, 0.0)
 
     def drift(self, x: np.ndarray, learning_rate: float, batch_size: int) -> np.ndarray:
         """Drift K_i per SGD step, shape (n,), up to and including alpha^2.
@@ -214,7 +226,7 @@ class GaussianRBM(RBMTraining):
         c_ii as in `noise`. Relative corrections: + alpha sigma^4 x_i/(2 kappa_i^2) of the width at c = 1, because
         SGD makes finite steps, and O(n alpha/|B|) from the other modes, negative in the papers' range: for 10 modes,
         mu = 3, |B| = 16, 3 Gibbs steps the measured spacings lie 1 to 3% below at alpha = 0.02, 5 to 14% at 0.1.
-        Levels that are not learnt have width 0.
+        Levels that are not learned have width 0.
         """
         alpha, batch = self._rates(learning_rate, batch_size)
         y, _ = self._scaled(self.fixed_point())
@@ -234,7 +246,7 @@ class GaussianRBM(RBMTraining):
         """
         step = _checks.scale("learning_rate", learning_rate) * self.sigma**2
         rates = 2 * step * self.sigma**2 * self.fixed_point() / self.kappa**2
-        rates = np.where(self._learnt(), rates, 2 * step * (1 / self.mu**2 - 1 / self.kappa))
+        rates = np.where(self._learned(), rates, 2 * step * (1 / self.mu**2 - 1 / self.kappa))
         rates[: max(0, self.n - self.weight_shape[0])] = math.inf
         return rates
 
@@ -252,14 +264,14 @@ class GaussianRBM(RBMTraining):
         """
         alpha, batch = self._rates(learning_rate, batch_size)
         step = alpha * self.sigma**2
-        learnt = self._learnt()
+        learned = self._learned()
         y, k = self._scaled(self.fixed_point())
         i, m = np.ix_(range(self.n), range(self.n))
         twice = 1.0 + np.eye(self.n)
         memory = self._memory(y)
         sums = y[i] + y[m]
-        # variance of H_im; rotations into modes that are not learnt leave the levels as they are
-        h2 = np.where(learnt, step / (2 * batch) * sums * twice * self._correlation_factor(y), 0.0)
+        # variance of H_im; rotations into modes that are not learned leave the levels as they are
+        h2 = np.where(learned, step / (2 * batch) * sums * twice * self._correlation_factor(y), 0.0)
         # N = C - K^-1, the chains' deviation from equilibrium: its variance, E[H_im N_im], and the mean it acquires
         noise_variance = twice / (batch * k[i] * k[m])
         cross = -step * sums * noise_variance / (1 - memory)
@@ -272,18 +284,18 @@ class GaussianRBM(RBMTraining):
             - (memory * cross).sum(1)
             + step / 2 * (y * noise_variance).sum(1)
         )
-        shift = np.divide(k**2 * drift, y, out=np.zeros(self.n), where=learnt)
+        shift = np.divide(k**2 * drift, y, out=np.zeros(self.n), where=learned)
         well = np.arange(self.n)
         for group in self.degenerate_groups():
             well[list(group)] = group[0]
-        apart = (well[i] != well[m]) & learnt[i] & learnt[m]
+        apart = (well[i] != well[m]) & learned[i] & learned[m]
         shift += np.divide(h2, y[i] - y[m], out=np.zeros_like(h2), where=apart).sum(1)
-        return np.asarray(np.where(learnt, shift, 0.0) / self.sigma**2)
+        return np.asarray(np.where(learned, shift, 0.0) / self.sigma**2)
 
     def max_learning_rate(self, batch_size: int) -> float:
         """The smaller of two limits near the fixed point: linear stability without noise, and noise of three widths.
 
-        Without noise (exact for |B| -> inf): alpha sigma^4 (x_i + x_j)/(kappa_i kappa_j) < 2 c_ij for all learnt pairs;
+        Without noise (exact for |B| -> inf), for learned pairs: alpha sigma^4 (x_i + x_j)/(kappa_i kappa_j) < 2 c_ij;
         the memory of the chains filters the feedback and *raises* the limit by c_ij. With noise (rule of thumb): the
         levels must stay below mu^2/sigma^2, where K loses positivity, so that kappa_i > 3 sigma^2 sigma_i with the
         leading-order widths. Measured with 10 modes and mu = 3 (16 networks, hundreds of steps, |B| = 1 and 4), the
@@ -306,17 +318,17 @@ class GaussianRBM(RBMTraining):
         )
 
     def _deterministic_limit(self) -> float:
-        learnt = self._learnt()
-        y, k = (values[learnt] for values in self._scaled(self.fixed_point()))
+        learned = self._learned()
+        y, k = (values[learned] for values in self._scaled(self.fixed_point()))
         limits = 2 * self._correlation_factor(y) * np.outer(k, k) / (y[:, None] + y)
         return float(limits.min(initial=math.inf)) / self.sigma**2
 
     def _noise_limit(self, batch: int) -> float:
-        learnt = self._learnt()
-        widths = self.sigma**2 * self.stationary_widths(1.0, batch)[learnt]
-        return float(((self.kappa[learnt] / widths) ** 2).min(initial=math.inf)) / 9
+        learned = self._learned()
+        widths = self.sigma**2 * self.stationary_widths(1.0, batch)[learned]
+        return float(((self.kappa[learned] / widths) ** 2).min(initial=math.inf)) / 9
 
-    def _learnt(self) -> np.ndarray:
+    def _learned(self) -> np.ndarray:
         """Mask of the levels with a fixed point above 0: the n_hidden smallest kappa, and only those below mu^2."""
         reached = self.kappa < self.mu**2
         reached[: max(0, self.n - self.weight_shape[0])] = False

@@ -13,7 +13,17 @@ import numpy as np
 
 from ..._functions import LevelFunction
 
-__all__ = ["crowds", "drift_at", "gap_step", "gap_step_of", "slopes", "warn_after", "warn_before", "warn_of_gaps"]
+__all__ = [
+    "check_strict_order",
+    "crowds",
+    "drift_at",
+    "gap_step",
+    "gap_step_of",
+    "slopes",
+    "warn_after",
+    "warn_before",
+    "warn_of_gaps",
+]
 
 # Longest step of fixed length, in units of gap^2/(noise^2 (1 + beta)): mean spacing ratios are then within half a
 # percent in the bulk of many levels, by pairs or by the fast sum.
@@ -197,3 +207,16 @@ def warn_of_gaps(dt: float, fine: float, stacklevel: int) -> None:
         RuntimeWarning,
         stacklevel=stacklevel + 1,
     )
+
+
+def check_strict_order(motion: Any) -> None:
+    """Refuse what `scheme = "semi_implicit"` cannot start from: a model, or levels that coincide."""
+    if motion.sgd is not None:
+        raise ValueError("scheme = 'semi_implicit': cannot be had for the drift of a model, take 'pairs'")
+    rows = np.atleast_2d(np.sort(motion.center) if motion.initial is None else motion.initial)
+    same = np.argwhere(np.diff(rows, axis=1) <= 0)
+    if len(same):
+        i, x = int(same[0, 1]), rows[tuple(same[0])]
+        raise ValueError(
+            f"initial: levels {i} and {i + 1} are both {x}, and scheme = 'semi_implicit' needs levels that differ"
+        )

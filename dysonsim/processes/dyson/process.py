@@ -18,7 +18,7 @@ from ...kernels.dyson import nested
 from ..base import NetworkProcess, Process, initial_weights, network_process
 from ..matrix_motion import LinearMotion, hermitian, in_lanes, working_numbers
 from .common_point import from_common_point
-from .gaps import drift_at, gap_step, slopes, warn_after, warn_before
+from .gaps import check_strict_order, drift_at, gap_step, slopes, warn_after, warn_before
 from .kernel import constants, fast_program, kernel
 
 __all__ = ["Dyson"]
@@ -34,82 +34,89 @@ LONGEST = 10.0  # in units of the same: the longest step of all, beyond which ex
 
 @dataclass(frozen=True, eq=False)
 class Dyson(Process):
-    """Dyson Brownian motion, for a network's eigenvalues or in general.
+    """Dyson Brownian motion of the eigenvalues of a network, or of any levels.
 
-    ``Dyson(sgd)`` takes K_i(x) and g_ij(x) from the model of a `SGD`,
+    ``Dyson(sgd)`` takes the drift K_i(x) and the noise g_ij(x) from the model of an `SGD`,
 
         dx_i = [K_i(x) + sum_{j != i} g_ij^2 / (x_i - x_j)] dt + sqrt(2) g_ii dB_i       (arXiv:2412.20496, section 2)
 
-    with time counted in SGD steps, from the spectrum of the same initial weights that `SGD` starts from. The general
-    process is
+    Time is counted in SGD steps, and the start is the spectrum of the initial weights of `SGD`. The general process is
 
         dx_i = K_i(x_i) dt + beta g_i^2 sum_{j != i} dt / (x_i - x_j) + sqrt(2) g_i dB_i
 
     with K_i = -rate_i (x_i - center_i), a function `drift`, or -dV/dx of a function `potential`. Its stationary state
-    is the Coulomb gas P ~ prod_{i<j} |x_i - x_j|^beta exp(-sum_i V_i(x_i)/g_i^2) on ordered levels (level i keeps its
-    place for beta >= 1), of widths g_i/sqrt(rate_i).
+    is the Coulomb gas P ~ prod_{i<j} |x_i - x_j|^beta exp(-sum_i V_i(x_i)/g_i^2) of ordered levels (for beta >= 1
+    levels never cross). A linear drift gives wells of width g_i/sqrt(rate_i).
 
     Parameters
     ----------
     sgd : SGD, optional
-        Take everything from this; then only `closure`, `dt` and `initial` may be given besides.
+        Take everything from this training; only `closure`, `dt` and `initial` can then be given as well.
     n : int, optional
-        Number of levels, where neither `initial` nor an array says it.
+        Number of levels. Needed only if neither `initial` nor another array determines it.
     beta : float
-        Dyson index > 0 of the repulsion.
+        Dyson index > 0, the strength of the repulsion.
     rate : float or (n,) array, optional
-        Rate > 0 (or 0: free motion) of a linear drift, per unit time. Default 1, if no function is given.
+        Rate >= 0 of a linear drift, per unit time; 0 means no drift. Default 1, if no function is given.
     center : float or (n,) array
-        Where the linear drift leads to.
+        Fixed point of the linear drift.
     drift : function, optional
-        K(x), or K(x, i) with i the level from 0, of one number: plain Python, which Numba compiles with the functions
-        that it calls, or decorated with numba.njit, or functools.partial of these. A second parameter without a default
-        must be called i; all others need defaults. Globals, closures and arrays that it uses are taken as they are when
-        the process is made: later changes of them are not seen. 1/0 is inf and sqrt(-1) is nan, no error.
+        K(x), or K(x, i) for level i = 0, 1, ..., of one number. Either plain Python, which Numba compiles together with
+        the functions that it calls, or decorated with numba.njit, or a functools.partial of these. A second parameter
+        without a default must be called i; all others need defaults. Global variables, closures and arrays are captured
+        when the process is made; later changes have no effect. 1/0 gives inf and sqrt(-1) gives nan, without an error.
     potential : function, optional
-        V(x) or V(x, i) instead, a function of the same kind, which is differentiated numerically (error about 1e-10).
+        V(x) or V(x, i), instead of `drift`; differentiated numerically (error about 1e-10).
     noise : float or (n,) array
         g > 0, per square root of unit time.
     initial : (n,) or (replicas, n) array, optional
         Levels at time 0, in any order; they may coincide. Default: all at `center`, or at 0.
     closure : {"corrected", "independent"}
-        How a model's eigenvectors enter, of `Dyson(sgd)`: "independent" is the paper's, wells that know nothing of
-        each other; "corrected" keeps the mean rotation of the eigenvectors out of the target's basis.
+        For `Dyson(sgd)`, how the model's eigenvectors are treated. "independent", as in the paper: they stay those of
+        the target. "corrected": their mean rotation away from the target's is included.
     scheme : {"auto", "matrix", "bordering", "nested", "pairs", "fast", "semi_implicit"}
-        "matrix": exact transition of a matrix Ornstein-Uhlenbeck process, for any length of time; for beta = 1, 2, 4,
-        linear drift, equal rates, centers and noise. "bordering": the same for any beta, one level after the other, see
-        `dysonsim.kernels.dyson.bordering`; a time of order n^3 for every record. "nested": inner steps whose length
-        follows the gaps, far forces once in ten of them, for any drift and noise; see `dysonsim.kernels.dyson.nested`.
-        "pairs": steps of a fixed length, see `dysonsim.kernels.dyson.pairs`. "fast": one system of many levels, pairs
-        for neighbors and a fast multipole sum for the rest (on "cuda" a direct sum), see
-        `dysonsim.numerics.many_levels`; any beta, linear drift, equal rates, centers and noise, initial levels that
-        differ or are all the same, float64. "semi_implicit": levels keep a strict order at every step, at the price of
-        a large bias unless dt is small. "auto": the first that can be had of "fast" (from 2000 levels on, from 400 if
-        `dt` is given), "matrix" and, if neither `dt` nor `tolerance` is given, "bordering" (up to 100 levels) and
-        "nested"; else "pairs".
+        "matrix": exact transition of a matrix Ornstein-Uhlenbeck process over any time, for beta = 1, 2, 4, linear
+        drift, and rates, centers and noise that are the same for all levels. "bordering": the same for any beta, one
+        level after the other (`dysonsim.kernels.dyson.bordering`), in a time of order n^3 per record. "nested": inner
+        steps that follow the gaps, with far forces computed once in ten of them (`dysonsim.kernels.dyson.nested`); for
+        any drift and noise. "pairs": steps of fixed length (`dysonsim.kernels.dyson.pairs`). "fast": one system of many
+        levels at a time, pairs for neighbors and a fast multipole sum for the rest (on "cuda" a direct sum), see
+        `dysonsim.numerics.many_levels`; any beta, float64, the conditions of "matrix", and initial levels that are all
+        different or all equal. "semi_implicit": levels stay strictly ordered at every step, but the bias is large
+        unless dt is small. "auto": the first that applies of "fast" (2000 levels or more; 400 if `dt` is given),
+        "matrix" and, if neither `dt` nor `tolerance` is given, "bordering" (up to 100 levels) and "nested"; else
+        "pairs".
     dt : float, optional
-        Longest step of "pairs", "fast" and "semi_implicit"; "nested" chooses its own. It must follow the gaps, which
-        relax about n times faster than the levels: `simulate` warns where it is too coarse and says which step would
-        do, beforehand if levels come to rest without noise, else by what the run recorded. Default: 0.1 of the shortest
-        relaxation time (of a user's function at the initial levels), or what the mean gap allows,
-        0.04 gap^2/(g^2 (1 + beta)), if that is less.
+        Longest step of "pairs", "fast" and "semi_implicit". It must resolve the gaps, which relax about n times faster
+        than the levels: `simulate` warns if it is too long, and says which step would do. Default: 0.1 of the shortest
+        relaxation time (of a function: at the initial levels), or 0.04 gap^2/(g^2 (1 + beta)) with the mean gap, if
+        that is less.
     tolerance : float, optional
-        Of "pairs": divide steps where three levels come close, 4 g^2 beta h <= tolerance (x_{i+2} - x_i)^2, and
-        where a curved drift bends by more than this part of the noise. Chosen before noise is drawn: none is rejected.
+        For "pairs": shorten steps where three levels come close, to 4 g^2 beta h <= tolerance (x_{i+2} - x_i)^2, and
+        where a curved drift changes by more than this fraction of the noise. Steps are chosen before noise is drawn.
 
     Notes
     -----
-    Levels that all start from one point have a known law at any time under a linear drift that is the same for all, a
-    scaled Gaussian beta-ensemble: "nested" and "fast" draw the first record from it, whatever its time. "nested" is the
-    only default with a bias below 2000 levels; tests with n = 5 to 30 and beta to 50 hold it below 0.5% (mean ratio of
-    successive gaps), 0.3% (mean gaps, top level), 0.6% (mean squares of gaps and levels) and 2% (smallest gap). "fast",
-    2000 levels, beta = 0.5 and 1.5: -0.3 (0.2)%, -0.2 (0.1)% (mean ratio), +0.5 (0.4)%, +0.7 (0.4)% (variance of gaps),
-    +4 (1)%, +9 (2)% (number of gaps below a fifth of the mean).
+    Levels that all start from one point under the same linear drift follow a known law at any time, a scaled Gaussian
+    beta-ensemble; "nested" and "fast" draw the first record from it. Biases measured for "nested" (n = 5 to 30, beta to
+    50): below 0.5% (mean ratio of successive gaps), 0.3% (mean gaps, top level), 0.6% (mean squares of gaps and levels)
+    and 2% (smallest gap). For "fast" (2000 levels, beta = 0.5 and 1.5): -0.3 (0.2)%, -0.2 (0.1)% (mean ratio), +0.5
+    (0.4)%, +0.7 (0.4)% (variance of gaps), +4 (1)%, +9 (2)% (number of gaps below a fifth of the mean).
 
     Raises
     ------
     TypeError, ValueError
         For a parameter that is not allowed; the message says what is.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> motion = ds.Dyson(n=3, beta=2.0, rate=1.0, noise=0.5)
+    >>> run = ds.simulate(motion, replicas=64, times=[0.0, 0.5, 3.0], seed=1)
+    >>> run.eigenvalues.shape
+    (64, 3, 3)
+    >>> print(run.eigenvalues.std(axis=(0, 2)).round(1))
+    [0.  0.7 0.9]
     """
 
     continuous: ClassVar[bool] = True
@@ -143,7 +150,7 @@ class Dyson(Process):
         if why:
             raise ValueError(f"scheme = {self.scheme!r}: no exact transition is known for {why}")
         if self.scheme == "semi_implicit":
-            self._check_strict_order()
+            check_strict_order(self)
         if self.tolerance is not None and (self.exact or self.fast or self.scheme in ("semi_implicit", "nested")):
             raise ValueError(
                 f"tolerance = {self.tolerance:g}: steps are controlled in scheme = 'pairs' only; leave it out elsewhere"
@@ -196,17 +203,6 @@ class Dyson(Process):
             noise=_checks.vector("noise", self.noise, n, above=0),
             initial=_checks.levels("initial", self.initial, n),
         )
-
-    def _check_strict_order(self) -> None:
-        if self.sgd is not None:
-            raise ValueError("scheme = 'semi_implicit': cannot be had for the drift of a model, take 'pairs'")
-        rows = np.atleast_2d(np.sort(self.center) if self.initial is None else self.initial)
-        same = np.argwhere(np.diff(rows, axis=1) <= 0)
-        if len(same):
-            i, x = int(same[0, 1]), rows[tuple(same[0])]
-            raise ValueError(
-                f"initial: levels {i} and {i + 1} are both {x}, and scheme = 'semi_implicit' needs levels that differ"
-            )
 
     def _why_no_matrix(self) -> str:
         """What stands in the way of the exact transition; empty if nothing does."""

@@ -17,7 +17,17 @@ __all__ = ["GasDiagnostics", "MixingError", "diagnose_chains", "independent_draw
 
 
 class MixingError(RuntimeError):
-    """The Markov chains of a gas do not reach one another's levels: no length of a run can be derived from them."""
+    """The Markov chains of a gas have not mixed: `simulate` cannot derive from them how long a run must be.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> try:
+    ...     raise ds.MixingError("chains have not mixed")  # as `simulate` does, with the reason
+    ... except RuntimeError as error:
+    ...     print(error)
+    chains have not mixed
+    """
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class Mode:
 
     @property
     def scale(self) -> float:
-        """A length of the order of the distance between neighbours."""
+        """A length of the order of the distance between neighbors."""
         n = len(self.levels)
         return float(np.ptp(self.levels)) / (n - 1) if n > 1 else self._single
 
@@ -164,7 +164,7 @@ def _newton(curvature: np.ndarray, slope: np.ndarray) -> np.ndarray:
 
 def _in_order(wells: Wells, order: np.ndarray) -> Wells:
     """The wells as the levels meet them in order; those that share their levels with their means."""
-    if wells.kind == "labelled":
+    if wells.kind == "labeled":
         return replace(wells, labels=order)
     if wells.kind != "many":
         return wells

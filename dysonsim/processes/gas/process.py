@@ -20,7 +20,7 @@ from .diagnostics import GasDiagnostics, MixingError, diagnose_chains, independe
 from .kernel import chain, exact_draws
 from .mode import Coordinates, Mode, find_mode
 from .pilot import Tuning, run_pilot, untuned
-from .wells import Wells
+from .wells import Wells, checked_walls
 
 __all__ = ["CoulombGas", "GasDiagnostics", "MixingError"]
 
@@ -32,44 +32,52 @@ METHODS = ("auto", "exact", "hmc", "metropolis")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CoulombGas(Process):
-    """P(x_1 ... x_n) ~ prod_{i<j} |x_i - x_j|^beta exp(-sum_i V_i(x_i)), x_i anywhere; recorded in ascending order.
+    """Coulomb gas: levels with the joint density prod_{i<j} |x_i - x_j|^beta exp(-sum_i V_i(x_i)), any x_i.
 
     ``CoulombGas(sgd)`` takes beta = 1, wells and widths from a model: V_i = (x - x_i^s)^2 / 2 sigma_i^2 around its
-    fixed points, sigma_i^2 = g_ii^2/Omega_i to leading order in alpha/|B| (arXiv:2412.20496). All pairs repel with
-    beta = 1, as in the paper; levels of different wells then repel more than in SGD (`Dyson` has another closure).
+    fixed points, sigma_i^2 = g_ii^2/Omega_i to leading order in alpha/|B| (arXiv:2412.20496). As in the paper, all
+    pairs repel alike; levels of different wells then repel more than in SGD (`Dyson` has a closure that corrects this).
 
-    Labels are labels, not ranks: with unequal wells the level of the narrow well may lie on either side of its
-    neighbour's, each labelling with its weight. For two levels this is `laws.TwoSpecies`.
+    Levels are recorded in ascending order, but a well belongs to a label, not to a rank: the level of a narrow well may
+    lie on either side of its neighbor. For two levels this is `laws.TwoSpecies`.
 
     Parameters
     ----------
     sgd : SGD, optional
-        Take everything from this; then only `method` may be given besides.
+        Take everything from this training; only `method` can then be given as well.
     beta : float
         Dyson index > 0.
     centers, widths : float or (n,) array
         V_i = (x - centers_i)^2 / 2 widths_i^2. Default: 0 and 1.
-    potential : compiled function, optional
-        V(x), or V(x, i) with i the label from 0, of one number, instead: decorated with numba.njit, or plain Python,
-        which is then compiled (see `Dyson`). Must grow faster than (1 + beta (n - 1)) log|x|; may be inf where no level
-        can be. Where it becomes inf at one x for all levels, there is a wall.
+    potential : function, optional
+        V(x), or V(x, i) for label i = 0, 1, ..., of one number, instead of wells: plain Python or decorated with
+        numba.njit, as for `Dyson`. It must grow faster than (1 + beta (n - 1)) log|x|, and may be inf where no level
+        can be; where it becomes inf at one x for all levels, there is a wall.
     n : int, optional
-        Number of levels, where no array says it.
+        Number of levels. Needed only if no array determines it.
     walls : (float or None, float or None), optional
-        Hard walls that no level crosses.
+        Lower and upper bound of all levels.
     method : {"auto", "exact", "hmc", "metropolis"}
-        "exact": independent draws from tridiagonal matrices, of one quadratic well and of `laguerre` and `jacobi`, one
-        a step. "hmc", "metropolis": Markov chains, one iteration a step, for any gas; `dysonsim.kernels.gas.hmc` and
-        `gas_metropolis`. "auto": the first that exists. Chains are tuned by 64 pilot chains; where the rank-normalized
-        split R-hat of these stays above 1.01 `simulate` raises a `MixingError`, or warns if `steps` are given. That
-        happens with barriers, and at walls with a weight x^(c - 1), c below about 0.02 for "hmc", 0.2 for "metropolis".
+        "exact": independent draws from tridiagonal matrices, one a step; for equal quadratic wells, `laguerre` and
+        `jacobi`. "hmc" and "metropolis": Markov chains, one iteration a step, for any gas (`dysonsim.kernels.gas`).
+        "auto": the first that applies. Chains are tuned by 64 pilot chains; if the rank-normalized split R-hat of these
+        stays above 1.01, `simulate` raises a `MixingError`, or warns if `steps` are given. That happens with barriers,
+        and at walls with a weight x^(c - 1), c below about 0.02 for "hmc", 0.2 for "metropolis".
     ensemble, parameters : {"wells", "laguerre", "jacobi"}, tuple
-        Set by the class methods: (m, width) of `laguerre`, (a, b) of `jacobi`, which have walls of their own.
+        Set by the class methods: (m, width) for `laguerre`, (a, b) for `jacobi`.
 
     Raises
     ------
     TypeError, ValueError
-        For a parameter that is not allowed, a potential that does not confine or is no number; the message says which.
+        For a parameter that is not allowed, or a potential that does not confine the levels or is not a number.
+
+    Examples
+    --------
+    >>> import dysonsim as ds
+    >>> gas = ds.CoulombGas.hermite(n=3, beta=2.0)
+    >>> run = ds.simulate(gas, replicas=64, seed=1)
+    >>> print(run.eigenvalues.mean(axis=(0, 1)).round(1))
+    [-1.7  0.1  1.9]
     """
 
     sgd: NetworkProcess | None = None
@@ -87,8 +95,10 @@ class CoulombGas(Process):
     def hermite(
         cls, n: int, beta: float, width: float = 1.0, center: float = 0.0, *, method: str = "auto"
     ) -> CoulombGas:
-        """Gaussian ensemble: weight exp(-(x - center)^2 / 2 width^2), `width` > 0; E sum (x - center)^2 is
-        width^2 [n + beta n (n - 1)/2]."""
+        """Make a Gaussian ensemble: weight exp(-(x - center)^2 / 2 width^2), `width` > 0.
+
+        E sum (x - center)^2 is width^2 [n + beta n (n - 1)/2].
+        """
         return cls(
             beta=beta, n=n, method=method,
             centers=_checks.real("center", center), widths=_checks.real("width", width, above=0),
@@ -96,15 +106,19 @@ class CoulombGas(Process):
 
     @classmethod
     def laguerre(cls, n: int, m: float, beta: float, width: float = 1.0, *, method: str = "auto") -> CoulombGas:
-        """Eigenvalues of W^T W, W of shape (m, n): weight x^(beta (m - n + 1)/2 - 1) exp(-x / 2 width^2), x > 0.
+        """Make a Laguerre ensemble: weight x^(beta (m - n + 1)/2 - 1) exp(-x / 2 width^2), x > 0.
 
-        Each of the beta real components of an entry of W has variance width^2. m > n - 1 need not be an integer.
+        Eigenvalues of W^T W, W of shape (m, n); each of the beta real components of an entry has variance width^2.
+        m > n - 1 need not be an integer.
         """
         return cls(beta=beta, n=n, method=method, ensemble="laguerre", parameters=(m, width))
 
     @classmethod
     def jacobi(cls, n: int, a: float, b: float, beta: float, *, method: str = "auto") -> CoulombGas:
-        """Weight x^a (1 - x)^b on 0 < x < 1, a and b > -1; a = beta (m1 - n + 1)/2 - 1 for correlations of matrices."""
+        """Make a Jacobi ensemble: weight x^a (1 - x)^b on 0 < x < 1, a and b > -1.
+
+        For correlations between matrices a = beta (m1 - n + 1)/2 - 1.
+        """
         return cls(beta=beta, n=n, method=method, ensemble="jacobi", parameters=(a, b))
 
     def __post_init__(self) -> None:
@@ -124,7 +138,7 @@ class CoulombGas(Process):
             self._check_ensemble()
         elif not isinstance(self.parameters, tuple) or self.parameters:
             raise ValueError(f"parameters = {_checks.shown(self.parameters)}: must be left out for wells")
-        self._set(walls=_walls(self.walls))
+        self._set(walls=checked_walls(self.walls))
         if self.potential is not None:
             for name in ("centers", "widths"):
                 if getattr(self, name) is not None:
@@ -159,7 +173,7 @@ class CoulombGas(Process):
         lowest = (self.n - 1, 0) if self.ensemble == "laguerre" else (-1, -1)
         values = zip(names, self.parameters, lowest, strict=True)
         walls = (0.0, None) if self.ensemble == "laguerre" else (0.0, 1.0)
-        if self.walls is not None and _walls(self.walls) != _walls(walls):
+        if self.walls is not None and checked_walls(self.walls) != checked_walls(walls):
             raise ValueError(f"walls = {self.walls!r}: must be left out, levels of this ensemble have walls at {walls}")
         if self.ensemble == "laguerre":
             width = _checks.real("width", self.parameters[1], above=0)
@@ -223,7 +237,7 @@ class CoulombGas(Process):
         lower, upper = (-np.inf, np.inf) if self.walls is None else ((w - origin) / unit for w in self.walls)
         if self.potential is not None:
             assert isinstance(self.potential, LevelFunction)
-            kind = "labelled" if self.potential.labelled else "function"
+            kind = "labeled" if self.potential.labeled else "function"
             return Wells(kind, self.n, lower, upper, function=self.potential).up_to_edges()
         if self.ensemble == "laguerre":
             m, width = self.parameters[0], self.parameters[1] / np.sqrt(unit)
@@ -282,7 +296,7 @@ class CoulombGas(Process):
         x = wells.place(wells.draw(initial_weights(replicas, n, seed), mode.temperature))[0]
         order = np.argsort(coordinates.sign * x, axis=1)
         x = np.take_along_axis(x, order, axis=1)
-        if n > 1:  # independent levels lie too close together and too far out: towards the mode, where none does
+        if n > 1:  # independent levels lie too close together and too far out: toward the mode, where none does
             x = mode.levels + min(0.5, DISPERSION / np.sqrt(n * max(self.beta, 1.0))) * (x - mode.levels)
         tags = [tag[order] for tag in wells.tags(mode.temperature)]
         middle, last = [], []
@@ -361,7 +375,7 @@ class CoulombGas(Process):
 
     def why_left(self, step: int, state: np.ndarray) -> str:
         if self.potential is not None and self.sampler != "exact" and state[-2] >= 0:
-            level = f"label {int(state[-2])}" if self.wells.kind == "labelled" else f"level {int(state[-2])}"
+            level = f"label {int(state[-2])}" if self.wells.kind == "labeled" else f"level {int(state[-2])}"
             return f"potential gives nan for {level} at x = {state[-1]:g}; where no level can be it must give inf"
         return super().why_left(step, state)
 
@@ -380,19 +394,3 @@ class CoulombGas(Process):
 
 def _power_of_two(length: float) -> float:
     return float(2.0 ** np.round(np.log2(length)))
-
-
-def _walls(value: Any) -> tuple[float, float] | None:
-    """(lower, upper), infinite where there is none."""
-    if value is None:
-        return None
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        allowed = "a pair (lower, upper) of numbers, None where there is no wall"
-        raise TypeError(f"walls = {_checks.shown(value)}: must be {allowed}")
-    lower, upper = (
-        default if w is None or (isinstance(w, float) and w == default) else _checks.real(f"walls[{i}]", w)
-        for i, (w, default) in enumerate(zip(value, (-np.inf, np.inf), strict=True))
-    )
-    if not lower < upper:
-        raise ValueError(f"walls = {_checks.shown(value)}: the lower wall must be below the upper one")
-    return None if np.isinf(lower) and np.isinf(upper) else (lower, upper)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import _checks
 from ..._fingerprint import without_caches
 from ..._functions import LevelFunction
 from ...kernels.gas import wells as gas_wells
@@ -32,7 +33,7 @@ class Wells:
     Parameters
     ----------
     kind : str
-        "one", "many", "power", "function" or "labelled", as in `dysonsim.kernels.gas.wells`.
+        "one", "many", "power", "function" or "labeled", as in `dysonsim.kernels.gas.wells`.
     n : int
     lower, upper : float
         Walls, infinite where there is none.
@@ -41,7 +42,7 @@ class Wells:
     centers, widths : (n,) arrays
         Of the kinds "one" and "many".
     function : LevelFunction
-        Of the kinds "function" and "labelled".
+        Of the kinds "function" and "labeled".
     labels : (n,) array of int, optional
         Which label the function is asked for at every place; default: 0, 1, ...
     """
@@ -168,13 +169,13 @@ class Wells:
     def check_confinement(self, beta: float) -> None:
         """ValueError if a function is no number near its well, or levels escape from it.
 
-        Far out one level feels exp(-V) |x|^(beta (n - 1)), which can be normalised if V grows faster than
+        Far out one level feels exp(-V) |x|^(beta (n - 1)), which can be normalized if V grows faster than
         (1 + beta (n - 1)) log|x|; several that leave together are held by less.
         """
         with np.errstate(all="ignore"):
             values = self.effective(np.broadcast_to(self.grid[:, None], (len(self.grid), self.n)))
         x = self.place(self.grid)[0]
-        labels = range(self.n if self.kind == "labelled" else 1)
+        labels = range(self.n if self.kind == "labeled" else 1)
         for label in labels:
             v = values[:, label]
             bad = np.isnan(v)
@@ -205,7 +206,7 @@ class Wells:
                 "inf, or give walls=(a, b)"
             )
         raise ValueError(
-            f"potential does not confine level {label}: towards x = {x[far]:g} it grows by {rate:.3g} for every factor "
+            f"potential does not confine level {label}: toward x = {x[far]:g} it grows by {rate:.3g} for every factor "
             f"e in x, and must by more than 1 + beta (n - 1) = {needed:.6g}, or levels escape"
         )
 
@@ -217,7 +218,7 @@ class Wells:
 
         out = np.empty_like(z)
         heights = self._surveyed - self._surveyed.min(axis=0)
-        for label in range(self.n if self.kind == "labelled" else 1):
+        for label in range(self.n if self.kind == "labeled" else 1):
             inside = np.flatnonzero(heights[:, label] < DEEP * temperature)
             first, last = max(inside[0] - 1, 0), min(inside[-1] + 1, len(self.grid) - 1)
             fine = np.linspace(self.grid[first], self.grid[last], CELLS + 1)
@@ -226,12 +227,12 @@ class Wells:
                 there = np.flatnonzero(weight > np.exp(-DEEP) * weight.max())
                 fine = np.linspace(fine[there[0]], fine[there[-1] + 1], CELLS + 1)
             share = np.concatenate([[0.0], np.cumsum(self._weights(fine, label, temperature))])
-            columns = [label] if self.kind == "labelled" else slice(None)
+            columns = [label] if self.kind == "labeled" else slice(None)
             out[:, columns] = np.interp(ndtr(z[:, columns]), share / share[-1], fine)
         return out
 
     def _weights(self, edges: np.ndarray, label: int, temperature: float) -> np.ndarray:
-        """Unnormalised probabilities of the cells between `edges`."""
+        """Unnormalized probabilities of the cells between `edges`."""
         middle = 0.5 * (edges[1:] + edges[:-1])
         with np.errstate(all="ignore"):
             v = self.effective(np.broadcast_to(middle[:, None], (len(middle), self.n)))[:, label]
@@ -272,8 +273,24 @@ class Wells:
             assert self.centers is not None
             assert self.widths is not None
             return np.stack([self.centers, self.widths**-2, HOP * self.widths])
-        if self.kind == "labelled":
+        if self.kind == "labeled":
             z = np.tile(np.linspace(-2.0, 2.0, 41)[:, None], self.n)
             widths = self.place(self.draw(z, temperature))[0].std(axis=0)
             return np.stack([np.arange(float(self.n)), HOP * widths])
         return np.empty((0, self.n))
+
+
+def checked_walls(value: Any) -> tuple[float, float] | None:
+    """Check the argument `walls` of a gas; (lower, upper), infinite where there is none, or None without walls."""
+    if value is None:
+        return None
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        allowed = "a pair (lower, upper) of numbers, None where there is no wall"
+        raise TypeError(f"walls = {_checks.shown(value)}: must be {allowed}")
+    lower, upper = (
+        default if w is None or (isinstance(w, float) and w == default) else _checks.real(f"walls[{i}]", w)
+        for i, (w, default) in enumerate(zip(value, (-np.inf, np.inf), strict=True))
+    )
+    if not lower < upper:
+        raise ValueError(f"walls = {_checks.shown(value)}: the lower wall must be below the upper one")
+    return None if np.isinf(lower) and np.isinf(upper) else (lower, upper)
