@@ -58,10 +58,11 @@ def check_process(process: Process) -> None:
 
 
 def memory_needed(process: Process, replicas: int, records: int = 1, keep_weights: bool = False) -> int:
-    """Bytes that `simulate` takes at most, beyond what Python and its libraries take, on all cores in float64.
+    """Return an upper bound of the bytes that `simulate` allocates, on all cores in float64.
 
-    That is what it returns (`Run.eigenvalues` included), the state of the networks or gases while they run, and what
-    threads need to work with. Compiling takes some 200 MB more, once; `resume=` the records of the earlier run again.
+    That is what it returns (`Run.eigenvalues` included), the state of the networks or gases while they run, and the
+    working memory of the threads; not what Python and its libraries take. Compiling takes about 200 MB more, once;
+    `resume=` takes the records of the earlier run a second time.
 
     Examples
     --------
@@ -142,7 +143,7 @@ def check_lengths(process: Process, dtype: str) -> None:
 
 
 def check_spread(process: Process, plan: Schedule, dtype: str) -> None:
-    """The same for what noise amounts to until the first record, and until the last."""
+    """Check the same for what noise amounts to until the first record, and until the last."""
     noise, rate = getattr(process, "noise", None), getattr(process, "rate", None)
     if not process.continuous or noise is None or plan.times[-1] == 0:
         return

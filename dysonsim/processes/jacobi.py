@@ -123,7 +123,7 @@ class JacobiProcess(Confined):
         return longest if self.dt is None else min(self.dt, 1 / self.fastest)
 
     def step_count(self, duration: float) -> int:
-        """Steps not longer than `step`."""
+        """Count steps not longer than `step`."""
         return max(1, math.ceil(duration / self.step * (1 - 1e-12)))
 
     @cached_property
@@ -141,7 +141,7 @@ class JacobiProcess(Confined):
         return self.beta, 2 * self.a + 1, 2 * self.b + 1
 
     def constants(self, dt: float) -> np.ndarray:
-        """The kernel's `reals` for steps of length dt."""
+        """Return the kernel's `reals` for steps of length dt."""
         limits = [REACH / (1 + self.beta), CAP * self.noise**2 / self.fastest] if self.dt is None else [math.inf] * 2
         return np.array([self.noise**2 * dt, *self._degrees, *limits, *self._tables])
 
