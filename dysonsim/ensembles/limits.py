@@ -50,6 +50,7 @@ def check_imported() -> None:
 
 
 def check_process(process: Process) -> None:
+    """Refuse what is no process."""
     if not isinstance(process, Process):
         raise TypeError(
             f"process = {shown(process)}: must be a process such as dysonsim.SGD(model, learning_rate, batch_size), "
@@ -95,6 +96,7 @@ def _bytes(process: Process, replicas: int, records: int, keep_weights: bool, dt
 def check_memory(
     process: Process, replicas: int, records: int, keep_weights: bool, dtype: str, threads: int, resume: Run | None
 ) -> None:
+    """Refuse a run that would not fit into the memory that is available."""
     earlier = 0 if resume is None else len(resume.steps)
     needed = _bytes(process, replicas, records + earlier, keep_weights, dtype, threads)
     needed += _bytes(process, replicas, records, keep_weights, dtype, threads) if earlier else 0  # before they are one
