@@ -47,7 +47,7 @@ class JacobiProcess(Confined):
     E sum x obeys a linear equation, d/dt E sum x = beta noise^2 (n p - (p + q) E sum x).
 
     Integrated in steps that follow the gaps of each replica, see `dysonsim.kernels.dyson.walls`. No matrix and no
-    ensemble is known whose law it has at a finite time, so there is a bias. Measured in the stationary state (per cent,
+    ensemble is known whose law it has at a finite time, so there is a bias. Measured in the stationary state (percent,
     standard errors of the last digits in brackets; small gaps: below a fifth of the mean):
 
         n, beta, a, b        mean ratio   mean square gap   small gaps   lowest angle   top angle    sum of levels
