@@ -29,7 +29,7 @@ _brief.maxstring = _brief.maxlong = _brief.maxother = 160
 
 
 def shown(value: Any) -> str:
-    """The value in an error message: its repr, cut short, whatever its repr may do."""
+    """Return the value in an error message: its repr, cut short, whatever its repr may do."""
     try:
         return _brief.repr(value)
     except Exception:  # of an integer with too many digits, or of a class of the user
@@ -37,13 +37,13 @@ def shown(value: Any) -> str:
 
 
 def exact(number: float) -> str:
-    """The number with as many digits as tell it from all others: what is just outside a bound must not read as it."""
+    """Write a number with digits that tell it from all others: what is just outside a bound must not read as it."""
     short = f"{number:g}"
     return short if float(short) == number else repr(float(number))
 
 
 def integer(name: str, value: Any, minimum: int, maximum: int | None = None, most: int = LARGEST) -> int:
-    """A whole number between `minimum` and `maximum` (both included, by default what 64 bits hold).
+    """Return a whole number between `minimum` and `maximum` (both included, by default what 64 bits hold).
 
     `most` is a maximum that no sensible call comes near; the message speaks of the minimum first.
     """
@@ -68,7 +68,7 @@ def integer(name: str, value: Any, minimum: int, maximum: int | None = None, mos
 def real(
     name: str, value: Any, above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf
 ) -> float:
-    """A finite real number, `> above`, `>= at_least` and `< below`."""
+    """Return a finite real number, `> above`, `>= at_least` and `< below`."""
     bounds = [f"> {exact(above)}"] if above > -math.inf else []
     bounds += [f">= {exact(at_least)}"] if at_least > -math.inf else []
     bounds += [f"< {exact(below)}"] if below < math.inf else []
@@ -92,7 +92,7 @@ def real(
 
 
 def scale(name: str, value: Any, zero: bool = False) -> float:
-    """A number > 0 (or 0) that sets a scale: from 1e-60 to 1e60, so that its powers and their products stay floats."""
+    """Check a number > 0 (or 0) that sets a scale: from 1e-60 to 1e60, so that products of powers stay floats."""
     number = real(name, value, at_least=0) if zero else real(name, value, above=0)
     if number and not SMALLEST <= number <= 1 / SMALLEST:
         raise ValueError(f"{name} = {exact(number)}: must be from {SMALLEST:g} to {1 / SMALLEST:g}; change the units")
@@ -146,7 +146,7 @@ def array(
 
 
 def moderate(name: str, x: np.ndarray) -> np.ndarray:
-    """Data whose squares are floats, and those of their differences: at most 1e100 in size, 1e-100 or more apart."""
+    """Check that squares of data and of their differences are floats: at most 1e100 in size, 1e-100 or more apart."""
     largest, spread = float(np.abs(x).max()), float(np.ptp(x))
     if largest > 1e100:
         where = tuple(int(i) for i in np.argwhere(np.abs(x) > 1e100)[0])
@@ -157,19 +157,19 @@ def moderate(name: str, x: np.ndarray) -> np.ndarray:
 
 
 def unit(x: np.ndarray, axis: int | None = None) -> np.ndarray:
-    """A power of two in which squares of the numbers, along an axis, neither overflow nor vanish: mostly 1."""
+    """Return a power of two in which squares of the numbers, along an axis, neither overflow nor vanish: mostly 1."""
     largest = np.abs(x).max(axis=axis, keepdims=axis is not None)
     extreme = (largest > 1e130) | ((largest < 1e-130) & (largest > 0))
     return np.ldexp(1.0, np.where(extreme, np.frexp(largest)[1] - 1, 0))
 
 
 def place(where: tuple[int, ...]) -> str:
-    """Indices as one writes them behind a name."""
+    """Write indices as behind a name."""
     return f"[{', '.join(map(str, where))}]" if where else ""
 
 
 def _given(name: str, value: Any, want: str) -> np.ndarray:
-    """What NumPy makes of a value, where that is integers or floats; TypeError otherwise."""
+    """Return what NumPy makes of a value, where that is integers or floats; TypeError otherwise."""
     if getattr(value, "requires_grad", False) is True:
         raise TypeError(f"{name} is a tensor that requires a gradient: must be {want}; give {name}.detach()")
     if isinstance(value, range) and value[LONGEST_RANGE:]:
@@ -195,7 +195,7 @@ def _given(name: str, value: Any, want: str) -> np.ndarray:
 
 
 def _types(nested: list | tuple) -> set[type]:
-    """The types of all that nested lists and tuples hold, which NumPy forgets: True beside 1.5 becomes 1.0."""
+    """Return the types of all that nested lists and tuples hold, which NumPy forgets: True beside 1.5 becomes 1.0."""
     found = set(map(type, nested))
     if any(issubclass(kind, (list, tuple)) for kind in found):
         for part in nested:
@@ -205,7 +205,7 @@ def _types(nested: list | tuple) -> set[type]:
 
 
 def matrix(name: str, value: Any, shape: tuple[int | None, int | None] = (None, None)) -> np.ndarray:
-    """A finite, non-empty, read-only float64 matrix; `shape` fixes a dimension where it is not None."""
+    """Return a finite, non-empty, read-only float64 matrix; `shape` fixes a dimension where it is not None."""
     want = " x ".join("any" if n is None else str(n) for n in shape)
     given = array(name, value, f"a real matrix ({want})", finite=False, empty=True)
     if given.ndim != 2 or 0 in given.shape or any(n not in (None, m) for n, m in zip(shape, given.shape, strict=True)):
@@ -216,7 +216,7 @@ def matrix(name: str, value: Any, shape: tuple[int | None, int | None] = (None, 
 
 
 def positive_definite(name: str, value: Any) -> np.ndarray:
-    """A symmetric positive definite matrix (read-only float64)."""
+    """Return a symmetric positive definite matrix (read-only float64)."""
     given = matrix(name, value)
     if given.shape[0] != given.shape[1]:
         raise ValueError(f"{name} has shape {given.shape}: must be a square, symmetric, positive definite matrix")
@@ -239,7 +239,7 @@ def choice(name: str, value: Any, allowed: Collection[Any]) -> Any:
 
 
 def renamed(old: str, value: Any, new: str, given: Any, stacklevel: int = 3) -> Any:
-    """The value of an argument with a new name, `given`, or, with a warning, that of its old name, `value`.
+    """Return the value of an argument with a new name, `given`, or, with a warning, that of its old name, `value`.
 
     Each is None where it was left out; TypeError if neither was.
     """
@@ -252,14 +252,14 @@ def renamed(old: str, value: Any, new: str, given: Any, stacklevel: int = 3) -> 
 
 
 def flag(name: str, value: Any) -> bool:
-    """True or False."""
+    """Check a flag: True or False."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} = {shown(value)}: must be True or False")
     return bool(value)
 
 
 def shape_of(name: str, value: Any, want: str = "a number or an array of numbers") -> tuple[int, ...]:
-    """The shape of a number or an array of numbers, whose entries may not be finite."""
+    """Return the shape of a number or an array of numbers, whose entries may not be finite."""
     if hasattr(value, "__float__") and not hasattr(value, "__array__"):
         return ()
     return _given(name, value, want).shape
@@ -293,7 +293,7 @@ def levels(name: str, value: Any, n: int) -> np.ndarray | None:
 
 
 def size(value: Any) -> tuple[int, ...]:
-    """The argument `size` of random variates, as a shape."""
+    """Return the argument `size` of random variates, as a shape."""
     allowed = "None, an integer >= 0 or a tuple of them"
     sizes = value if isinstance(value, (tuple, list)) else (value,)
     try:
@@ -306,7 +306,7 @@ def size(value: Any) -> tuple[int, ...]:
 
 
 def generator(value: Any) -> np.random.Generator:
-    """The argument `random_state` as a generator."""
+    """Return the argument `random_state` as a generator."""
     sources = np.random.Generator, np.random.BitGenerator, np.random.SeedSequence, np.random.RandomState
     try:
         if value is not None and not isinstance(value, (int, *sources)):

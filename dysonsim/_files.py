@@ -21,7 +21,7 @@ FORGOTTEN = 3600  # seconds after which nobody writes to a temporary file any mo
 
 
 def checked_path(name: str, path: Any) -> Path:
-    """The path of a file, or of one that is to be made; TypeError or ValueError if it is none."""
+    """Return the path of a file, or of one that is to be made; TypeError or ValueError if it is none."""
     if isinstance(path, bytes) or not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"{name} = {path!r}: must be a path, not {type(path).__name__}")
     text = os.fsdecode(path)
@@ -90,7 +90,7 @@ def _settle(folder: Path) -> None:
 
 
 def read_arrays(path: Path, kinds: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file as `numpy.savez` writes it, read-only, whatever is in the file.
+    """Return the arrays of an .npz file as `numpy.savez` writes it, read-only, whatever is in the file.
 
     No more memory is taken than the file is long: what is compressed is refused, and an array must be as long as its
     header says.

@@ -56,7 +56,7 @@ class Captured:
     fast: Any = False
 
     def made(self, jit: Callable[..., Any], done: dict[int, Any]) -> Any:
-        """The function for one target: `jit(function, fast)` compiles it and those that it calls; `done` is empty."""
+        """Make the function for one target: `jit(function, fast)` compiles it and what it calls; `done` is empty."""
         if id(self) not in done:
             names: dict[str, Any] = {"__builtins__": __builtins__, "__name__": self.module}
             cells = tuple(CellType() for _ in self.cells)
@@ -102,12 +102,12 @@ def _made(value: Any, jit: Callable[..., Any], done: dict[int, Any]) -> Any:
 
 
 def _like(value: tuple[Any, ...], parts: list[Any]) -> tuple[Any, ...]:
-    """A tuple of the same type, which may have names for its fields."""
+    """Return a tuple of the same type, which may have names for its fields."""
     return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
 
 
 def wrapped(text: str, values: dict[str, Any]) -> Captured:
-    """The function that `text` defines in terms of `values`, which are captured."""
+    """Return the function that `text` defines in terms of `values`, which are captured."""
     names: dict[str, Any] = {}
     exec(text, names)
     (function,) = (f for f in names.values() if isinstance(f, FunctionType))
@@ -116,7 +116,7 @@ def wrapped(text: str, values: dict[str, Any]) -> Captured:
 
 
 def capture(function: Any, seen: dict[int, Any] | None = None) -> Captured:
-    """A Python function, or one that Numba has compiled, with what it captures now; `seen` is empty at first."""
+    """Return a Python function, or one that Numba has compiled, with what it captures now; `seen` is empty at first."""
     seen = {} if seen is None else seen
     plain = getattr(function, "py_func", function)
     if id(plain) in seen:
@@ -182,7 +182,7 @@ def _of_library(name: str | None) -> bool:
 
 
 def _frozen(value: Any, attributes: dict[int, set[str]], seen: dict[int, Any]) -> Any:
-    """What is captured of a value."""
+    """Return what is captured of a value."""
     if isinstance(value, np.ndarray):
         copy = value.copy(order="K")
         copy.flags.writeable = False
@@ -206,7 +206,7 @@ def fingerprint(value: Any) -> str:
 
 
 def _canonical(value: Any, seen: dict[int, tuple[int, Any]]) -> str:
-    """A text that says what `value` is; `seen` numbers what may lead back to itself, and keeps it alive with its id."""
+    """Say in a text what `value` is; `seen` numbers what may lead back to itself, and keeps it alive with its id."""
 
     def all_of(values: Any) -> str:
         return ",".join(_canonical(v, seen) for v in values)
@@ -263,6 +263,6 @@ def _code(code: CodeType, seen: dict[int, tuple[int, Any]]) -> str:
 
 
 def without_caches(value: Any) -> dict[str, Any]:
-    """The attributes of an object without what a cached_property keeps: what a pickle of it holds."""
+    """Return the attributes of an object without what a cached_property keeps: what a pickle of it holds."""
     kept = {k for c in type(value).__mro__ for k, v in vars(c).items() if isinstance(v, functools.cached_property)}
     return {name: held for name, held in vars(value).items() if name not in kept}

@@ -127,7 +127,7 @@ class LevelFunction:
 
 
 def level_function(role: str, value: Any, n: int | None = None) -> LevelFunction:
-    """The function that a user has given as the argument `role`, for n levels.
+    """Return the function that a user has given as the argument `role`, for n levels.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def _kind(value: Any) -> str:
 
 
 def _instead(value: Any) -> str:
-    """What to write instead of something else that can be called."""
+    """Say what to write instead of something else that can be called."""
     if not callable(value):
         return ""
     return ": write a function of numbers, such as lambda x: -k * x with k taken out of the object first"

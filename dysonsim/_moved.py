@@ -37,7 +37,7 @@ def install() -> None:
 
 
 def _passing_on(old: str, new: str) -> Callable[[str], Any]:
-    """The `__getattr__` of an old module."""
+    """Return the `__getattr__` of an old module."""
 
     def passed_on(name: str) -> Any:
         found = None if name.startswith("_") else getattr(import_module(new), name, None)
@@ -50,7 +50,7 @@ def _passing_on(old: str, new: str) -> Callable[[str], Any]:
 
 
 def _old_module(name: str) -> ModuleType:
-    """The `__getattr__` of the package: after `import dysonsim.plots` it has `dysonsim.plots`."""
+    """Return the `__getattr__` of the package: after `import dysonsim.plots` it has `dysonsim.plots`."""
     if name not in MOVED:
         raise AttributeError(f"module {PACKAGE!r} has no attribute {name!r}")
     _warn(f"{PACKAGE}.{name}", f"{PACKAGE}.{MOVED[name]}")

@@ -139,6 +139,7 @@ def check_ownership(name: str, status: os.stat_result) -> None:
 
 
 def is_root() -> bool:
+    """Tell whether this process may do everything."""
     return hasattr(os, "geteuid") and os.geteuid() == 0
 
 

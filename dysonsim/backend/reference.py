@@ -82,6 +82,7 @@ class Watched(np.ndarray):
 
 
 def watched(array: np.ndarray, name: str) -> Watched:
+    """View an array as one that checks its indices; `name` is for messages."""
     view = array.view(Watched)
     view.name = name
     return view

@@ -96,6 +96,7 @@ def arithmetic(name):
 
 
 def integer_only(name):
+    """Emit the instruction `name` of a builder, which has no variant for floats."""
     return lambda builder, kind, a, b: getattr(builder, name)(a, b)
 
 

@@ -28,7 +28,7 @@ class _NewStyle:
 
 
 def as_law(name: str, reference: Any) -> Any:
-    """`reference` with the methods `NEEDED`, itself if it has them.
+    """Return `reference` with the methods `NEEDED`, itself if it has them.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def as_law(name: str, reference: Any) -> Any:
 
 
 def read(values: np.ndarray, reference: Any) -> tuple[np.ndarray, str]:
-    """The data as a law with an atom, or a class of laws that may have one, reads them, and what was changed."""
+    """Return the data as a law with an atom, or a class of laws that may have one, reads them, and what was changed."""
     if not hasattr(reference, "read") or not (isinstance(reference, type) or reference.atoms):
         return values, ""
     flat, note = reference.read(values.ravel())
@@ -68,7 +68,7 @@ def read(values: np.ndarray, reference: Any) -> tuple[np.ndarray, str]:
 
 
 def law_name(law: Any) -> str:
-    """What to call a law in print: its class, or family and parameters."""
+    """Name a law in print: its class, or family and parameters."""
     if hasattr(law, "parameters"):
         return type(law).__name__
     family = getattr(getattr(law, "dist", None), "name", None)

@@ -89,7 +89,7 @@ class FittedLaw:
 
 
 def names_to_fit(reference: Any, fit: Fit, called: str = "fit") -> tuple[str, ...]:
-    """The names of the parameters of `reference` (a law or a class of laws) that `fit` asks for.
+    """Return the names of the parameters of `reference` (a law or a class of laws) that `fit` asks for.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def _is_inside(law: Any, names: tuple[str, ...], values: np.ndarray) -> bool:
 
 
 def _moved(law: Any, shifts: dict[str, float]) -> Any:
-    """The law with parameters shifted."""
+    """Return the law with parameters shifted."""
     return law.replace(**{name: getattr(law, name) + shift for name, shift in shifts.items()})
 
 
@@ -241,7 +241,7 @@ def _inverse(information: np.ndarray, score_products: np.ndarray, size: np.ndarr
 
 
 def _steps(law: Any, names: tuple[str, ...], x: np.ndarray) -> np.ndarray:
-    """Steps for central differences: 1e-3 of the natural scale 1 / rms(score), which a cruder step finds.
+    """Choose steps for central differences: 1e-3 of the natural scale 1 / rms(score), which a cruder step finds.
 
     Second derivatives are then good to about 1e-6 (truncation) and 1e-10 (rounding), whatever the units. A
     few hundred of the points x are enough for that.

@@ -126,7 +126,7 @@ def likelihood_ratio(
     z is standard normal under the null if the laws differ there. Where one law contains the other (`TwoLevel`
     in `TwoSpecies`) and the smaller is true, the densities coincide, z is not normal and the p-value is too
     large: decide by `aic_difference` then. Several levels pooled make L a composite likelihood, and AIC its
-    analogue (Varin and Vidoni, Biometrika 92, 519 (2005)).
+    analog (Varin and Vidoni, Biometrika 92, 519 (2005)).
 
     Examples
     --------

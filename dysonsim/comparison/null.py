@@ -155,7 +155,7 @@ def exceedance(observed: float, null: np.ndarray) -> float:
 
 
 def lattice_shift(size: int) -> float:
-    """What to add to D before comparing it with a continuous process: F_data climbs in steps of 1/size.
+    """Return what to add to D before comparing it with a continuous process: F_data climbs in steps of 1/size.
 
     The step raises the effective barrier by a sixth of itself (the first term of the Edgeworth expansion of
     D, Chang Li-Chien (1956); Pelz and Good, J. R. Stat. Soc. B 38, 152 (1976)).

@@ -1,4 +1,4 @@
-"""The linear scaling rule: is a width proportional to its prediction, and how does it leave the line?
+"""The linear scaling rule: whether a width is proportional to its prediction, and how it leaves the line.
 
 Stationary widths go as sqrt(alpha / |B|) (arXiv:2412.20496, arXiv:2407.16427): y = slope x, with y a mean
 spacing or sqrt(pi) times a standard deviation, and x = sqrt((alpha/|B|)(mu^2 - kappa)) or sqrt(alpha
@@ -234,7 +234,7 @@ def scaling_fit(
 
 
 def _finite(fit: ScalingFit) -> ScalingFit:
-    """The fit, if all its numbers are; ValueError otherwise."""
+    """Return the fit, if all its numbers are; ValueError otherwise."""
     lines = [fit.line] if fit.trend is None else [fit.line, fit.trend]
     for line in lines:
         for name, value in vars(line).items():
@@ -296,7 +296,7 @@ def _chi2_pvalue(chi2: float, dof: int) -> float:
 
 
 def _points(name: str, value: ArrayLike, size: int | None = None, positive: bool = False) -> np.ndarray:
-    """A finite 1-D float64 array, of the size of x."""
+    """Return a finite 1-D float64 array, of the size of x."""
     want = "a real array (points,)" if size is None else f"a real array ({size},), the shape of x"
     points = array(name, value, want, dimensions=(1,))
     if size is not None and points.size != size:

@@ -156,7 +156,7 @@ def hierarchy(
 def _times(
     sgd: SGD, settle: int | None, records: int | Iterable[int], path: int | Iterable[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Steps of the stationary records and of those on the way."""
+    """Choose the steps of the stationary records and of those on the way."""
     if isinstance(records, Iterable) and getattr(records, "ndim", True):
         steps = _steps("records", records, 2)
         if settle is not None:
@@ -177,7 +177,7 @@ def _times(
 
 
 def _slowest(sgd: SGD, settle: int | None) -> float:
-    """The slowest relaxation rate of a level that is learned; 0 if the model states none and `settle` does without."""
+    """Find the slowest relaxation rate of a level that is learned; 0 if the model states none and `settle` is given."""
     try:
         rates = sgd.relaxation_rates()[sgd.fixed_point() > 0]
     except NotImplementedError as error:
@@ -208,7 +208,7 @@ def _steps(name: str, given: Iterable[int], least: int) -> np.ndarray:
 def _levels(
     sgd: SGD, levels: Sequence[str] | None, closure: str, given: Mapping[str, Process | Run]
 ) -> tuple[dict[str, Process | Run], dict[str, str]]:
-    """What is to be run, or has been, by name; and what cannot be, with the reason."""
+    """Return what is to be run, or has been, by name; and what cannot be, with the reason."""
     names = LEVELS if levels is None else levels
     if isinstance(names, str) or not isinstance(names, Sequence):
         raise TypeError(f"levels = {shown(levels)}: must be a sequence of {', '.join(map(repr, LEVELS))}")
@@ -260,7 +260,7 @@ def _check_given(sgd: SGD, given: Mapping[str, Process | Run]) -> None:
 
 
 def _run(process: Process, replicas: int, seed: int, every: list[int], records: int, how: dict) -> Run:
-    """A process recorded at `every` step, or a gas `records` times."""
+    """Run a process recorded at `every` step, or a gas `records` times."""
     if process.continuous:
         return simulate(process, replicas, times=every, seed=seed, **how)
     if process.weight_shape is not None:

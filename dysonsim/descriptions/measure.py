@@ -19,7 +19,7 @@ FAR = 4.0  # widths from start to end below which there is no way to be halfway 
 
 
 def wells(sgd: SGD) -> list[tuple[int, ...]]:
-    """Groups of levels that share a well, single levels included, ascending; without those that are always 0."""
+    """List groups of levels that share a well, single levels included, ascending; without those that are always 0."""
     try:
         fixed, groups = sgd.fixed_point(), sgd.degenerate_groups()
     except NotImplementedError:
@@ -55,7 +55,7 @@ def quantities(
     way: np.ndarray,
     observable: str,
 ) -> list[Quantity]:
-    """The numbers of one well."""
+    """Measure the numbers of one well."""
     found: dict[str, dict[str, tuple[float, float]]] = {}
     for name, levels in values.items():
         x = levels[:, :, list(well)]

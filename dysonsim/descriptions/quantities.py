@@ -93,7 +93,7 @@ def timeless(run: Run) -> bool:
 
 
 def on_path(run: Run, observable: Observable, steps: np.ndarray) -> np.ndarray:
-    """Recorded values (replicas, len(steps), n) at the given steps; ValueError where there is no record."""
+    """Return recorded values (replicas, len(steps), n) at the given steps; ValueError where there is no record."""
     return observable.of_levels(run)[:, [run.record(step) for step in steps.tolist()]]
 
 

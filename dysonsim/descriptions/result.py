@@ -67,11 +67,11 @@ class Hierarchy:
         return tuple(self.runs)
 
     def quantity(self, name: str, group: tuple[int, ...]) -> Quantity:
-        """The one of this name and group; ValueError if there is none."""
+        """Return the one of this name and group; ValueError if there is none."""
         return _named(self.quantities, name, group)
 
     def distribution(self, name: str, group: tuple[int, ...]) -> Distribution:
-        """The one of this name ("density", "spacings") and group; ValueError if there is none."""
+        """Return the one of this name ("density", "spacings") and group; ValueError if there is none."""
         return _named(self.distributions, name, group)
 
     def settled(self, level: str) -> np.ndarray:
@@ -154,7 +154,7 @@ class Hierarchy:
         })  # fmt: skip
 
     def plot(self, group: tuple[int, ...] | None = None) -> Any:
-        """The way to the stationary state, a well's density, and the deviations of its numbers; returns the figure.
+        """Draw the way to the stationary state, a well's density, and the deviations of its numbers; return the figure.
 
         Parameters
         ----------

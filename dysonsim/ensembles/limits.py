@@ -50,6 +50,7 @@ def check_imported() -> None:
 
 
 def check_process(process: Process) -> None:
+    """Refuse what is no process."""
     if not isinstance(process, Process):
         raise TypeError(
             f"process = {shown(process)}: must be a process such as dysonsim.SGD(model, learning_rate, batch_size), "
@@ -58,10 +59,11 @@ def check_process(process: Process) -> None:
 
 
 def memory_needed(process: Process, replicas: int, records: int = 1, keep_weights: bool = False) -> int:
-    """Bytes that `simulate` takes at most, beyond what Python and its libraries take, on all cores in float64.
+    """Return an upper bound of the bytes that `simulate` allocates, on all cores in float64.
 
-    That is what it returns (`Run.eigenvalues` included), the state of the networks or gases while they run, and what
-    threads need to work with. Compiling takes some 200 MB more, once; `resume=` the records of the earlier run again.
+    That is what it returns (`Run.eigenvalues` included), the state of the networks or gases while they run, and the
+    working memory of the threads; not what Python and its libraries take. Compiling takes about 200 MB more, once;
+    `resume=` takes the records of the earlier run a second time.
 
     Examples
     --------
@@ -94,6 +96,7 @@ def _bytes(process: Process, replicas: int, records: int, keep_weights: bool, dt
 def check_memory(
     process: Process, replicas: int, records: int, keep_weights: bool, dtype: str, threads: int, resume: Run | None
 ) -> None:
+    """Refuse a run that would not fit into the memory that is available."""
     earlier = 0 if resume is None else len(resume.steps)
     needed = _bytes(process, replicas, records + earlier, keep_weights, dtype, threads)
     needed += _bytes(process, replicas, records, keep_weights, dtype, threads) if earlier else 0  # before they are one
@@ -142,7 +145,7 @@ def check_lengths(process: Process, dtype: str) -> None:
 
 
 def check_spread(process: Process, plan: Schedule, dtype: str) -> None:
-    """The same for what noise amounts to until the first record, and until the last."""
+    """Check the same for what noise amounts to until the first record, and until the last."""
     noise, rate = getattr(process, "noise", None), getattr(process, "rate", None)
     if not process.continuous or noise is None or plan.times[-1] == 0:
         return

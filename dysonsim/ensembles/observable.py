@@ -83,7 +83,7 @@ class Observable:
         return self.values(run)
 
     def values(self, run: Any, levels: Levels = None, records: Levels = None) -> Any:
-        """What there is of some levels in some records, all by default, (replicas, records, k).
+        """Return what there is of some levels in some records, all by default, (replicas, records, k).
 
         What a function has chosen for itself, and so has other dimensions, is returned as it is.
         """
@@ -142,7 +142,7 @@ OBSERVABLES = {
 
 
 def observable_of(choice: Choice, of_levels: str = "") -> Observable:
-    """The Observable that a user chose.
+    """Return the Observable that a user chose.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def _allowed(of_levels: str) -> str:
 
 
 def indices(name: str, choice: Levels, size: int) -> np.ndarray:
-    """The chosen positions as a non-empty array of integers."""
+    """Return the chosen positions as a non-empty array of integers."""
     allowed = f"an integer from {-size} to {size - 1}, a slice or a sequence of such integers"
     if choice is None:
         return np.arange(size)

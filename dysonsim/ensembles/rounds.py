@@ -124,7 +124,7 @@ FAILED = object()
 
 
 def _quietly(call: Callable[[], Any]) -> Any:
-    """What a call for the bar returns; FAILED where stderr is missing, closed or of an odd kind."""
+    """Return what a call for the bar returns; FAILED where stderr is missing, closed or of an odd kind."""
     try:
         return call()
     except (OSError, ValueError, AttributeError, TypeError):

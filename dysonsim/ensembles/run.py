@@ -23,7 +23,7 @@ __all__ = ["Run", "mean_and_error", "singular_values"]
 
 
 def mean_and_error(values: np.ndarray, axis: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and its standard error over independent entries along `axis` (networks, in a Run).
+    """Return the mean and its standard error over independent entries along `axis` (networks, in a Run).
 
     Examples
     --------
@@ -134,7 +134,7 @@ class Run:
         return f"<Run of {self.process}: {shape} (replicas x records x n), {how}>"
 
     def record(self, time: float) -> int:
-        """Index of the record taken at `time` (for SGD: at that step); ValueError if there is none."""
+        """Find the index of the record taken at `time` (for SGD: at that step); ValueError if there is none."""
         found = np.flatnonzero(self.times == _checks.real("time", time, at_least=0))
         if not len(found):
             what = "time" if self.process.continuous else "step"
@@ -151,7 +151,7 @@ class Run:
         observable: Choice | None = None,
         singular: bool | None = None,
     ) -> np.ndarray:
-        """Gaps between neighboring levels.
+        """Return the gaps between neighboring levels.
 
         Parameters
         ----------
@@ -265,7 +265,7 @@ class Run:
         return run
 
     def fault(self) -> str:
-        """What is inconsistent in this run, in words; empty if nothing is.
+        """Say what is inconsistent in this run; empty if nothing is.
 
         Of numbers that were changed, or read from a file: they go into compiled code when the run is resumed.
         """
@@ -334,7 +334,7 @@ SAME = 1e-9  # of the largest level: what LAPACK on another machine may change
 
 
 def _told(text: np.ndarray | None) -> dict[str, Any]:
-    """What a file says about its arrays; ValueError if that is not what `Run.save` writes."""
+    """Return what a file says about its arrays; ValueError if that is not what `Run.save` writes."""
     if text is None or text.ndim:
         raise ValueError("nothing is said about the arrays")
     try:

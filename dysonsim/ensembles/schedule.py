@@ -33,7 +33,7 @@ class Schedule:
         return float(self.times[-1]) if self.lengths is not None else float(self.end)
 
     def pieces(self, first: int, count: int) -> Iterator[tuple[int, int, float]]:
-        """Steps first ... first + count - 1 as stretches (first, count, length of a step)."""
+        """Yield steps first ... first + count - 1 as stretches (first, count, length of a step)."""
         assert self.lengths is not None
         stop = first + count
         while first < stop:
@@ -46,7 +46,7 @@ class Schedule:
 def recorded_steps(
     steps: int, every: int | None, chosen: Iterable[int] | None, first: int, room: Callable[[int], None]
 ) -> np.ndarray:
-    """Steps to record, ascending, from step `first` on.
+    """List the steps to record, ascending, from step `first` on.
 
     ``room(count)`` raises an error for more than fit into memory, before they are listed.
     """
@@ -69,7 +69,7 @@ def _step(value: int, steps: int) -> int:
 def _listed(
     name: str, values: Any, wanted: str, check: Callable, dtypes: str, dtype: type, room: Callable[[int], None]
 ) -> np.ndarray:
-    """What a caller lists, each once and ascending; `check` raises an error for a value that is not allowed."""
+    """Return what a caller lists, each once and ascending; `check` raises an error for a value that is not allowed."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
         raise TypeError(f"{name} = {values!r}: must be {wanted}")
     if isinstance(values, range):
@@ -103,7 +103,7 @@ def timed(
     room: Callable[[int], None],
     jump: bool = False,
 ) -> Schedule:
-    """The schedule of a process in continuous time, from step `begin` at time `since` on; `room` as above.
+    """Return the schedule of a process in continuous time, from step `begin` at time `since` on; `room` as above.
 
     jump: the first stretch of time is one step, whatever its length.
     """

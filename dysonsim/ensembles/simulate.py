@@ -232,7 +232,7 @@ def simulate(
 
 
 def _start(process: Process, replicas: int, seed: int) -> np.ndarray:
-    """The start values of a process; ValueError if they are not what its kernel advances."""
+    """Return the start values of a process; ValueError if they are not what its kernel advances."""
     start, shape = np.asarray(process.start(replicas, seed)), (replicas, process.state_size)
     if start.shape != shape or start.dtype.kind != "f":
         raise ValueError(
@@ -243,7 +243,7 @@ def _start(process: Process, replicas: int, seed: int) -> np.ndarray:
 
 
 def _state(ensembles: Sequence[Ensemble], ranges: Sequence[tuple[int, int]]) -> np.ndarray:
-    """That of all ensembles, one after the other."""
+    """Return that of all ensembles, one after the other."""
     first = ensembles[0].state()
     state = np.empty((ranges[-1][1], first.shape[1]), first.dtype)
     state[: len(first)] = first
@@ -267,7 +267,7 @@ def _plan(
     resume: Run | None,
     room: Callable[[int], None],
 ) -> Schedule:
-    """What to do and when to record, from the arguments that suit the process."""
+    """Decide what to do and when to record, from the arguments that suit the process."""
     name = type(process).__name__
     begin, since = (0, 0.0) if resume is None else (resume.last_step, resume.last_time)
     if process.continuous:

@@ -118,7 +118,7 @@ class Drift:
         return np.asarray(type(self.basis)(self.basis.t, self.coefficients, self.basis.k)(x, 1))
 
     def slope_spread(self, x: np.ndarray) -> float:
-        """Standard deviation of K' over places x, less what the errors of K make of it; 0 where K is a line."""
+        """Return the standard deviation of K' over x, less what the errors of K contribute; 0 where K is a line."""
         x = x.ravel()[:: max(1, x.size * len(self.coefficients) // _BLOCK)]
         slopes = self.basis.derivative()(x)
         slopes = slopes - slopes.mean(axis=0)

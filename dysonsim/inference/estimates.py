@@ -81,7 +81,7 @@ class Curve:
 
 
 def small_sample(replicas: int) -> float:
-    """What makes value +- 1.96 errors cover 95% where the error itself is from few replicas: Student's t over 1.96.
+    """Return Student's t over 1.96, by which value +- 1.96 errors covers 95% where the error is from few replicas.
 
     1.21 for 8 replicas, 1.02 for 50.
     """
@@ -91,7 +91,7 @@ def small_sample(replicas: int) -> float:
 
 
 def standard_errors(influence: np.ndarray) -> np.ndarray:
-    """Standard errors of estimates with influences (estimates, replicas)."""
+    """Return standard errors of estimates with influences (estimates, replicas)."""
     replicas = influence.shape[1]
     return np.asarray(small_sample(replicas) * influence.std(axis=1, ddof=1) / math.sqrt(replicas))
 

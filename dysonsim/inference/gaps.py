@@ -60,7 +60,7 @@ class Transitions:
         return self.replica.size >= FEWEST and np.unique(self.replica).size >= 8
 
     def totals(self, values: np.ndarray) -> np.ndarray:
-        """Sums over the moves of each replica, (replicas,)."""
+        """Return sums over the moves of each replica, (replicas,)."""
         return np.bincount(self.replica, values, minlength=self.replicas)
 
 
@@ -179,7 +179,7 @@ def _log_density(moves: Transitions, log_square: float, beta: float, pull: np.nd
 
 
 def repulsion_curve(moves: Transitions, found: Collisions, drift: Drift, points: int) -> Curve:
-    """The index by starting gap, from the mean of y^2 alone: E[y^2 - y0^2 e^{-2 rho tau}] = s (1 + beta).
+    """Return the index by starting gap, from the mean of y^2 alone: E[y^2 - y0^2 e^{-2 rho tau}] = s (1 + beta).
 
     Flat where the repulsion is beta g^2 / y. It does not assume Gaussian noise, only g from the fit.
     """

@@ -121,7 +121,7 @@ def _eta(psi: np.ndarray, widths: Widths) -> np.ndarray:
 
 
 def _peak(widths: Widths) -> tuple[float, float]:
-    """The largest V, which governs the tail, and the psi where it is reached."""
+    """Return the largest V, which governs the tail, and the psi where it is reached."""
     std11, std22, std12 = widths
     difference = std11**2 + std22**2
     tilt_squared = (std11**2 - std22**2) ** 2 / difference

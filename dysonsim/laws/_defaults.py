@@ -43,7 +43,7 @@ def quantile(law: Any, log_cdf: np.ndarray, log_sf: np.ndarray) -> np.ndarray:
 
 
 def _bracket(law: Any, least_cdf: float, least_sf: float) -> tuple[float, float]:
-    """Ends between which cdf and sf take all values from these on."""
+    """Find ends between which cdf and sf take all values from these on."""
     low, high = law.support()
     unit = abs(law.parameters.get("scale", 1.0))
     anchor = next((end for end in (low, high) if math.isfinite(end)), law.parameters.get("loc", 0.0))

@@ -19,7 +19,7 @@ LARGEST = 1e100
 
 
 def real(name: str, value: Any, above: float = -math.inf) -> float:
-    """A finite real number, `> above` and neither too large nor, if it is a width (above = 0), too small.
+    """Return a finite real number, `> above` and neither too large nor, if it is a width (above = 0), too small.
 
     TypeError or ValueError otherwise.
     """
@@ -32,7 +32,7 @@ def real(name: str, value: Any, above: float = -math.inf) -> float:
 
 
 def whole(name: str, value: Any, largest: int) -> int:
-    """An integer from 1 to `largest`; TypeError or ValueError otherwise."""
+    """Return an integer from 1 to `largest`; TypeError or ValueError otherwise."""
     number = real(name, value)
     if number < 1 or number != int(number):
         raise ValueError(f"{name} = {value!r}: must be an integer >= 1")
@@ -336,7 +336,7 @@ def minimize_on_interval(function: Callable[[float], float], low: float, high: f
 
 
 def lone_extremes(law: Any, x: np.ndarray, levels: np.ndarray, fixed: dict[str, float]) -> str:
-    """A sentence if a few outermost data alone decide the fit of a law whose edges are parameters; "" if not.
+    """Return a sentence if a few outermost data alone decide the fit of a law whose edges are parameters; "" if not.
 
     At either end the data beyond the widest gap among the outer tenth are left out and the law is fitted anew. That
     raises the log-likelihood of the others by some 1 for each datum left out where the law is true, and by an amount

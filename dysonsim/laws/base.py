@@ -82,7 +82,7 @@ class Law(ABC):
         return iter(self.parameters.values())
 
     def replace(self, **changes: float) -> Self:
-        """The same law with some parameters changed; ValueError for a name that is not a parameter."""
+        """Return the same law with some parameters changed; ValueError for a name that is not a parameter."""
         self._check_names(changes)
         return dataclasses.replace(self, **changes)
 
@@ -96,7 +96,7 @@ class Law(ABC):
     # ---- the law ---------------------------------------------------------------------------------
 
     def support(self) -> tuple[float, float]:
-        """The smallest interval that holds all of the probability."""
+        """Return the smallest interval that holds all of the probability."""
         return -math.inf, math.inf
 
     def pdf(self, x: ArrayLike) -> Any:
@@ -116,17 +116,17 @@ class Law(ABC):
         return self._inside_support(lambda y: np.clip(self._sf(y), 0.0, 1.0), x, 1.0, 0.0)
 
     def ppf(self, q: ArrayLike) -> Any:
-        """The inverse of `cdf`, inside the support; ppf(0) and ppf(1) are its ends."""
+        """Return the inverse of `cdf`, inside the support; ppf(0) and ppf(1) are its ends."""
         low, high = self.support()
         return self._inside_unit(lambda p: np.clip(self._ppf(p), low, high), q, low, high)
 
     def isf(self, q: ArrayLike) -> Any:
-        """The inverse of `sf`; more accurate than ppf(1 - q) in the right tail."""
+        """Return the inverse of `sf`; more accurate than ppf(1 - q) in the right tail."""
         low, high = self.support()
         return self._inside_unit(lambda p: np.clip(self._isf(p), low, high), q, high, low)
 
     def mean(self) -> float:
-        """Expectation."""
+        """Return the expectation."""
         return _defaults.moment(self, 1, 0.0)
 
     def var(self) -> float:
@@ -134,11 +134,11 @@ class Law(ABC):
         return _defaults.moment(self, 2, self.mean())
 
     def std(self) -> float:
-        """Standard deviation."""
+        """Return the standard deviation."""
         return math.sqrt(self.var())
 
     def median(self) -> float:
-        """The point with half of the probability below it."""
+        """Return the point with half of the probability below it."""
         return float(self.ppf(0.5))
 
     def rvs(self, size: int | tuple[int, ...] | None = None, random_state: Any = None) -> Any:
@@ -164,7 +164,7 @@ class Law(ABC):
         return float(np.sum(self.log_terms(self.read(finite_data(data))[0])))
 
     def log_terms(self, x: ArrayLike) -> Any:
-        """What each datum adds to the log-likelihood: logpdf, or the logarithm of the weight of an atom."""
+        """Return what each datum adds to the log-likelihood: logpdf, or the logarithm of the weight of an atom."""
         return self.logpdf(x)
 
     @property
@@ -174,7 +174,7 @@ class Law(ABC):
 
     @classmethod
     def read(cls, x: np.ndarray) -> tuple[np.ndarray, str]:
-        """The data as laws of this class read them, and a sentence about what was changed ("" for nothing).
+        """Return the data as laws of this class read them, and a sentence about what was changed ("" for nothing).
 
         A law with an atom sets to it what differs from it by the rounding of whatever computed the data.
         """
@@ -229,7 +229,7 @@ class Law(ABC):
         return np.exp(self._logpdf(x))
 
     def _doubt(self, x: np.ndarray, fixed: dict[str, float]) -> str:
-        """What to warn of when this law was fitted to these data; "" for nothing."""
+        """Say what to warn of when this law was fitted to these data; "" for nothing."""
         return ""
 
     @abstractmethod
@@ -252,7 +252,7 @@ class Law(ABC):
 
     @classmethod
     def _estimate(cls, x: np.ndarray, fixed: dict[str, float]) -> dict[str, float]:
-        """The fitted parameters by name (those in `shape` and not in `fixed`)."""
+        """Return the fitted parameters by name (those in `shape` and not in `fixed`)."""
         return _defaults.estimate(cls, x, fixed)
 
     # ---- arrays in, arrays out -------------------------------------------------------------------
@@ -286,7 +286,7 @@ class Law(ABC):
 
 
 def finite_data(data: ArrayLike) -> np.ndarray:
-    """The data as a flat float64 array; TypeError or ValueError if they are none, not real, not finite or too large."""
+    """Check data, and return them as a flat float64 array; they must be real, finite and not too large."""
     x = _checks.array("data", data, "one or more real numbers").ravel()
     if np.abs(x).max() > LARGEST:
         where = int(np.abs(x).argmax())

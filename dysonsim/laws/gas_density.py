@@ -26,7 +26,7 @@ def gas_log_normalization(
     a: float | None = None,
     b: float | None = None,
 ) -> float:
-    """log Z, Z = integral of prod_{i<j} |x_i - x_j|^beta prod_i w(x_i) over all of R^n, levels not ordered.
+    """Return log Z, Z = integral of prod_{i<j} |x_i - x_j|^beta prod_i w(x_i) over all of R^n, levels not ordered.
 
     Parameters, weights and errors as for `gas_log_density`; n is an integer from 1 to a million. Formulas: Mehta,
     Random Matrices, chapter 17; Forrester, Warnaar, Bull. AMS 45 (2008) 489. Exact to rounding, any beta > 0.
@@ -65,7 +65,7 @@ def gas_log_density(
     a: float | None = None,
     b: float | None = None,
 ) -> Any:
-    """log of P(x_1 ... x_n) = prod_{i<j} |x_i - x_j|^beta prod_i w(x_i) / Z.
+    """Return the logarithm of P(x_1 ... x_n) = prod_{i<j} |x_i - x_j|^beta prod_i w(x_i) / Z.
 
     ========== ============================================ ========================================================
     ensemble   w(x)                                         levels of

@@ -93,7 +93,7 @@ class GaussianEnsembleDensity(StandardizedLaw):
 
 
 def _eigenvalue(diagonal: np.ndarray, squares: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """The eigenvalue of given rank (from 0) of each of k tridiagonal matrices, by bisection on Sturm counts.
+    """Find the eigenvalue of given rank (from 0) of each of k tridiagonal matrices, by bisection on Sturm counts.
 
     diagonal (n, k), squares of the off-diagonals (n - 1, k), rank (k,) -> (k,).
     """

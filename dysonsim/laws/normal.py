@@ -61,7 +61,7 @@ class Normal(SymmetricLaw):
 
     @classmethod
     def _estimate(cls, x: np.ndarray, fixed: dict[str, float]) -> dict[str, float]:
-        """Closed form: the sample mean and the root of the mean square about loc."""
+        """Fit in closed form: the sample mean and the root of the mean square about loc."""
         loc = fixed.get("loc", float(np.mean(x)))
         scale = math.sqrt(float(np.mean((x - loc) ** 2)))
         if "scale" not in fixed and not (math.isfinite(scale) and scale > 0.0):

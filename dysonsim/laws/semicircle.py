@@ -52,7 +52,7 @@ class Semicircle(Law):
 
     @classmethod
     def for_gas(cls, n: int, beta: float = 1.0, width: float = 1.0, loc: float = 0.0) -> Self:
-        """The limiting density of a Gaussian Coulomb gas.
+        """Return the limiting density of a Gaussian Coulomb gas.
 
         Parameters
         ----------

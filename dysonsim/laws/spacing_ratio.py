@@ -235,7 +235,7 @@ class UnfoldedSpacingRatio(SpacingRatio):
         return np.where(rng.random(size) < 0.5, folded, 1.0 / folded)
 
     def folded(self) -> SpacingRatio:
-        """The law of min(r, 1/r)."""
+        """Return the law of min(r, 1/r)."""
         return SpacingRatio(self.beta)
 
 
@@ -275,7 +275,7 @@ def _moment(beta: float, power: int) -> float:
 
 
 def _concentrated_moments(beta: float) -> tuple[float, float, float, float]:
-    """The same where pi/2 - phi is small and nearly normal: second moments about the means, which do not cancel."""
+    """Do the same where pi/2 - phi is small and nearly normal: second moments about the means, which do not cancel."""
     nodes, node_weights = gauss_legendre(60)
     angle = 9.0 / math.sqrt(beta) * nodes
     weights = node_weights * np.exp(0.5 * beta * np.log1p(-(np.sin(angle) ** 2)))

@@ -174,7 +174,7 @@ class StandardizedLaw(Law):
 
     @classmethod
     def _choices(cls, fixed: dict[str, float]) -> dict[str, Any]:
-        """The discrete parameters of a fit: given, or their defaults."""
+        """Return the discrete parameters of a fit: given, or their defaults."""
         choices = {}
         for field in dataclasses.fields(cls):
             if field.name not in cls.shape:

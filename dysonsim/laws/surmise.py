@@ -114,7 +114,7 @@ class WignerSurmise(Law):
 
     @classmethod
     def _estimate(cls, x: np.ndarray, fixed: dict[str, float]) -> dict[str, float]:
-        """Closed form: scale^2 = 2 b <S^2> / (beta + 1), with b the rate in exp(-b s^2)."""
+        """Fit in closed form: scale^2 = 2 b <S^2> / (beta + 1), with b the rate in exp(-b s^2)."""
         beta = int(fixed.get("beta", 1))
         if x.min() < 0.0:
             raise ValueError(f"data contain {x.min():g}: spacings must be >= 0")

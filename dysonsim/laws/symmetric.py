@@ -109,7 +109,7 @@ class SymmetricLaw(Law):
 
     @classmethod
     def _at(cls, point: np.ndarray, free: Sequence[str], held: dict[str, float]) -> Self:
-        """The law at loc and logarithms of scales, loc being 0 where it is not free."""
+        """Return the law at loc and logarithms of scales, loc being 0 where it is not free."""
         values = {name: v if name == "loc" else math.exp(v) for name, v in zip(free, point.tolist(), strict=True)}
         return cls(**{"loc": 0.0, **held, **values})
 

@@ -74,7 +74,7 @@ class TracyWidom(StandardizedLaw):
 
     @classmethod
     def for_gas(cls, n: int, beta: int = 2, width: float = 1.0, loc: float = 0.0) -> Self:
-        """The law of the largest of n levels in a well of the given width (sigma) centered at `loc`.
+        """Return the law of the largest of n levels in a well of the given width (sigma) centered at `loc`.
 
         Edge loc + width sqrt(2 beta n), unit width sqrt(beta/2) n^(-1/6). Leading order: see the class.
         """

@@ -54,7 +54,7 @@ class TwoLevel(SymmetricLaw):
         return 1.5 * self.scale**2
 
     def spacing(self) -> WignerSurmise:
-        """The law of |x1 - x2|."""
+        """Return the law of |x1 - x2|."""
         return WignerSurmise(beta=1, scale=math.sqrt(math.pi) * self.scale)
 
     def _log_density(self, u: np.ndarray) -> np.ndarray:

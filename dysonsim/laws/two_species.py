@@ -66,7 +66,7 @@ class TwoSpecies(SymmetricLaw):
         return 0.5 * (a + b + a * (a / (a + b)) + b * (b / (a + b)))
 
     def spacing(self) -> WignerSurmise:
-        """The law of |x1 - x2|, which knows the two scales only through scale1^2 + scale2^2."""
+        """Return the law of |x1 - x2|, which knows the two scales only through scale1^2 + scale2^2."""
         return WignerSurmise(beta=1, scale=math.sqrt(0.5 * math.pi) * math.hypot(self.scale1, self.scale2))
 
     def pdf_species(self, x: ArrayLike, species: int) -> Any:

@@ -55,14 +55,14 @@ class Model(ABC):
 
     @abstractmethod
     def kernel(self, learning_rate: float, batch_size: int) -> Kernel:
-        """What the kernel layer runs for one SGD step: the code, its compile-time sizes and its constants."""
+        """Return the kernel of one SGD step: the code, its compile-time sizes and its constants."""
 
     def large_kernel(self, learning_rate: float, batch_size: int) -> Kernel | None:
-        """The same update for one network at a time, with BLAS; None where networks side by side are faster."""
+        """Return the same update for one network at a time, with BLAS; None where networks side by side are faster."""
         return None
 
     def langevin_kernel(self, learning_rate: float, batch_size: int, correlated: bool | None = None) -> Kernel:
-        """What the kernel layer runs for one step of `Langevin`: SGD with Gaussian batches.
+        """Return the kernel for one step of `Langevin`: SGD with Gaussian batches.
 
         The update has the mean and the covariance of SGD's at the same state; `correlated` says whether its noise has
         SGD's correlation in time (None: where SGD has any), ValueError where that cannot be.
@@ -70,7 +70,7 @@ class Model(ABC):
         raise NotImplementedError(f"{type(self).__name__} states no Gaussian noise for Langevin (langevin_kernel)")
 
     def gaussian_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
-        """Predicted relative deviation of the stationary widths and spacings of `Langevin` from SGD's, shape (n,).
+        """Predict the relative deviation of the stationary widths and spacings of `Langevin` from SGD's, shape (n,).
 
         Of the spacing within its well for a level that shares one. It is what the higher cumulants of a batch do, which
         Gaussian noise lacks, and of order alpha/|B|.
@@ -78,7 +78,7 @@ class Model(ABC):
         raise self._unpredicted("gaussian_error")
 
     def asymmetry_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
-        """Predicted relative excess of `Langevin` over SGD in sd(upper level)/sd(lower level), shape (groups,).
+        """Predict the relative excess of `Langevin` over SGD in sd(upper level)/sd(lower level), shape (groups,).
 
         Of every pair in `degenerate_groups`. It is what the third cumulants of a batch do, and of order
         sqrt(alpha/|B|): the levels of a pair, each for itself, show it long before their spacing does.
@@ -86,7 +86,7 @@ class Model(ABC):
         raise self._unpredicted("asymmetry_error")
 
     def is_defined(self, singular_values: np.ndarray) -> np.ndarray:
-        """Whether weights with these singular values (..., n) define a model at all, shape (...), learned or not.
+        """Tell whether weights with these singular values (..., n) define a model at all, shape (...), learned or not.
 
         Asked of every recorded spectrum, with a warning for those that are not.
         """
@@ -94,19 +94,19 @@ class Model(ABC):
         return np.asarray(np.isfinite(values).all(axis=-1))
 
     def fixed_point(self) -> np.ndarray:
-        """Eigenvalues of X at the fixed point of gradient descent, shape (n,), ascending."""
+        """Return the eigenvalues of X at the fixed point of gradient descent, shape (n,), ascending."""
         raise self._unpredicted("fixed_point")
 
     def drift(self, x: np.ndarray, learning_rate: float, batch_size: int) -> np.ndarray:
-        """Drift K_i of the levels per SGD step, shape (n,), without the repulsion of the levels."""
+        """Return the drift K_i of the levels per SGD step, shape (n,), without the repulsion of the levels."""
         raise self._unpredicted("drift")
 
     def noise(self, x: np.ndarray, learning_rate: float, batch_size: int) -> np.ndarray:
-        """Noise strengths g_ij per SGD step, shape (n, n), symmetric: g_ij^2 = Var dX_ij, 2 g_ii^2 = Var dX_ii."""
+        """Return the noise strengths g_ij per SGD step, shape (n, n): g_ij^2 = Var dX_ij, 2 g_ii^2 = Var dX_ii."""
         raise self._unpredicted("noise")
 
     def dyson_terms(self, learning_rate: float, batch_size: int, closure: str = "corrected") -> DysonTerms:
-        """What moves the levels of `Dyson(sgd)`: drift, noise and repulsion as the kernel layer takes them.
+        """Return what moves the levels of `Dyson(sgd)`: drift, noise and repulsion, as kernels take them.
 
         closure "independent" is the paper's, wells that know nothing of each other; "corrected" keeps what the
         rotations of the eigenvectors do to the levels (`dysonsim.models.closures`).
@@ -114,7 +114,7 @@ class Model(ABC):
         raise self._unpredicted("dyson_terms")
 
     def stationary_widths(self, learning_rate: float, batch_size: int) -> np.ndarray:
-        """Stationary standard deviation sigma_i of every eigenvalue x_i in its own well, shape (n,).
+        """Return the stationary standard deviation sigma_i of every eigenvalue x_i in its own well, shape (n,).
 
         For a level that shares its well sigma_i is the *parameter* of the ensemble (the `scale` of the two-level law),
         not the standard deviation of the level once it is pushed about by its neighbors.
@@ -122,33 +122,33 @@ class Model(ABC):
         raise self._unpredicted("stationary_widths")
 
     def mean_spacings(self, learning_rate: float, batch_size: int) -> np.ndarray:
-        """Stationary mean spacing of x in every group of `degenerate_groups`, in its order.
+        """Return the stationary mean spacing of x in every group of `degenerate_groups`, in its order.
 
         A group of m > 2 levels has m - 1 gaps; their mean is given, (E x_max - E x_min)/(m - 1).
         """
         raise self._unpredicted("mean_spacings")
 
     def relaxation_rates(self, learning_rate: float) -> np.ndarray:
-        """Rates per SGD step at which the eigenvalues approach the fixed point, shape (n,), to first order in alpha.
+        """Return the rates per SGD step at which the eigenvalues approach the fixed point, shape (n,).
 
-        inf for levels that are identically 0 because W has fewer rows than columns: they are always there.
+        To first order in alpha; inf for levels that are identically 0 because W has fewer rows than columns.
         """
         raise self._unpredicted("relaxation_rates")
 
     def max_learning_rate(self, batch_size: int) -> float:
-        """Learning rate above which SGD is unstable near the fixed point."""
+        """Return the learning rate above which SGD is unstable near the fixed point."""
         raise self._unpredicted("max_learning_rate")
 
     def stability(self, learning_rate: float, batch_size: int) -> str:
-        """One sentence that compares a learning rate with the stability limit, for error messages."""
+        """Compare a learning rate in one sentence with the stability limit, for error messages."""
         return f"learning_rate = {learning_rate:g} at batch_size = {batch_size} is too large for {self}"
 
     def check_batch_size(self, batch_size: int) -> int:
-        """The batch size as int, or TypeError/ValueError if this model cannot be trained with it."""
+        """Return the batch size as int, or TypeError/ValueError if this model cannot be trained with it."""
         return _checks.integer("batch_size", batch_size, 1)
 
     def degenerate_groups(self) -> list[tuple[int, ...]]:
-        """Groups of two or more levels that share a fixed point, as level indices, in ascending order.
+        """List groups of two or more levels that share a fixed point, as level indices, in ascending order.
 
         Levels whose fixed point is x = 0 are left out: they sit on the wall and have no Gaussian well to share.
         """
@@ -209,7 +209,7 @@ class Model(ABC):
 
 
 def level_groups(fixed: np.ndarray) -> list[tuple[int, ...]]:
-    """Indices of two or more ascending fixed points that coincide and are not 0."""
+    """List the indices of two or more ascending fixed points that coincide and are not 0."""
     tolerance = _DEGENERACY_TOLERANCE * float(fixed.max())
     wells = np.concatenate([[0], np.cumsum(np.diff(fixed) > tolerance)])
     groups = [tuple(int(i) for i in np.flatnonzero(wells == w)) for w in range(int(wells[-1]) + 1)]

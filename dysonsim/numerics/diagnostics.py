@@ -28,7 +28,7 @@ WINDOW, LEAST = 3.0, 5  # autocorrelations are summed up to this many times thei
 
 
 def autocorrelation(chains: ArrayLike) -> np.ndarray:
-    """Autocorrelation function over lags 0 ... draws - 1, shape (draws,) or (draws, n).
+    """Return the autocorrelation function over lags 0 ... draws - 1, shape (draws,) or (draws, n).
 
     About the mean of all chains, averaged over chains: with many chains unbiased even where a chain is short.
     A constant observable has correlation 1 at every lag.
@@ -45,7 +45,7 @@ def autocorrelation(chains: ArrayLike) -> np.ndarray:
 
 
 def autocorrelation_time(chains: ArrayLike, ranked: bool = False) -> Any:
-    """Integrated autocorrelation time tau = 1 + 2 sum_k rho_k, in draws: the variance of a mean is tau var/draws.
+    """Estimate the autocorrelation time tau = 1 + 2 sum_k rho_k, in draws: the variance of a mean is tau var/draws.
 
     Summed up to the first lag that exceeds 3 tau, where an exponential memory is 0.3% short of the truth (A. Sokal, in
     Functional Integration, Plenum 1997); the error is about tau sqrt(12 tau/(chains draws)). Trustworthy where chains
@@ -64,7 +64,7 @@ def autocorrelation_time(chains: ArrayLike, ranked: bool = False) -> Any:
 
 
 def effective_sample_size(chains: ArrayLike, ranked: bool = False) -> Any:
-    """Independent draws that all chains together are worth for the mean of the observable: chains draws / tau.
+    """Estimate how many independent draws all chains are worth for the mean of the observable: chains draws / tau.
 
     Ranked: what ArviZ calls the bulk effective sample size, of the normal scores of the ranks.
     """
@@ -73,7 +73,7 @@ def effective_sample_size(chains: ArrayLike, ranked: bool = False) -> Any:
 
 
 def r_hat(chains: ArrayLike, ranked: bool = True) -> Any:
-    """Split R-hat: how much wider all half chains lie together than each of them does; 1 when mixed.
+    """Compute the split R-hat: how much wider all half chains lie together than each of them does; 1 when mixed.
 
     Parameters
     ----------
@@ -102,13 +102,13 @@ def r_hat(chains: ArrayLike, ranked: bool = True) -> Any:
 
 
 def acceptance(chains: ArrayLike) -> float:
-    """Share of draws in which a chain moved: of a Metropolis algorithm that was recorded after every iteration."""
+    """Return the share of draws in which a chain moved, for Metropolis chains recorded after every iteration."""
     x = _checked(chains, 2)
     return float((np.diff(x, axis=1) != 0).any(axis=2).mean())
 
 
 def r_hat_of_halves(means: np.ndarray, variances: np.ndarray, draws: float) -> np.ndarray:
-    """The classic R-hat from mean and variance (chains, n) of pieces that are `draws` long."""
+    """Return the classic R-hat from mean and variance (chains, n) of pieces that are `draws` long."""
     within = variances.mean(axis=0)
     between = means.var(axis=0, ddof=1)
     total = (draws - 1) / draws * within + between

@@ -74,7 +74,7 @@ def _normals(beta: float) -> int:
 
 
 def _cooperative_constants(reals: np.ndarray, beta: float) -> np.ndarray:
-    """What `kernels/many_levels/cooperative.py` calls constants."""
+    """Return what `kernels/many_levels/cooperative.py` calls constants."""
     of = parts_of_step(reals, beta)
     return np.array([of.shrink, reals[CENTER], of.strength / of.shrink**2, of.strength, of.opening, of.noise, beta])
 

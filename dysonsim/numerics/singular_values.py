@@ -56,7 +56,7 @@ def singular_values(weights: np.ndarray) -> np.ndarray:
 
 
 def _singular_values(w: np.ndarray, p: int, n: int) -> np.ndarray:
-    """The min(p, n) singular values of finite matrices (..., p, n)."""
+    """Return the min(p, n) singular values of finite matrices (..., p, n)."""
     if (p, n) == TWO_BY_TWO:
         a, b, c, d = w[..., 0, 0], w[..., 0, 1], w[..., 1, 0], w[..., 1, 1]
         # halved first, so that nothing overflows on the way

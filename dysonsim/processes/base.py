@@ -60,7 +60,7 @@ class Process(ABC):
 
     @abstractmethod
     def kernel(self) -> Kernel:
-        """What the kernel layer runs."""
+        """Return the kernel."""
 
     @abstractmethod
     def start(self, replicas: int, seed: int) -> np.ndarray:
@@ -76,7 +76,7 @@ class Process(ABC):
         return self.built().state
 
     def fault_of_state(self, state: np.ndarray) -> str:
-        """What is wrong with states (replicas, `state_size`) beyond their levels, in words; empty if nothing is."""
+        """Say what is wrong with states (replicas, `state_size`) beyond their levels, in words; empty if nothing is."""
         return ""
 
     def weights(self, state: np.ndarray) -> np.ndarray:
@@ -84,11 +84,11 @@ class Process(ABC):
         raise NotImplementedError
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
-        """The process made ready to run on a device; RuntimeError or ValueError if it cannot."""
+        """Make the process ready to run on a device; RuntimeError or ValueError if it cannot."""
         return driver(device).prepare(self.built(device), dtype)
 
     def kernel_on(self, device: str) -> Kernel:
-        """The kernel that is fastest on a device; its state is that of `kernel`."""
+        """Return the kernel that is fastest on a device; its state is that of `kernel`."""
         return self.built(None)
 
     def built(self, device: str | None = "cpu") -> Kernel:
@@ -121,7 +121,7 @@ class Process(ABC):
         return False
 
     def default_steps(self) -> int | None:
-        """Steps that `simulate` does if it is told none; None if it must be told."""
+        """Return the steps that `simulate` makes by default; None if there is no default."""
         return None
 
     def degrees(self) -> dict[str, float]:
@@ -152,7 +152,7 @@ class Process(ABC):
         return "its levels are no longer finite numbers"
 
     def diagnose(self, run: Any) -> Any:
-        """What a finished run should carry besides its levels (`Run.diagnostics`); warns if it cannot be trusted."""
+        """Return what a finished run carries besides its levels (`Run.diagnostics`); warn if it cannot be trusted."""
         return None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -262,7 +262,7 @@ class NetworkProcess(Theory, Process):
 
 
 def network_process(sgd: Any) -> NetworkProcess:
-    """What a level of description is derived from; TypeError if it is no process of a network."""
+    """Return what a level of description is derived from; TypeError if it is no process of a network."""
     if not isinstance(sgd, NetworkProcess):
         given = _checks.shown(sgd)
         raise TypeError(f"sgd = {given}: must be a process of a network such as dysonsim.SGD(model, ...)")
@@ -270,7 +270,7 @@ def network_process(sgd: Any) -> NetworkProcess:
 
 
 def initial_weights(replicas: int, count: int, seed: int, first: int = 0) -> np.ndarray:
-    """Standard normals (replicas, count) of the replicas from number `first` on, the same on every device."""
+    """Draw standard normals (replicas, count) of the replicas from number `first` on, the same on every device."""
     generator = rng.build(plain.lanes("float64", 1))
     key0, key1 = split_seed(seed)
     blocks = np.arange(-(-count // 4), dtype=np.uint32)

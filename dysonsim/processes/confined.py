@@ -47,7 +47,7 @@ class Confined(Process):
         )
 
     def start(self, replicas: int, seed: int) -> np.ndarray:
-        """The initial levels in the coordinates of the kernel."""
+        """Return the initial levels in the coordinates of the kernel."""
         levels = np.zeros(self.n) if self.initial is None else self.initial
         return _checks.for_replicas(self._to_state(levels), replicas)
 

@@ -47,7 +47,7 @@ class JacobiProcess(Confined):
     E sum x obeys a linear equation, d/dt E sum x = beta noise^2 (n p - (p + q) E sum x).
 
     Integrated in steps that follow the gaps of each replica, see `dysonsim.kernels.dyson.walls`. No matrix and no
-    ensemble is known whose law it has at a finite time, so there is a bias. Measured in the stationary state (per cent,
+    ensemble is known whose law it has at a finite time, so there is a bias. Measured in the stationary state (percent,
     standard errors of the last digits in brackets; small gaps: below a fifth of the mean):
 
         n, beta, a, b        mean ratio   mean square gap   small gaps   lowest angle   top angle    sum of levels
@@ -123,7 +123,7 @@ class JacobiProcess(Confined):
         return longest if self.dt is None else min(self.dt, 1 / self.fastest)
 
     def step_count(self, duration: float) -> int:
-        """Steps not longer than `step`."""
+        """Count steps not longer than `step`."""
         return max(1, math.ceil(duration / self.step * (1 - 1e-12)))
 
     @cached_property
@@ -141,7 +141,7 @@ class JacobiProcess(Confined):
         return self.beta, 2 * self.a + 1, 2 * self.b + 1
 
     def constants(self, dt: float) -> np.ndarray:
-        """The kernel's `reals` for steps of length dt."""
+        """Return the kernel's `reals` for steps of length dt."""
         limits = [REACH / (1 + self.beta), CAP * self.noise**2 / self.fastest] if self.dt is None else [math.inf] * 2
         return np.array([self.noise**2 * dt, *self._degrees, *limits, *self._tables])
 

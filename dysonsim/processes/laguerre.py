@@ -160,7 +160,7 @@ class LaguerreProcess(Confined):
         return self.scheme in ("auto", "matrix") and self._is_matrix
 
     def constants(self, dt: float) -> np.ndarray:
-        """The kernel's `reals` for a transition of length dt; of matrices, dt alone."""
+        """Return the kernel's `reals` for a transition of length dt; of matrices, dt alone."""
         return np.array([dt]) if self._in_matrices else self._reals(dt)
 
     def _reals(self, dt: float) -> np.ndarray:
@@ -169,7 +169,7 @@ class LaguerreProcess(Confined):
         return np.array([math.exp(-turn), variance, self.beta, self.beta * (self.m - self.n + 1), math.inf])
 
     def kernel(self) -> Kernel:
-        """The transition by bordering."""
+        """Return the transition by bordering."""
         n = self.n
         return Kernel(
             bordering.build, {"ensemble": "laguerre"}, self._reals(self.step), np.array([n]), weights=n,

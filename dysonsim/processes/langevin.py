@@ -105,7 +105,7 @@ class Langevin(NetworkProcess):
         return self.sgd.init_scale
 
     def kernel(self) -> Kernel:
-        """What the kernel layer runs."""
+        """Return the kernel."""
         return self.model.langevin_kernel(self.learning_rate, self.batch_size, self.correlated)
 
     def gaussian_error(self) -> np.ndarray:

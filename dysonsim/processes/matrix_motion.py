@@ -66,7 +66,7 @@ class MatrixEnsemble:
 
 
 def exact_program(transition: Transition, count: int) -> Program:
-    """A program whose every step is one transition that takes `count` normals; `reals[0]` is its length."""
+    """Return a program whose every step is one transition that takes `count` normals; `reals[0]` is its length."""
     kernel = Kernel(normals.build, {}, np.zeros(1), np.array([-(-count // 4)]), weights=4 * -(-count // 4))
     draws = driver("cpu").prepare(kernel, "float64")
 
@@ -77,7 +77,7 @@ def exact_program(transition: Transition, count: int) -> Program:
 
 
 def working_numbers(count: int, replicas: int) -> int:
-    """What a thread needs for its transitions, of `count` normals each, in numbers of eight bytes."""
+    """Return what a thread needs for its transitions, of `count` normals each, in numbers of eight bytes."""
     return COPIES * count * min(replicas, max(WIDTH, CHUNK // count))
 
 
@@ -167,7 +167,7 @@ class Transitions:
 
 
 def lanes_kernel(shape: str, m: int, n: int, beta: int) -> Kernel:
-    """The transition as a kernel; shape: "hermitian" (m = n) or "rectangular"."""
+    """Return the transition as a kernel; shape: "hermitian" (m = n) or "rectangular"."""
     return Kernel(
         matrix_step.build, {"shape": shape, "beta": beta}, np.zeros(3), np.array([n, m]), weights=n,
         scratch=matrix_step.scratch(shape, m, n, beta),
@@ -175,7 +175,7 @@ def lanes_kernel(shape: str, m: int, n: int, beta: int) -> Kernel:
 
 
 def in_lanes(device: str, dtype: str, shape: str, m: int, n: int, beta: int, motion: LinearMotion) -> Program:
-    """What `hermitian` and `rectangular` do, on a device, with the same random numbers."""
+    """Return what `hermitian` and `rectangular` do, on a device, with the same random numbers."""
     program = driver(device).prepare(lanes_kernel(shape, m, n, beta), dtype)
 
     def open_ensemble(start: np.ndarray, first_replica: int, seed: int) -> Transitions:

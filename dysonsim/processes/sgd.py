@@ -52,7 +52,7 @@ class SGD(NetworkProcess):
         self._check_training()
 
     def kernel(self) -> Kernel:
-        """What the kernel layer runs."""
+        """Return the kernel."""
         return self.model.kernel(self.learning_rate, self.batch_size)
 
     def kernel_on(self, device: str) -> Kernel:

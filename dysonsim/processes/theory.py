@@ -27,7 +27,7 @@ class Theory:
     batch_size: int
 
     def fixed_point(self) -> np.ndarray:
-        """Eigenvalues of X = W^T W at the fixed point of gradient descent.
+        """Return the eigenvalues of X = W^T W at the fixed point of gradient descent.
 
         Returns
         -------
@@ -48,7 +48,7 @@ class Theory:
         return self.model.fixed_point()
 
     def degenerate_groups(self) -> list[tuple[int, ...]]:
-        """Groups of two or more levels that share a fixed point, and so repel each other.
+        """List groups of two or more levels that share a fixed point, and so repel each other.
 
         Returns
         -------
@@ -70,7 +70,7 @@ class Theory:
         return self.model.degenerate_groups()
 
     def drift(self, x: np.ndarray) -> np.ndarray:
-        """Drift K_i of the eigenvalues, without their repulsion.
+        """Return the drift K_i of the eigenvalues, without their repulsion.
 
         Parameters
         ----------
@@ -99,7 +99,7 @@ class Theory:
         return self.model.drift(x, self.learning_rate, self.batch_size)
 
     def noise(self, x: np.ndarray) -> np.ndarray:
-        """Noise strengths g_ij of the eigenvalues: g_ij^2 = Var dX_ij and 2 g_ii^2 = Var dX_ii of one SGD step.
+        """Return the noise strengths g_ij: g_ij^2 = Var dX_ij and 2 g_ii^2 = Var dX_ii of one SGD step.
 
         Parameters
         ----------
@@ -129,7 +129,7 @@ class Theory:
         return self.model.noise(x, self.learning_rate, self.batch_size)
 
     def relaxation_rates(self) -> np.ndarray:
-        """Rates at which the eigenvalues approach the fixed point, to first order in the learning rate.
+        """Return the rates at which the eigenvalues approach the fixed point, to first order in the learning rate.
 
         Returns
         -------
@@ -151,7 +151,7 @@ class Theory:
         return self.model.relaxation_rates(self.learning_rate)
 
     def stationary_widths(self) -> np.ndarray:
-        """Stationary standard deviation of every eigenvalue in a well of its own.
+        """Return the stationary standard deviation of every eigenvalue in a well of its own.
 
         Of levels that share a well it is the parameter of their ensemble, such as the `scale` of `laws.TwoLevel`.
 
@@ -176,7 +176,7 @@ class Theory:
         return self.model.stationary_widths(self.learning_rate, self.batch_size)
 
     def mean_spacings(self) -> np.ndarray:
-        """Stationary mean spacing of the eigenvalues in every group of `degenerate_groups`.
+        """Return the stationary mean spacing of the eigenvalues in every group of `degenerate_groups`.
 
         Returns
         -------
@@ -200,7 +200,7 @@ class Theory:
         return self.model.mean_spacings(self.learning_rate, self.batch_size)
 
     def singular_value_widths(self) -> np.ndarray:
-        """Stationary widths of the singular values of W, as `stationary_widths` of their squares.
+        """Return the stationary widths of the singular values of W, as `stationary_widths` of their squares.
 
         Returns
         -------
@@ -224,7 +224,7 @@ class Theory:
         return self.model.singular_value_widths(self.learning_rate, self.batch_size)
 
     def singular_value_spacings(self) -> np.ndarray:
-        """Stationary mean spacing of the singular values of W in every group of `degenerate_groups`.
+        """Return the stationary mean spacing of the singular values of W in every group of `degenerate_groups`.
 
         Returns
         -------
@@ -247,7 +247,7 @@ class Theory:
         return self.model.singular_value_spacings(self.learning_rate, self.batch_size)
 
     def max_learning_rate(self) -> float:
-        """Learning rate from which on training at this batch size is unstable near the fixed point.
+        """Return the learning rate above which training at this batch size is unstable near the fixed point.
 
         Raises
         ------
@@ -264,7 +264,7 @@ class Theory:
         return self.model.max_learning_rate(self.batch_size)
 
     def mean_shift(self) -> np.ndarray:
-        """Stationary mean of the eigenvalues less their `fixed_point`; of a group the mean over its levels.
+        """Return the stationary mean of the eigenvalues less their `fixed_point`; of a group the mean over its levels.
 
         Returns
         -------
@@ -285,7 +285,7 @@ class Theory:
         return self._of_some_models("mean_shift")(self.learning_rate, self.batch_size)
 
     def weight_covariance(self) -> np.ndarray:
-        """Exact stationary covariance of the entries of W.
+        """Return the exact stationary covariance of the entries of W.
 
         Returns
         -------
@@ -309,7 +309,7 @@ class Theory:
         return self._of_some_models("weight_covariance")(self.learning_rate, self.batch_size)
 
     def exact_two_by_two(self) -> tuple[float, float, float]:
-        """Standard deviations (std11, std22, std12) of `laws.SymmetricTwoByTwo` for a 2 x 2 teacher, in the unit of W.
+        """Return (std11, std22, std12) of `laws.SymmetricTwoByTwo` for a 2 x 2 teacher, in the unit of W.
 
         Raises
         ------
@@ -327,7 +327,7 @@ class Theory:
         return self._of_some_models("exact_two_by_two")(self.learning_rate, self.batch_size)
 
     def relaxation(self, steps: np.ndarray, singular_values: np.ndarray) -> np.ndarray:
-        """Mean path of the eigenvalues of X, once W has the singular vectors of the teacher.
+        """Return the mean path of the eigenvalues of X, once W has the singular vectors of the teacher.
 
         Parameters
         ----------
@@ -359,7 +359,7 @@ class Theory:
         return np.asarray(self._of_some_models("relaxation")(steps, singular_values, self.learning_rate))
 
     def _of_some_models(self, name: str) -> Any:
-        """A prediction that `Model` does not have; NotImplementedError if this model has none of the name either."""
+        """Find a prediction that `Model` does not have; NotImplementedError if this model does not have it either."""
         stated = getattr(self.model, name, None)
         if stated is None:
             raise NotImplementedError(f"{type(self.model).__name__} states no prediction for {name}")

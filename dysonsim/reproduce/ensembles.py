@@ -29,7 +29,7 @@ TEACHER_TEXT = f"ds.TeacherStudent({TEACHER} * np.eye(2), gradient_noise={GRADIE
 
 
 def rbm_model() -> GaussianRBM:
-    """The scalar field on a ring of ten sites, the papers' parameters."""
+    """Return the scalar field on a ring of ten sites, the papers' parameters."""
     return GaussianRBM.scalar_field(n_visible=10, mass=2.0, mu=3.0, sigma=1.0, gibbs_steps=3)
 
 

@@ -118,7 +118,7 @@ def _pair(points: list[Point[GaussianRBM]], k: int, resamples: int) -> dict[str,
 
 
 def _drift(gaps: np.ndarray) -> float:
-    """Return the mean spacing of later minus that of earlier snapshots, in standard errors: is it stationary?"""
+    """Return the mean spacing of later minus that of earlier snapshots, in standard errors."""
     half = gaps.shape[1] // 2
     change, error = mean_and_error(gaps[:, -half:].mean(axis=1) - gaps[:, :half].mean(axis=1))
     return float(change / error)

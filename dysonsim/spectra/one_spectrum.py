@@ -11,7 +11,7 @@ POISSON_RATIO_STD = math.sqrt(2 - 4 * math.log(2) ** 2)
 
 
 def one_spectrum(values: np.ndarray) -> str:
-    """What makes a flat sample (n,) look like the levels of one matrix; "" where nothing does.
+    """Say what makes a flat sample (n,) look like the levels of one matrix; "" where nothing does.
 
     Levels come in order from a solver, which independent values do (n >= 8) once in 10^4 times at most; and they repel:
     the mean ratio of neighboring spacings of independent values is 0.386, with a standard deviation of 0.28/sqrt(n),

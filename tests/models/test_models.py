@@ -1,7 +1,7 @@
 """Models: constructors, closed predictions, and predictions compared with the independent simulator of reference.py.
 
 Statistical tests use fixed seeds and compare z-scores with a bound that a correct prediction passes with the stated
-probability; each carries a negative control, a prediction that is a few per cent wrong and must be caught.
+probability; each carries a negative control, a prediction that is a few percent wrong and must be caught.
 """
 
 from __future__ import annotations

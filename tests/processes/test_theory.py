@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import importlib.util
 import sys
 from pathlib import Path
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 
 import dysonsim as ds
-from dysonsim.processes import theory
 from dysonsim.processes.theory import Theory
 
 ALPHA, BATCH = 0.02, 16
@@ -35,12 +33,6 @@ def answer(owner, name, arguments):
         return getattr(owner, name)(*arguments)
     except (NotImplementedError, AttributeError, ValueError) as error:
         return type(error), str(error)
-
-
-def test_the_docstrings_say_what_comes_out():
-    assert all("Examples" in vars(Theory)[name].__doc__ for name in ASKED)
-    assert doctest.testmod(theory).attempted > 40
-    assert doctest.testmod(theory).failed == 0
 
 
 def test_every_prediction_is_tried():

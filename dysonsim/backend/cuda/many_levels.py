@@ -104,10 +104,12 @@ def signatures() -> dict[str, Any]:
 
 
 def device_any(flag):
+    """Tell every thread of a block whether a flag is set in any, and wait for all."""
     return cuda.syncthreads_or(np.int32(flag)) != 0
 
 
 def simulated_any(flag) -> bool:
+    """Do the same in the simulator."""
     return threading.current_thread().syncthreads_or(flag)  # type: ignore[attr-defined]
 
 

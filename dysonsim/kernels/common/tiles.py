@@ -18,6 +18,7 @@ def made(text: str) -> Callable[..., Any]:
 
 
 def indented(lines: list[str], depth: int = 1) -> list[str]:
+    """Indent lines of a program."""
     return ["    " * depth + line for line in lines]
 
 

@@ -144,6 +144,7 @@ def build_order(lanes):
 
 
 def build_mend(lanes):
+    """Build the second part of `build_order` alone."""
     return build_order(lanes)[1]
 
 

@@ -1,7 +1,7 @@
-"""One update of one large Gaussian RBM: that of `kernels/networks/rbm.py`, step by step, a sample of the batch in each
-lane.
+"""One update of one large Gaussian RBM: that of `kernels/networks/rbm.py`, step by step.
 
-The same equations, constants and random numbers, with a diagonal target. W C, the widest product, is BLAS's.
+Each lane has a sample of the batch. The same equations, constants and random numbers, with a diagonal target. W C, the
+widest product, is BLAS's.
 """
 
 from __future__ import annotations

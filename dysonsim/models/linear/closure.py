@@ -81,8 +81,10 @@ def _floors(levels: dict[str, np.ndarray], skew: np.ndarray, data: float, null: 
 
 
 def _linear_noise(model: Any, alpha: float, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Variances per step of (dW_ij + dW_ji)/2 and (dW_ij - dW_ji)/2 at W_t, (n, n), and the sum (n,) of those of dW in
-    the directions that have no level; in the teacher's basis, on the diagonal Var dW_ii / 2.
+    """Compute variances per step at W_t, in the teacher's basis.
+
+    Those of (dW_ij + dW_ji)/2 and (dW_ij - dW_ji)/2, (n, n), on the diagonal Var dW_ii / 2; and the sum (n,) of those
+    of dW in the directions that have no level.
     """
     frame, (p, n) = model._frame, model.weight_shape
     label, gradient, z2 = model.label_noise**2, model.gradient_noise**2, np.diag(frame.hessian)

@@ -232,7 +232,7 @@ class LinearModel(LinearTraining):
         return np.zeros(len(self.degenerate_groups()))
 
     def exact_two_by_two(self, learning_rate: float, batch_size: int) -> tuple[float, float, float]:
-        """Standard deviations (std11, std22, std12) of the symmetric 2 x 2 Gaussian matrix that W - W_t stands for.
+        """Return the standard deviations (std11, std22, std12) of the symmetric 2 x 2 Gaussian matrix behind W - W_t.
 
         For a 2 x 2 teacher xi 1 the singular values of W are those of xi + (E + E^T)/2 to first order in E/xi, and in
         the eigenbasis of Z^T Z (z^2 ascending: std11 >= std22 for gradient noise) that matrix has these entries.
@@ -327,7 +327,9 @@ class LinearModel(LinearTraining):
         return z2, basis
 
     def _response(self, alpha: float, batch: int) -> _Response:
-        """Stationary second moments in the eigenbasis u_a of P, where the rows E_a of u^T E obey
+        """Solve for the stationary second moments in the eigenbasis u_a of P.
+
+        There the rows E_a of u^T E obey
 
         M_ab = E[E_a^T E_b] = lam M_ab + nu (tr M_ab + M_ab^T) + Q_ab, lam = (1 - alpha z_a^2)(1 - alpha z_b^2),
         nu = alpha^2 z_a^2 z_b^2/|B|: trace, symmetric and antisymmetric part of M_ab decouple. The source is

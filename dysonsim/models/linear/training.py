@@ -44,7 +44,7 @@ class LinearTraining(Model):
         return np.eye(self.weight_shape[0])
 
     def kernel(self, learning_rate: float, batch_size: int) -> Kernel:
-        """The update by stochastic gradient descent, `dysonsim.kernels.networks.linear`."""
+        """Return the update by stochastic gradient descent, `dysonsim.kernels.networks.linear`."""
         learning_rate, batch_size = self._rates(learning_rate, batch_size)
         p, n = self.weight_shape
         q = self.layer.shape[0]
@@ -74,7 +74,7 @@ class LinearTraining(Model):
         )
 
     def large_kernel(self, learning_rate: float, batch_size: int) -> Kernel | None:
-        """The same update for one network at a time, `dysonsim.kernels.networks.linear_large`."""
+        """Return the same update for one network at a time, `dysonsim.kernels.networks.linear_large`."""
         p, n = self.weight_shape
         learning_rate, batch_size = self._rates(learning_rate, batch_size)
         if self._fastest_sampling() != "sample_by_sample" or n * p < LARGE**2:
@@ -87,7 +87,7 @@ class LinearTraining(Model):
         )
 
     def langevin_kernel(self, learning_rate: float, batch_size: int, correlated: bool | None = None) -> Kernel:
-        """The update with Gaussian data and label noise, `kernels.networks.linear`; a data set repeats its batches."""
+        """Return the update with Gaussian data and label noise, `kernels.networks.linear`; data sets repeat batches."""
         if correlated is not None and _checks.flag("correlated", correlated):
             raise ValueError("correlated = True: must be False, successive batches of a linear network are independent")
         kernel = self.kernel(learning_rate, batch_size)
@@ -105,7 +105,7 @@ class LinearTraining(Model):
         return np.eye(self.weight_shape[0])
 
     def check_batch_size(self, batch_size: int) -> int:
-        """The batch size as int; ValueError if a fixed data set cannot be cut into such batches."""
+        """Return the batch size as int; ValueError if a fixed data set cannot be cut into such batches."""
         batch = super().check_batch_size(batch_size)
         if self.dataset_size is not None and self.dataset_size % batch:
             raise ValueError(f"batch_size = {batch}: must divide dataset_size = {self.dataset_size}")

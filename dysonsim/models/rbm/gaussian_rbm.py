@@ -293,7 +293,7 @@ class GaussianRBM(RBMTraining):
         return np.asarray(np.where(learned, shift, 0.0) / self.sigma**2)
 
     def max_learning_rate(self, batch_size: int) -> float:
-        """The smaller of two limits near the fixed point: linear stability without noise, and noise of three widths.
+        """Return the smaller of two limits near the fixed point: linear stability without noise, noise of three widths.
 
         Without noise (exact for |B| -> inf), for learned pairs: alpha sigma^4 (x_i + x_j)/(kappa_i kappa_j) < 2 c_ij;
         the memory of the chains filters the feedback and *raises* the limit by c_ij. With noise (rule of thumb): the

@@ -30,7 +30,7 @@ class RBMTraining(Model):
 
     @one_blas_thread()
     def kernel(self, learning_rate: float, batch_size: int) -> Kernel:
-        """The update by persistent contrastive divergence, `dysonsim.kernels.networks.rbm`."""
+        """Return the update by persistent contrastive divergence, `dysonsim.kernels.networks.rbm`."""
         learning_rate, batch_size = self._rates(learning_rate, batch_size)
         p, n = self.weight_shape
         k = 1 if self.gibbs_steps == math.inf else int(self.gibbs_steps)
@@ -61,7 +61,7 @@ class RBMTraining(Model):
         )
 
     def large_kernel(self, learning_rate: float, batch_size: int) -> Kernel | None:
-        """The same update for one network at a time, `dysonsim.kernels.networks.rbm_large`."""
+        """Return the same update for one network at a time, `dysonsim.kernels.networks.rbm_large`."""
         p, n = self.weight_shape
         learning_rate, batch_size = self._rates(learning_rate, batch_size)
         if self._fastest_sampling(batch_size) != "step_by_step" or n * p < LARGE**2:  # then the target is diagonal
@@ -79,7 +79,7 @@ class RBMTraining(Model):
 
     @one_blas_thread()
     def langevin_kernel(self, learning_rate: float, batch_size: int, correlated: bool | None = None) -> Kernel:
-        """The update with a Gaussian C, `kernels.networks.rbm_langevin`; C starts as the chains' does, phi = 1."""
+        """Return the update with a Gaussian C, `kernels.networks.rbm_langevin`; C starts from phi = 1, as chains do."""
         learning_rate, batch_size = self._rates(learning_rate, batch_size)
         p, n = self.weight_shape
         fresh = self.gibbs_steps == math.inf

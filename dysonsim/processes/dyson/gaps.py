@@ -60,7 +60,7 @@ def gap_step(process: Any) -> float:
 
 
 def gap_step_of(process: Any, levels: np.ndarray, labels: np.ndarray | None = None) -> float:
-    """The same for the mean gaps of levels: one row, or (replicas, records, n). labels: those that stand for all.
+    """Do the same for the mean gaps of levels: one row, or (replicas, records, n). labels: those that stand for all.
 
     A gap is half the distance of next neighbors, of whom one may be as near as it likes: pairs are exact.
     """
@@ -194,7 +194,7 @@ def warn_after(process: Any, run: Any) -> None:
 
 
 def _fixed_step(process: Any) -> float:
-    """The `dt` that a user gave for three and more levels, 0 if steps have no fixed length."""
+    """Return the `dt` that a user gave for three and more levels, 0 if steps have no fixed length."""
     given = not process.exact and process.tolerance is None and process.n > 2
     return process.dt if given and process.dt is not None else 0.0
 

@@ -68,7 +68,7 @@ def kernel(process: Any) -> Kernel:
 
 
 def constants(process: Any, dt: float) -> np.ndarray:
-    """The kernel's `reals` for steps of length dt."""
+    """Return the kernel's `reals` for steps of length dt."""
     if process.fast:
         return np.array([dt, process.rate[0], process.noise[0], process.center[0]])
     if process.bordered:

@@ -205,13 +205,13 @@ class Dyson(Process):
         )
 
     def _why_no_matrix(self) -> str:
-        """What stands in the way of the exact transition; empty if nothing does."""
+        """Say what stands in the way of the exact transition; empty if nothing does."""
         if self.beta not in (1, 2, 4):
             return f"beta = {_checks.exact(self.beta)} (it is for 1, 2 and 4)"
         return self.why_not_alike()
 
     def _why_not_fast(self) -> str:
-        """What stands in the way of the fast sum; empty if nothing does."""
+        """Say what stands in the way of the fast sum; empty if nothing does."""
         if self.n < 2:
             return "one level"
         if self.why_not_alike():
@@ -316,7 +316,7 @@ class Dyson(Process):
         return kernel(self)
 
     def constants(self, dt: float) -> np.ndarray:
-        """The kernel's `reals` for steps of length dt."""
+        """Return the kernel's `reals` for steps of length dt."""
         return constants(self, dt)
 
     @cached_property
@@ -345,11 +345,11 @@ class Dyson(Process):
         return in_lanes(device, dtype, "hermitian", self.n, self.n, int(self.beta), self._motion())
 
     def _motion(self) -> LinearMotion:
-        """The motion of the first level, where all move alike."""
+        """Return the motion of the first level, where all move alike."""
         return LinearMotion(float(self.rate[0]), float(self.center[0]), float(self.noise[0]))
 
     def start(self, replicas: int, seed: int) -> np.ndarray:
-        """The initial levels, ascending, and what the kernel keeps behind them."""
+        """Return the initial levels, ascending, and what the kernel keeps behind them."""
         if self.sgd is not None and self.initial is None:
             p, n = self.sgd.weight_shape
             w = initial_weights(replicas, p * n, seed) * self.sgd.init_scale

@@ -41,7 +41,7 @@ def exact_draws(gas: Any) -> Kernel:
 
 
 def chain(gas: Any, tuning: Tuning) -> Kernel:
-    """The Markov chain run in a certain way."""
+    """Return the Markov chain run in a certain way."""
     n, wells, mode = gas.n, gas.wells, gas.mode
     trace = np.concatenate([tuning.center, 1 / tuning.unit])
     held = wells.constants(mode.scale)

@@ -163,7 +163,7 @@ def _newton(curvature: np.ndarray, slope: np.ndarray) -> np.ndarray:
 
 
 def _in_order(wells: Wells, order: np.ndarray) -> Wells:
-    """The wells as the levels meet them in order; those that share their levels with their means."""
+    """Return the wells as the levels meet them in order; those that share their levels with their means."""
     if wells.kind == "labeled":
         return replace(wells, labels=order)
     if wells.kind != "many":

@@ -69,7 +69,7 @@ class Tuning:
         return bool(self.r_hat.max() <= MIXED and self.tau.max() * MEMORIES <= self.length)
 
     def why_not_mixed(self) -> str:
-        """What keeps the pilot from being trusted."""
+        """Say what keeps the pilot from being trusted."""
         names, worst = gas_trace.OBSERVABLES, int(np.argmax(self.r_hat))
         if self.r_hat[worst] > MIXED:
             return f"R-hat of {names[worst]} is {self.r_hat[worst]:.4g} (at most {MIXED} is allowed)"

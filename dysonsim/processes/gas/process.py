@@ -261,7 +261,7 @@ class CoulombGas(Process):
 
     @property
     def sampler(self) -> str:
-        """ "exact", "hmc" or "metropolis": what "auto" stands for."""
+        """Which of "exact", "hmc" and "metropolis" is used."""
         if self.method != "auto":
             return self.method
         return "hmc" if self._why_not_exact() else "exact"
@@ -282,11 +282,11 @@ class CoulombGas(Process):
             return run_pilot(self.sampler, self.n, self._chain, self._dispersed, self._ascending, self._check_word)
 
     def kernel(self) -> Kernel:
-        """What the kernel layer runs."""
+        """Return the kernel."""
         return exact_draws(self) if self.sampler == "exact" else self._chain(self.tuning)
 
     def _chain(self, tuning: Tuning) -> Kernel:
-        """The Markov chain run in a certain way."""
+        """Return the Markov chain run in a certain way."""
         return chain(self, tuning)
 
     def _dispersed(self, replicas: int, seed: int) -> np.ndarray:
@@ -386,7 +386,7 @@ class CoulombGas(Process):
             raise ValueError(self.why_left(0, state[spoilt[0]]))
 
     def diagnose(self, run: Any) -> GasDiagnostics:
-        """Acceptance, memory and agreement of the chains; RuntimeWarning if they disagree or are too short."""
+        """Return acceptance, memory and agreement of the chains; RuntimeWarning if they disagree or are too short."""
         if self.sampler == "exact":
             return independent_draws(run.replicas * len(run.steps))
         return diagnose_chains(self.sampler, self.tuning, run)

@@ -76,7 +76,7 @@ class Wells:
         return replace(self, lower=lower, upper=upper)
 
     def _edge(self, side: int) -> float:
-        """The x nearest to the wells from which on the function is inf, or an infinity if there is none for all."""
+        """Find the x nearest to the wells beyond which the function is inf; an infinity if there is none for all."""
         nowhere = side * np.inf
         x = self.place(self.grid)[0]
         with np.errstate(all="ignore"):
@@ -192,7 +192,7 @@ class Wells:
                 self._check_growth(label, x, v, seen, outwards[stop:], beta)
 
     def _check_growth(self, label: int, x: np.ndarray, v: np.ndarray, seen: Any, beyond: Any, beta: float) -> None:
-        """The last decade that was seen must rise fast enough."""
+        """Check that the last decade that was seen rises fast enough."""
         needed = 1 + beta * (self.n - 1)
         far = seen[-1]
         near = seen[max(0, len(seen) - 9)]
@@ -254,7 +254,7 @@ class Wells:
         return call
 
     def constants(self, scale: float) -> np.ndarray:
-        """What the kernels read of walls and wells, `dysonsim.kernels.gas.wells`."""
+        """Return what the kernels read of walls and wells, `dysonsim.kernels.gas.wells`."""
         lower, upper = np.nan_to_num([self.lower, self.upper], posinf=0.0, neginf=0.0)
         inside = {"lower": lower + 1, "upper": upper - 1, "both": (lower + upper) / 2, "none": 0.0}[self.walls]
         first, second, third = self.power
@@ -268,7 +268,7 @@ class Wells:
         return out
 
     def tags(self, temperature: float) -> np.ndarray:
-        """What tells labels apart, (tags, n), with the width of their hops."""
+        """Return what tells labels apart, (tags, n), with the width of their hops."""
         if self.kind == "many":
             assert self.centers is not None
             assert self.widths is not None
