@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from another_python import python
+from another_python import python, run_python
 
 import dysonsim as ds
 from dysonsim.backend import Kernel, driver
@@ -57,6 +54,8 @@ PROCESSES: dict[str, ds.Process] = SGD | {
 
 # Every process in float64, and what differs most between float types in float32 as well: compiling takes its time.
 CASES = [(name, "float64") for name in PROCESSES] + [(name, "float32") for name in [*MODELS, "dyson"]]
+FEW = ("rbm", "network", "langevin rbm", "dyson", "dyson nested", "dyson bordering", "dyson drift", "jacobi", "gas hmc")
+CASES_OF = {"few": [(name, "float64") for name in FEW] + [("rbm", "float32")], "all": CASES}  # of the simulator
 TOLERANCE = {"float64": 1e-5, "float32": 1e-4}  # normals and lengths are of single precision in every float type
 
 
@@ -101,8 +100,8 @@ def test_plain_python_gives_the_numbers_of_the_cpu(name):
 SIMULATED = """
     import warnings; warnings.simplefilter("ignore")
     import sys; import numpy as np; import dysonsim as ds
-    from test_backend import CASES, PROCESSES, simulated
-    for name, dtype in CASES:
+    from test_backend import CASES_OF, PROCESSES, simulated
+    for name, dtype in CASES_OF[sys.argv[2]]:
         run = simulated(PROCESSES[name], "cuda", dtype)
         assert run.device == "cuda"
         np.save(sys.argv[1] + "/" + name + dtype, run.spectra)
@@ -124,21 +123,11 @@ SIMULATED = """
 """
 
 
-def run_python(program, *arguments, **environment):
-    import os
-    from pathlib import Path
-
-    here = Path(__file__).parent
-    path = os.pathsep.join([str(here), str(here.parent / "reference"), *filter(None, [os.environ.get("PYTHONPATH")])])
-    env = os.environ | {"PYTHONPATH": path} | environment
-    command = [sys.executable, "-c", textwrap.dedent(program), *map(str, arguments)]
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-
-
-def test_cuda_simulator_gives_the_numbers_of_the_cpu(tmp_path):
-    done = run_python(SIMULATED, tmp_path, NUMBA_ENABLE_CUDASIM="1")
+@pytest.mark.parametrize("cases", ["few", pytest.param("all", marks=pytest.mark.slow)])
+def test_cuda_simulator_gives_the_numbers_of_the_cpu(tmp_path, cases):
+    done = run_python(SIMULATED, tmp_path, cases, NUMBA_ENABLE_CUDASIM="1")
     assert done.returncode == 0, done.stderr
-    for name, dtype in CASES:
+    for name, dtype in CASES_OF[cases]:
         cuda = np.load(tmp_path / f"{name}{dtype}.npy")
         cpu = simulated(PROCESSES[name], dtype=dtype).spectra
         np.testing.assert_allclose(cuda, cpu, rtol=0, atol=TOLERANCE[dtype])

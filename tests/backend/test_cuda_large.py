@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_backend import run_python
+from another_python import run_python
 
 import dysonsim as ds
 from dysonsim.backend import STILL_WELL
