@@ -178,6 +178,11 @@ class Place:
             say_once(f"{self.final}: {error}")
         forget(self.folder)
 
+    def drop(self) -> None:
+        """Remove a new directory of what could not be compiled."""
+        if self.folder is not None and self.folder != self.final:
+            forget(self.folder)
+
 
 def execute(text: str, names: dict[str, Any], directory: Path | None) -> Place:
     """Run `text`, the outermost functions of a kernel, in `names`; returns where Numba can keep what it compiles."""

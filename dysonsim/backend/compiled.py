@@ -79,7 +79,11 @@ class Compiled:
         if directory is not None:  # machine code is linked by name, and that of every kernel comes here
             names["run"].__qualname__ = f"run_{directory.name}"
         run: Any = njit(cache=place.folder is not None, **OPTIONS)(names["run"])
-        run.compile(types)
+        try:
+            run.compile(types)
+        except BaseException:  # an error of the function, or Ctrl-C
+            place.drop()
+            raise
         self.from_disk = bool(run.stats.cache_hits)
         place.keep()
         return run

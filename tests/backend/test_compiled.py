@@ -111,6 +111,18 @@ def test_what_cannot_be_loaded_is_compiled_anew(function, root):
     assert called(Compiled(weighted_sum, root / "kernel"), X) == expected(X)
 
 
+def test_nothing_is_left_of_what_cannot_be_compiled(root):
+    def make():
+        def function(x, count, weight, word, out):
+            out[0] = x.no_such_attribute
+
+        return function
+
+    with pytest.raises(Exception, match="no_such_attribute"):
+        called(Compiled(make, root / "kernel"), X)
+    assert not list(root.iterdir())
+
+
 def test_what_killed_processes_left_is_cleared(root):
     for name, age in (("old", 2 * cache.FORGOTTEN), ("new", 0)):
         (root / f"{name}{cache.UNFINISHED}").mkdir()
