@@ -124,7 +124,6 @@ def private(root: Path, name: str) -> Path:
         check_ownership(str(path), status)
         if not stat.S_ISDIR(status.st_mode):
             raise Unsuitable(f"{path} is no directory")
-    clear(directory)
     return directory
 
 
@@ -205,8 +204,9 @@ def execute(text: str, names: dict[str, Any], directory: Path | None) -> Place:
 def clear(root: Path) -> None:
     """Remove what killed processes left unfinished."""
     for folder in root.glob(f"*{UNFINISHED}"):
-        if time.time() - folder.lstat().st_mtime > FORGOTTEN:
-            forget(folder)
+        with suppress(OSError):  # another process may have put it in its place just now
+            if time.time() - folder.lstat().st_mtime > FORGOTTEN:
+                forget(folder)
 
 
 def read(path: Path) -> bytes:

@@ -17,19 +17,16 @@ from typing import Any, TypeVar
 __all__ = ["one_blas_thread", "share"]
 
 T = TypeVar("T")
-
-
-LINKING = RLock()  # held for milliseconds; compiling is under Numba's own lock, which others may hold as well
 HELD: list[Any] = []  # locks that are held during a fork
 
 
 def before_fork() -> None:
-    """Wait until nobody links, compiles or imports Numba: a child would wait for ever for a thread that it lacks."""
+    """Wait until nobody compiles or imports Numba: a child would wait for ever for a thread that it lacks."""
     if "numba" in sys.modules:
         import_module("numba")  # returns once another thread that imports it has done so
     llvm = getattr(sys.modules.get("llvmlite.binding.ffi"), "lib", None)
     compiling = getattr(sys.modules.get("numba.core.compiler_lock"), "global_compiler_lock", None)
-    for lock in (LINKING, compiling, getattr(llvm, "_lock", None)):  # in the order in which others take them
+    for lock in (compiling, getattr(llvm, "_lock", None)):  # in the order in which others take them
         if lock is not None:
             lock.__enter__()
             HELD.append(lock)
@@ -43,7 +40,7 @@ def after_fork() -> None:
         lock.__exit__(None, None, None)
 
 
-if hasattr(os, "register_at_fork"):  # here, not beside the linking: a user's function is compiled without that
+if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=before_fork, after_in_parent=after_fork, after_in_child=after_fork)
 
 

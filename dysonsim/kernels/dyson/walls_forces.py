@@ -19,7 +19,6 @@ LENGTH = math.pi / 2  # where the second wall is
 DEGREE = 8
 DIRECT, LEAST_GROUP = 40, 8  # levels up to which all pairs are summed; of a group else
 FARTHEST = 0.12  # second moment of a group, next to the distance squared, up to which it acts by its moments
-FLOOR = {"float64": 1e-60, "float32": 1e-18}  # of squares of differences of x: two may be multiplied
 KURTOSIS = 1.8  # of levels that are spread evenly
 
 
