@@ -23,6 +23,7 @@ LAYERS = [
     {"spectra"},
     {"comparison"},
     {"inference", "descriptions"},
+    {"training"},
     {"reproduce"},
     {"__init__", "__main__"},
 ]

@@ -1,0 +1,1 @@
+"""Weights and trainings of other libraries: read, watched, examined."""
