@@ -23,7 +23,7 @@ LAYERS = [
     {"spectra"},
     {"comparison"},
     {"inference", "descriptions"},
-    {"training"},
+    {"training", "scans"},
     {"reproduce"},
     {"__init__", "__main__"},
 ]
