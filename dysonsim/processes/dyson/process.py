@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ... import _checks
-from ..._functions import level_function
 from ...backend import Kernel, Program
 from ...kernels.common import quantile
 from ...kernels.dyson import nested
-from ..base import NetworkProcess, Process, initial_weights, network_process
+from ..base import NetworkProcess, Process, initial_weights
 from ..matrix_motion import LinearMotion, hermitian, in_lanes, working_numbers
+from .checks import of_levels, of_model
 from .common_point import from_common_point
 from .gaps import check_strict_order, drift_at, gap_step, slopes, warn_after, warn_before
 from .kernel import constants, fast_program, kernel
@@ -136,6 +136,7 @@ class Dyson(Process):
     tolerance: float | None = None
 
     def __post_init__(self) -> None:
+        """Check the fields, and that the scheme can move these levels."""
         _checks.choice("closure", self.closure, ("corrected", "independent"))
         _checks.choice("scheme", self.scheme, SCHEMES)
         if self.dt is not None:
@@ -143,9 +144,10 @@ class Dyson(Process):
         if self.tolerance is not None:
             self._set(tolerance=_checks.real("tolerance", self.tolerance, above=0))
         if self.sgd is not None:
-            self._check_of_model()
+            self._set(**of_model(self))
+            self._set(coordinate=self.terms.coordinate)
         else:
-            self._check_general()
+            self._set(**of_levels(self))
         why = {"matrix": self._why_no_matrix, "bordering": self.why_not_alike}.get(self.scheme, str)()
         if why:
             raise ValueError(f"scheme = {self.scheme!r}: no exact transition is known for {why}")
@@ -159,50 +161,6 @@ class Dyson(Process):
             raise ValueError(f"dt = {self.dt:g}: scheme = 'nested' chooses its steps by the gaps; take 'pairs' for dt")
         if self.scheme == "fast" and self._why_not_fast():
             raise ValueError(f"scheme = 'fast': cannot be had for {self._why_not_fast()}")
-
-    def _check_of_model(self) -> None:
-        sgd = network_process(self.sgd)
-        given = {"n": self.n, "rate": self.rate, "drift": self.drift, "potential": self.potential}
-        for name, value in given.items():
-            if value is not None:
-                shown = _checks.shown(value)
-                raise ValueError(f"{name} = {shown}: must be left out where sgd is given, which says it all")
-        for name, default in (("beta", 1.0), ("center", 0.0), ("noise", 1.0)):
-            value = getattr(self, name)
-            if _checks.shape_of(name, value) or _checks.real(name, value) != default:
-                raise ValueError(f"{name} = {_checks.shown(value)}: must be left out where sgd is given")
-        self._set(n=sgd.n, initial=_checks.levels("initial", self.initial, sgd.n))
-        if self.initial is not None and (self.initial < 0).any():
-            raise ValueError(f"initial: eigenvalues of W^T W must be >= 0, the smallest is {self.initial.min():g}")
-        self._set(coordinate=self.terms.coordinate)
-
-    def _check_general(self) -> None:
-        given_arrays = {name: getattr(self, name) for name in ("initial", "rate", "center", "noise")}
-        shapes = [_checks.shape_of(name, value) for name, value in given_arrays.items() if value is not None]
-        sizes = [shape[-1] for shape in shapes if shape]
-        if self.n is None and not sizes:
-            raise ValueError("n is missing: give n, or initial levels")
-        n = sizes[0] if self.n is None else _checks.integer("n", self.n, 1, most=_checks.MOST_LEVELS)
-        if n < 1:
-            raise ValueError("initial is empty: must hold at least one level")
-        functions = {"drift": self.drift, "potential": self.potential}
-        given = [name for name in ("rate", *functions) if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} exclude each other: give one of them")
-        for name, function in functions.items():
-            if function is not None:
-                self._set(**{name: level_function(name, function, n)})
-        rate = None
-        if self.drift is None and self.potential is None:
-            rate = _checks.vector("rate", 1.0 if self.rate is None else self.rate, n, at_least=0)
-        self._set(
-            n=n,
-            beta=_checks.real("beta", self.beta, above=0),
-            rate=rate,
-            center=_checks.vector("center", self.center, n),
-            noise=_checks.vector("noise", self.noise, n, above=0),
-            initial=_checks.levels("initial", self.initial, n),
-        )
 
     def _why_no_matrix(self) -> str:
         """Say what stands in the way of the exact transition; empty if nothing does."""
@@ -221,6 +179,7 @@ class Dyson(Process):
         return ""
 
     def why_not_alike(self) -> str:
+        """Say why levels do not all move under the same linear drift and noise; empty if they do."""
         if self.rate is None:
             return "a drift that is not linear" if self.sgd is None else "the drift of a model"
         for name in ("rate", "center", "noise"):
@@ -230,6 +189,7 @@ class Dyson(Process):
 
     @cached_property
     def terms(self) -> Any:
+        """Drift, noise and repulsion of the model, for the kernel."""
         assert self.sgd is not None
         return self.sgd.model.dyson_terms(self.sgd.learning_rate, self.sgd.batch_size, closure=self.closure)
 
@@ -373,6 +333,7 @@ class Dyson(Process):
         return _checks.for_replicas(np.sort(self.center) if self.initial is None else self.initial, replicas)
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
+        """Return the levels, which come first in the state."""
         return state[:, : self.n]
 
     def warn(self, stacklevel: int) -> None:
@@ -384,6 +345,7 @@ class Dyson(Process):
         warn_after(self, run)
 
     def why_left(self, step: int, state: np.ndarray) -> str:
+        """Name the level at which a function failed, or what makes levels run away."""
         if self.drift is not None or self.potential is not None:
             level, x = int(state[self.n]), float(state[self.n + 1])
             if level >= 0 and math.isfinite(x) and not math.isfinite(drift_at(self, x, level)):

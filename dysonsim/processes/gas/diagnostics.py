@@ -58,6 +58,7 @@ class GasDiagnostics:
     warm_up: int
 
     def __str__(self) -> str:
+        """Tabulate acceptance, autocorrelation time, effective draws and R-hat."""
         lines = [f"{self.method}: acceptance {self.acceptance:.3g}, warm-up {self.warm_up} iterations"]
         lines += [
             f"{name:>8}: tau {self.tau[name]:.3g}, effective draws {self.ess[name]:.4g}, R-hat {self.r_hat[name]:.4g}"

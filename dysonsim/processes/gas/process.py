@@ -15,7 +15,8 @@ from ..._patience import told_if_slow
 from ...backend import Kernel
 from ...kernels.gas import trace as gas_trace
 from ...kernels.gas import wells as gas_wells
-from ..base import NetworkProcess, Process, initial_weights, network_process
+from ..base import NetworkProcess, Process, initial_weights
+from .checks import of_ensemble, of_model
 from .diagnostics import GasDiagnostics, MixingError, diagnose_chains, independent_draws
 from .kernel import chain, exact_draws
 from .mode import Coordinates, Mode, find_mode
@@ -122,11 +123,12 @@ class CoulombGas(Process):
         return cls(beta=beta, n=n, method=method, ensemble="jacobi", parameters=(a, b))
 
     def __post_init__(self) -> None:
+        """Check the fields, and that the wells hold the levels."""
         _checks.choice("method", self.method, METHODS)
         _checks.choice("ensemble", self.ensemble, ("wells", "laguerre", "jacobi"))
         self._set(beta=_checks.real("beta", self.beta, above=0))
         if self.sgd is not None:
-            self._take_from_model()
+            self._set(**of_model(self))
         arrays = {"centers": self.centers, "widths": self.widths}
         shapes = [_checks.shape_of(name, value) for name, value in arrays.items() if value is not None]
         sizes = [shape[-1] for shape in shapes if shape]
@@ -135,7 +137,7 @@ class CoulombGas(Process):
         n = sizes[0] if self.n is None else self.n
         self._set(n=_checks.integer("n", n, 1))
         if self.ensemble != "wells":
-            self._check_ensemble()
+            self._set(**of_ensemble(self))
         elif not isinstance(self.parameters, tuple) or self.parameters:
             raise ValueError(f"parameters = {_checks.shown(self.parameters)}: must be left out for wells")
         self._set(walls=checked_walls(self.walls))
@@ -159,49 +161,8 @@ class CoulombGas(Process):
         if self.method == "exact" and self._why_not_exact():
             raise ValueError(f"method = 'exact': no independent draws are known for {self._why_not_exact()}")
 
-    def _check_ensemble(self) -> None:
-        """Parameters and walls of a classical ensemble, which leaves nothing else to say."""
-        for name in ("sgd", "centers", "widths", "potential"):
-            if getattr(self, name) is not None:
-                raise ValueError(f"{name}: must be left out where ensemble = {self.ensemble!r}, which says it all")
-        names = {"laguerre": ("m", "width"), "jacobi": ("a", "b")}[self.ensemble]
-        if not isinstance(self.parameters, (tuple, list)) or len(self.parameters) != 2:
-            raise ValueError(
-                f"parameters = {self.parameters!r}: must be ({', '.join(names)}) for ensemble = {self.ensemble!r}; use "
-                f"CoulombGas.{self.ensemble}"
-            )
-        lowest = (self.n - 1, 0) if self.ensemble == "laguerre" else (-1, -1)
-        values = zip(names, self.parameters, lowest, strict=True)
-        walls = (0.0, None) if self.ensemble == "laguerre" else (0.0, 1.0)
-        if self.walls is not None and checked_walls(self.walls) != checked_walls(walls):
-            raise ValueError(f"walls = {self.walls!r}: must be left out, levels of this ensemble have walls at {walls}")
-        if self.ensemble == "laguerre":
-            width = _checks.real("width", self.parameters[1], above=0)
-            if not 1e-150 < width < 1e150:
-                raise ValueError(
-                    f"width = {width:g}: must be between 1e-150 and 1e150, levels have its square; choose other units"
-                )
-        self._set(
-            parameters=tuple(_checks.real(name, value, above=least) for name, value, least in values), walls=walls
-        )
-
-    def _take_from_model(self) -> None:
-        sgd = network_process(self.sgd)
-        names = ("centers", "widths", "potential", "n", "walls")
-        for name in names:
-            if getattr(self, name) is not None:
-                shown = _checks.shown(getattr(self, name))
-                raise ValueError(f"{name} = {shown}: must be left out where sgd is given, which says it")
-        if self.beta != 1:
-            given = _checks.exact(self.beta)
-            raise ValueError(f"beta = {given}: must be left out where sgd is given; real weights have beta = 1")
-        widths = sgd.stationary_widths()
-        if (widths <= 0).any():
-            level = int(np.argmin(widths))
-            raise ValueError(f"sgd: level {level} of {sgd.model} does not fluctuate, so there is no gas of all levels")
-        self._set(centers=sgd.fixed_point(), widths=widths)
-
     def __repr__(self) -> str:
+        """Write the call that makes this gas."""
         how = "" if self.method == "auto" else f", method={self.method!r}"
         if self.sgd is not None:
             return f"CoulombGas({self.sgd!r}{how})"
@@ -268,6 +229,7 @@ class CoulombGas(Process):
 
     @cached_property
     def mode(self) -> Mode:
+        """The most likely levels and the curvature there, which scale the moves."""
         import scipy.linalg  # noqa: F401 (a BLAS that is loaded later would not be limited)
 
         from ...backend.cpu import one_blas_thread
@@ -311,6 +273,7 @@ class CoulombGas(Process):
 
     @property
     def state_size(self) -> int:
+        """Numbers of a replica's state; an exact sampler keeps the levels only."""
         return self.n if self.sampler == "exact" else self._chain(untuned(self.sampler)).state
 
     def fault_of_state(self, state: np.ndarray) -> str:
@@ -332,11 +295,13 @@ class CoulombGas(Process):
         return ""
 
     def start(self, replicas: int, seed: int) -> np.ndarray:
+        """Draw start values more dispersed than the stationary law; zeros for an exact sampler."""
         if self.sampler == "exact":
             return np.zeros((replicas, self.n))
         return self._dispersed(replicas, seed)
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
+        """Return ascending levels in the user's units."""
         origin, unit = self.units
         return origin + unit * self._ascending(state)
 
@@ -351,6 +316,7 @@ class CoulombGas(Process):
 
     @property
     def own_units(self) -> bool:  # type: ignore[override]
+        """Whether the kernel works in units of the wells, which it does unless a function or [0, 1] fixes them."""
         return self.potential is None and self.ensemble != "jacobi"
 
     def lengths(self) -> dict[str, Any]:
@@ -374,6 +340,7 @@ class CoulombGas(Process):
         return self.tuning.steps
 
     def why_left(self, step: int, state: np.ndarray) -> str:
+        """Name the level at which the potential gave nan."""
         if self.potential is not None and self.sampler != "exact" and state[-2] >= 0:
             level = f"label {int(state[-2])}" if self.wells.kind == "labeled" else f"level {int(state[-2])}"
             return f"potential gives nan for {level} at x = {state[-1]:g}; where no level can be it must give inf"

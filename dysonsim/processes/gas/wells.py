@@ -58,10 +58,12 @@ class Wells:
     labels: np.ndarray | None = None
 
     def __getstate__(self) -> dict[str, Any]:
+        """Leave out of a pickle what is computed on request."""
         return without_caches(self)
 
     @property
     def walls(self) -> str:
+        """Which walls there are: "none", "lower", "upper" or "both"."""
         return {(False, False): "none", (True, False): "lower", (False, True): "upper", (True, True): "both"}[
             bool(np.isfinite(self.lower)), bool(np.isfinite(self.upper))
         ]
@@ -142,7 +144,7 @@ class Wells:
 
     @cached_property
     def bottoms(self) -> np.ndarray:
-        """u of the lowest `effective` of every label, (n,)."""
+        """Return u of the lowest `effective` of every label, (n,)."""
         if self.centers is not None and self.walls == "none":
             return self.centers
         at = np.clip(np.argmin(self._surveyed, axis=0), 1, len(self.grid) - 2)
@@ -211,7 +213,7 @@ class Wells:
         )
 
     def draw(self, z: np.ndarray, temperature: float) -> np.ndarray:
-        """u of every label, independent, of density exp(-`effective` / temperature), from standard normals z (R, n)."""
+        """Turn standard normals z (R, n) into independent u of all labels, density exp(-`effective` / temperature)."""
         if self.centers is not None and self.walls == "none":
             return self.centers + self.widths * np.sqrt(temperature) * z
         from scipy.special import ndtr
