@@ -45,6 +45,7 @@ class LikelihoodRatio:
     levels: int
 
     def __str__(self) -> str:
+        """Tabulate both laws, the difference with its error, and which law is better."""
         better = "equally good" if self.pvalue >= 1e-3 else f"{'a' if self.difference > 0 else 'b'} is better"
         rows = [
             ["law a", _described(self.a)],

@@ -118,6 +118,7 @@ class ScalingFit:
         return (self.trend.slope - self.prediction) / self.trend.slope_error
 
     def __str__(self) -> str:
+        """Tabulate slope, chi2 and p-value of the fits."""
         rows = [
             ["", "slope", "chi2/dof", "p-value"],
             ["y = slope x", *_fit_cells(self.line)],

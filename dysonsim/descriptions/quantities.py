@@ -34,6 +34,7 @@ class Deviation:
     sigmas: float
 
     def __str__(self) -> str:
+        """Write the deviation in percent, and in standard errors in brackets."""
         return f"{self.percent:+.2f}% ({self.sigmas:+.1f})"
 
 

@@ -91,9 +91,11 @@ class Hierarchy:
         return self.runs[level]
 
     def __repr__(self) -> str:
+        """Name the training and the descriptions in one line."""
         return f"<Hierarchy of {self.sgd}: {', '.join(self.levels)}>"
 
     def __str__(self) -> str:
+        """Tabulate how far every description is from training."""
         replicas = sorted({run.replicas for run in self.runs.values()})
         shown = f"{replicas[0]}" if len(replicas) == 1 else f"{replicas[0]} to {replicas[-1]}"
         head = (

@@ -69,6 +69,7 @@ class Observable:
     symbol: str = ""
 
     def __post_init__(self) -> None:
+        """Check the fields."""
         for name in ("name", "symbol"):
             if not isinstance(getattr(self, name), str):
                 raise TypeError(f"{name} = {shown(getattr(self, name))}: must be a string")

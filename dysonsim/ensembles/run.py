@@ -101,23 +101,28 @@ class Run:
     diagnostics: Any = None
 
     def __post_init__(self) -> None:
+        """Make the arrays read-only."""
         for name in ("times", "steps", "spectra", "weights", "state"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _read_only(getattr(self, name)))
 
     def __getstate__(self) -> dict[str, Any]:
+        """Leave out of a pickle what is computed on request."""
         return without_caches(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the fields, and make the arrays read-only again."""
         vars(self).update(state)
         self.__post_init__()  # a pickle forgets that arrays are read-only
 
     @cached_property
     def eigenvalues(self) -> np.ndarray:
+        """Levels as eigenvalues of W^T W, (replicas, records, n), ascending."""
         return self.spectra if self.coordinate == "eigenvalues" else _read_only(self.spectra**2)
 
     @cached_property
     def singular_values(self) -> np.ndarray:
+        """Square roots of the eigenvalues, (replicas, records, n), ascending; ValueError if one is negative."""
         if self.coordinate == "singular_values":
             return self.spectra
         if (self.spectra < 0).any():
@@ -126,9 +131,11 @@ class Run:
 
     @property
     def replicas(self) -> int:
+        """Number of independent replicas."""
         return self.spectra.shape[0]
 
     def __repr__(self) -> str:
+        """Give process, shape, seed, float type and device in one line."""
         shape = " x ".join(map(str, self.spectra.shape))
         how = f"seed {self.seed}, {self.dtype} on {self.device}"
         return f"<Run of {self.process}: {shape} (replicas x records x n), {how}>"

@@ -41,6 +41,7 @@ class DivergenceError(RuntimeError):
         self.replica, self.step = replica, step
 
     def __reduce__(self) -> tuple[type, tuple[str, int, int]]:
+        """Keep replica and step in a pickle, as when another process raises it."""
         return type(self), (str(self), self.replica, self.step)
 
 

@@ -213,7 +213,7 @@ def _together(
 
 
 def _bent(center: CenterOfMass, drift: Drift, interval: float) -> Estimate:
-    """g of the center of mass where K is no straight line.
+    """Estimate g of the center of mass where K is no straight line.
 
     The linear fit leaves g^2 [1 + interval (rate + E K')/2] in a stationary state, to first order: E K' in the growth
     of the noise, and half of it taken back by what of K the line does not follow, whose variance is
@@ -227,7 +227,7 @@ def _bent(center: CenterOfMass, drift: Drift, interval: float) -> Estimate:
 
 
 def _strength(square: Estimate, beta: float | None, motion: Collisions | None, levels: int) -> Estimate:
-    """beta g^2: from the known index, or else from the collisions; nan where there is neither."""
+    """Return beta g^2, from the known index or else from the collisions; nan where there is neither."""
     if levels == 1:
         return Estimate(0.0, 0.0 * square.influence)
     if beta is not None:

@@ -93,16 +93,18 @@ class RectangularLaw(Law):
 
     @property
     def _q(self) -> tuple[float, float]:
-        """q and 1 - q^2, the latter without cancellation."""
+        """Return q and 1 - q^2, the latter without cancellation."""
         gap = 1.0 - self.ratio if self.ratio <= 1.0 else self.atom
         return math.sqrt(min(self.ratio, 1.0 / self.ratio)), gap
 
     def support(self) -> tuple[float, float]:
+        """Return the edges of the continuous part; from 0 if there is an atom there."""
         (low, _), (high, _) = edges(self.ratio, self.variance, self._power)
         return (0.0 if self.ratio > 1.0 else low), high
 
     @property
     def atoms(self) -> tuple[tuple[float, float], ...]:
+        """The exact zeros of a matrix with more columns than rows: (0, their share), if there are any."""
         return ((0.0, self.atom),) if self.ratio > 1.0 else ()
 
     @classmethod
@@ -124,9 +126,10 @@ class RectangularLaw(Law):
 
     @abstractmethod
     def _from_squares(self, squares: np.ndarray) -> np.ndarray:
-        """x from squared singular values."""
+        """Return x from squared singular values."""
 
     def log_terms(self, x: ArrayLike) -> Any:
+        """Return the log density, and at 0 the log of the atom's probability."""
         terms = self.logpdf(x)
         return np.where(np.asarray(x) == 0.0, math.log(self.atom), terms) if self.ratio > 1.0 else terms
 
@@ -186,7 +189,7 @@ class RectangularLaw(Law):
         return self._inverse((self._weight - q) / self._weight, q / self._weight)
 
     def _inverse(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-        """x from the probabilities of the continuous part to its left and to its right."""
+        """Return x from the probabilities of the continuous part to its left and to its right."""
         x = np.zeros(lower.size)
         left = (lower > 0.0) & (lower <= 0.5)
         right = lower > 0.5
@@ -201,7 +204,7 @@ class RectangularLaw(Law):
         return x
 
     def _angle(self, p: np.ndarray, sign: float) -> np.ndarray:
-        """theta with F = p (sign -1) or pi - theta with 1 - F = p (sign +1), from log p against log theta."""
+        """Solve for theta with F = p (sign -1) or pi - theta with 1 - F = p (sign +1), from log p against log theta."""
         q, gap = self._q
         tail = self._lower_tail if sign < 0.0 else self._upper_tail
 

@@ -191,15 +191,18 @@ class Model(ABC):
         return tuple((v.shape, v.tobytes()) if isinstance(v, np.ndarray) else v for v in values)
 
     def __eq__(self, other: object) -> bool:
+        """Compare class and parameters, arrays by their values."""
         if type(other) is not type(self):
             return NotImplemented
         assert isinstance(other, Model)
         return self._key() == other._key()
 
     def __hash__(self) -> int:
+        """Hash what equality compares."""
         return hash((type(self).__name__, self._key()))
 
     def __repr__(self) -> str:
+        """Write the parameters as in a call, arrays by their shapes."""
         parts = []
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)

@@ -177,7 +177,7 @@ class SortedSums:
 
 
 def _times_power_of_two(x: np.ndarray, exponent: int, out: np.ndarray) -> np.ndarray:
-    """x 2^exponent, exactly: a product where the factor is a normal number, eight times as fast as `ldexp`."""
+    """Return x 2^exponent, exact: a product where the factor is a normal number, eight times as fast as `ldexp`."""
     if abs(exponent) < 1022:
         return np.multiply(x, math.ldexp(1.0, exponent), out=out)
     return np.ldexp(x, exponent, out=out)

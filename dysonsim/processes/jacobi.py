@@ -105,6 +105,7 @@ class JacobiProcess(Confined):
     dt: float | None = None
 
     def __post_init__(self) -> None:
+        """Check the fields."""
         self._check()
         if not 1 / LARGEST < self.noise < LARGEST:
             raise ValueError(f"noise = {self.noise:g}: must be between {1 / LARGEST:g} and {LARGEST:g}")

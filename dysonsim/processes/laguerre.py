@@ -99,6 +99,7 @@ class LaguerreProcess(Confined):
     dt: float | None = None
 
     def __post_init__(self) -> None:
+        """Check the fields."""
         self._check()
         self._set(
             m=_checks.real("m", self.m, at_least=self.n - 1 + 1 / self.beta, below=MOST_DEGREES),
@@ -193,4 +194,5 @@ class LaguerreProcess(Confined):
         return np.sqrt(levels) / self._unit
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
+        """Singular values of the matrix, in the user's units."""
         return state * self._unit

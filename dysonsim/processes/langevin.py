@@ -72,6 +72,7 @@ class Langevin(NetworkProcess):
     correlated: bool | None = None
 
     def __post_init__(self) -> None:
+        """Check that there is an SGD, and that its model has a Langevin kernel."""
         if not isinstance(self.sgd, SGD):
             raise TypeError(f"sgd = {shown(self.sgd)}: must be a dysonsim.SGD (or use Langevin.of(model, ...))")
         self.kernel()  # checks `correlated`, and that the model has one
@@ -90,18 +91,22 @@ class Langevin(NetworkProcess):
 
     @property
     def model(self) -> Model:  # type: ignore[override]
+        """The model that the SGD trains."""
         return self.sgd.model
 
     @property
     def learning_rate(self) -> float:  # type: ignore[override]
+        """Learning rate of the SGD."""
         return self.sgd.learning_rate
 
     @property
     def batch_size(self) -> int:  # type: ignore[override]
+        """Batch size of the SGD."""
         return self.sgd.batch_size
 
     @property
     def init_scale(self) -> float:  # type: ignore[override]
+        """Width of the initial weights of the SGD."""
         return self.sgd.init_scale
 
     def kernel(self) -> Kernel:
@@ -123,6 +128,7 @@ class Langevin(NetworkProcess):
         return self.model.asymmetry_error(self.learning_rate, self.batch_size)
 
     def why_left(self, step: int, state: np.ndarray) -> str:
+        """Add what differs from SGD: Gaussian noise has no bound."""
         why = super().why_left(step, state)
         return f"{why}; Gaussian noise can leave the domain where SGD stays in it, a larger batch_size helps"
 

@@ -79,6 +79,7 @@ class GaussianRBM(RBMTraining):
     allow_unreachable: bool = False
 
     def __post_init__(self) -> None:
+        """Check the fields."""
         target = _checks.positive_definite("target", self.target)
         hidden = target.shape[0] if self.n_hidden is None else self.n_hidden
         fields = {
