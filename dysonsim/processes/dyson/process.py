@@ -36,59 +36,65 @@ LONGEST = 10.0  # in units of the same: the longest step of all, beyond which ex
 class Dyson(Process):
     """Dyson Brownian motion of the eigenvalues of a network, or of any levels.
 
-    ``Dyson(sgd)`` takes the drift K_i(x) and the noise g_ij(x) from the model of an `SGD`,
+    ``Dyson(sgd)`` takes the drift K_i(x) and the noise g_ij(x) from the model of an `SGD`:
 
         dx_i = [K_i(x) + sum_{j != i} g_ij^2 / (x_i - x_j)] dt + sqrt(2) g_ii dB_i       (arXiv:2412.20496, section 2)
 
-    Time is counted in SGD steps, and the start is the spectrum of the initial weights of `SGD`. The general process is
+    Time counts SGD steps, and levels start from the spectrum of the initial weights of `SGD`. Without a training, the
+    process is
 
         dx_i = K_i(x_i) dt + beta g_i^2 sum_{j != i} dt / (x_i - x_j) + sqrt(2) g_i dB_i
 
-    with K_i = -rate_i (x_i - center_i), a function `drift`, or -dV/dx of a function `potential`. Its stationary state
+    where K_i is -rate_i (x_i - center_i), a function `drift`, or -dV/dx of a function `potential`. Its stationary state
     is the Coulomb gas P ~ prod_{i<j} |x_i - x_j|^beta exp(-sum_i V_i(x_i)/g_i^2) of ordered levels (for beta >= 1
     levels never cross). A linear drift gives wells of width g_i/sqrt(rate_i).
 
     Parameters
     ----------
     sgd : SGD, optional
-        Take everything from this training; only `closure`, `dt` and `initial` can then be given as well.
+        Take everything from this training. Only `closure`, `dt` and `initial` can then be given as well.
     n : int, optional
         Number of levels. Needed only if neither `initial` nor another array determines it.
     beta : float
         Dyson index > 0, the strength of the repulsion.
     rate : float or (n,) array, optional
-        Rate >= 0 of a linear drift, per unit time; 0 means no drift. Default 1, if no function is given.
+        Rate >= 0 of a linear drift, per unit time; 0 means no drift. Default: 1, unless a function is given.
     center : float or (n,) array
         Fixed point of the linear drift.
     drift : function, optional
-        K(x), or K(x, i) for level i = 0, 1, ..., of one number. Either plain Python, which Numba compiles together with
-        the functions that it calls, or decorated with numba.njit, or a functools.partial of these. A second parameter
-        without a default must be called i; all others need defaults. Global variables, closures and arrays are captured
-        when the process is made; later changes have no effect. 1/0 gives inf and sqrt(-1) gives nan, without an error.
+        K(x), or K(x, i) for level i = 0, 1, ..., of one number x. Plain Python, which Numba compiles together with the
+        functions that it calls; or decorated with numba.njit; or a functools.partial of these. A second parameter
+        without a default must be called i, and all others need defaults. Global variables, closures and arrays are
+        captured when the process is made, and later changes have no effect. 1/0 gives inf and sqrt(-1) gives nan,
+        without an error.
     potential : function, optional
-        V(x) or V(x, i), instead of `drift`; differentiated numerically (error about 1e-10).
+        V(x) or V(x, i), instead of `drift`. It is differentiated numerically (error about 1e-10).
     noise : float or (n,) array
         g > 0, per square root of unit time.
     initial : (n,) or (replicas, n) array, optional
         Levels at time 0, in any order; they may coincide. Default: all at `center`, or at 0.
     closure : {"corrected", "independent"}
-        For `Dyson(sgd)`, how the model's eigenvectors are treated. "independent", as in the paper: they stay those of
-        the target. "corrected": their mean rotation away from the target's is included.
+        For `Dyson(sgd)`: how the model's eigenvectors are treated. With "independent", as in the paper, they stay those
+        of the target. With "corrected", their mean rotation away from the target's is included.
     scheme : {"auto", "matrix", "bordering", "nested", "pairs", "fast", "semi_implicit"}
-        "matrix": exact transition of a matrix Ornstein-Uhlenbeck process over any time, for beta = 1, 2, 4, linear
-        drift, and rates, centers and noise that are the same for all levels. "bordering": the same for any beta, one
-        level after the other (`dysonsim.kernels.dyson.bordering`), in a time of order n^3 per record. "nested": inner
-        steps that follow the gaps, with far forces computed once in ten of them (`dysonsim.kernels.dyson.nested`); for
-        any drift and noise. "pairs": steps of fixed length (`dysonsim.kernels.dyson.pairs`). "fast": one system of many
-        levels at a time, pairs for neighbors and a fast multipole sum for the rest (on "cuda" a direct sum), see
-        `dysonsim.numerics.many_levels`; any beta, float64, the conditions of "matrix", and initial levels that are all
-        different or all equal. "semi_implicit": levels stay strictly ordered at every step, but the bias is large
-        unless dt is small. "auto": the first that applies of "fast" (2000 levels or more; 400 if `dt` is given),
-        "matrix" and, if neither `dt` nor `tolerance` is given, "bordering" (up to 100 levels) and "nested"; else
-        "pairs".
+        How levels are moved from one record to the next.
+
+        - "matrix": exact transition of a matrix Ornstein-Uhlenbeck process, over any time. For beta = 1, 2, 4, a linear
+          drift, and the same rate, center and noise for all levels.
+        - "bordering": the same for any beta, one level after the other (`dysonsim.kernels.dyson.bordering`), in a time
+          of order n^3 per record.
+        - "nested": inner steps that follow the gaps, with far forces computed once in ten of them
+          (`dysonsim.kernels.dyson.nested`). For any drift and noise.
+        - "pairs": steps of fixed length (`dysonsim.kernels.dyson.pairs`).
+        - "fast": for one system of many levels at a time. Neighbors move in pairs; the rest is a fast multipole sum, or
+          on "cuda" a direct sum (`dysonsim.numerics.many_levels`). For any beta, in float64, under the conditions of
+          "matrix", and for initial levels that are all different or all equal.
+        - "semi_implicit": levels stay strictly ordered at every step, but the bias is large unless dt is small.
+        - "auto": the first that applies of "fast" (2000 levels or more; 400 if `dt` is given), "matrix" and, if neither
+          `dt` nor `tolerance` is given, "bordering" (up to 100 levels) and "nested"; else "pairs".
     dt : float, optional
         Longest step of "pairs", "fast" and "semi_implicit". It must resolve the gaps, which relax about n times faster
-        than the levels: `simulate` warns if it is too long, and says which step would do. Default: 0.1 of the shortest
+        than the levels. If it is too long, `simulate` warns and says which step would do. Default: 0.1 of the shortest
         relaxation time (of a function: at the initial levels), or 0.04 gap^2/(g^2 (1 + beta)) with the mean gap, if
         that is less.
     tolerance : float, optional
@@ -97,11 +103,13 @@ class Dyson(Process):
 
     Notes
     -----
-    Levels that all start from one point under the same linear drift follow a known law at any time, a scaled Gaussian
-    beta-ensemble; "nested" and "fast" draw the first record from it. Biases measured for "nested" (n = 5 to 30, beta to
-    50): below 0.5% (mean ratio of successive gaps), 0.3% (mean gaps, top level), 0.6% (mean squares of gaps and levels)
-    and 2% (smallest gap). For "fast" (2000 levels, beta = 0.5 and 1.5): -0.3 (0.2)%, -0.2 (0.1)% (mean ratio), +0.5
-    (0.4)%, +0.7 (0.4)% (variance of gaps), +4 (1)%, +9 (2)% (number of gaps below a fifth of the mean).
+    Levels that all start from one point under the same linear drift follow a known law at any time: a scaled Gaussian
+    beta-ensemble. "nested" and "fast" draw the first record from it.
+
+    Biases measured for "nested" (n = 5 to 30, beta to 50): below 0.5% (mean ratio of successive gaps), 0.3% (mean gaps,
+    top level), 0.6% (mean squares of gaps and levels) and 2% (smallest gap). For "fast" (2000 levels, beta = 0.5 and
+    1.5, errors in brackets): -0.3 (0.2)%, -0.2 (0.1)% (mean ratio), +0.5 (0.4)%, +0.7 (0.4)% (variance of gaps), +4
+    (1)%, +9 (2)% (number of gaps below a fifth of the mean).
 
     Raises
     ------

@@ -35,42 +35,44 @@ METHODS = ("auto", "exact", "hmc", "metropolis")
 class CoulombGas(Process):
     """Coulomb gas: levels with the joint density prod_{i<j} |x_i - x_j|^beta exp(-sum_i V_i(x_i)), any x_i.
 
-    ``CoulombGas(sgd)`` takes beta = 1, wells and widths from a model: V_i = (x - x_i^s)^2 / 2 sigma_i^2 around its
-    fixed points, sigma_i^2 = g_ii^2/Omega_i to leading order in alpha/|B| (arXiv:2412.20496). As in the paper, all
-    pairs repel alike; levels of different wells then repel more than in SGD (`Dyson` has a closure that corrects this).
+    ``CoulombGas(sgd)`` takes beta = 1 and the wells from a model: V_i = (x - x_i^s)^2 / 2 sigma_i^2 around its fixed
+    points x_i^s, with sigma_i^2 = g_ii^2/Omega_i to leading order in alpha/|B| (arXiv:2412.20496). As in the paper, all
+    pairs repel alike. Levels of different wells then repel more than in SGD; `Dyson` has a closure that corrects this.
 
-    Levels are recorded in ascending order, but a well belongs to a label, not to a rank: the level of a narrow well may
-    lie on either side of its neighbor. For two levels this is `laws.TwoSpecies`.
+    Levels are recorded in ascending order. A well belongs to a label, though, and not to a rank: the level of a narrow
+    well may lie on either side of its neighbor. For two levels this is `laws.TwoSpecies`.
 
     Parameters
     ----------
     sgd : SGD, optional
-        Take everything from this training; only `method` can then be given as well.
+        Take everything from this training. Only `method` can then be given as well.
     beta : float
         Dyson index > 0.
     centers, widths : float or (n,) array
         V_i = (x - centers_i)^2 / 2 widths_i^2. Default: 0 and 1.
     potential : function, optional
-        V(x), or V(x, i) for label i = 0, 1, ..., of one number, instead of wells: plain Python or decorated with
-        numba.njit, as for `Dyson`. It must grow faster than (1 + beta (n - 1)) log|x|, and may be inf where no level
-        can be; where it becomes inf at one x for all levels, there is a wall.
+        V(x), or V(x, i) for label i = 0, 1, ..., of one number, instead of wells. Plain Python or decorated with
+        numba.njit, as for `Dyson`. It must grow faster than (1 + beta (n - 1)) log|x|. It may be inf where no level can
+        be; where it becomes inf at one x for all levels, there is a wall.
     n : int, optional
         Number of levels. Needed only if no array determines it.
     walls : (float or None, float or None), optional
         Lower and upper bound of all levels.
     method : {"auto", "exact", "hmc", "metropolis"}
-        "exact": independent draws from tridiagonal matrices, one a step; for equal quadratic wells, `laguerre` and
-        `jacobi`. "hmc" and "metropolis": Markov chains, one iteration a step, for any gas (`dysonsim.kernels.gas`).
-        "auto": the first that applies. Chains are tuned by 64 pilot chains; if the rank-normalized split R-hat of these
-        stays above 1.01, `simulate` raises a `MixingError`, or warns if `steps` are given. That happens with barriers,
-        and at walls with a weight x^(c - 1), c below about 0.02 for "hmc", 0.2 for "metropolis".
+        "exact" draws independent levels from tridiagonal matrices, one draw a step. It applies to equal quadratic
+        wells, `laguerre` and `jacobi`. "hmc" and "metropolis" are Markov chains, one iteration a step, for any gas
+        (`dysonsim.kernels.gas`). "auto" takes the first that applies.
+
+        Chains are tuned by 64 pilot chains. If the rank-normalized split R-hat of these stays above 1.01, `simulate`
+        raises a `MixingError`, or warns if `steps` are given. That happens with barriers, and at walls with a weight
+        x^(c - 1) where c is below about 0.02 for "hmc", or 0.2 for "metropolis".
     ensemble, parameters : {"wells", "laguerre", "jacobi"}, tuple
         Set by the class methods: (m, width) for `laguerre`, (a, b) for `jacobi`.
 
     Raises
     ------
     TypeError, ValueError
-        For a parameter that is not allowed, or a potential that does not confine the levels or is not a number.
+        For a parameter that is not allowed, and for a potential that does not confine the levels or is not a number.
 
     Examples
     --------
@@ -109,8 +111,8 @@ class CoulombGas(Process):
     def laguerre(cls, n: int, m: float, beta: float, width: float = 1.0, *, method: str = "auto") -> CoulombGas:
         """Make a Laguerre ensemble: weight x^(beta (m - n + 1)/2 - 1) exp(-x / 2 width^2), x > 0.
 
-        Eigenvalues of W^T W, W of shape (m, n); each of the beta real components of an entry has variance width^2.
-        m > n - 1 need not be an integer.
+        These are eigenvalues of W^T W for W of shape (m, n), where each of the beta real components of an entry has
+        variance width^2. m > n - 1 need not be an integer.
         """
         return cls(beta=beta, n=n, method=method, ensemble="laguerre", parameters=(m, width))
 
@@ -118,7 +120,7 @@ class CoulombGas(Process):
     def jacobi(cls, n: int, a: float, b: float, beta: float, *, method: str = "auto") -> CoulombGas:
         """Make a Jacobi ensemble: weight x^a (1 - x)^b on 0 < x < 1, a and b > -1.
 
-        For correlations between matrices a = beta (m1 - n + 1)/2 - 1.
+        For correlations between matrices, a = beta (m1 - n + 1)/2 - 1.
         """
         return cls(beta=beta, n=n, method=method, ensemble="jacobi", parameters=(a, b))
 
