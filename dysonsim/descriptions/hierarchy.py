@@ -187,12 +187,12 @@ def _slowest(sgd: SGD, settle: int | None) -> float:
         rates = sgd.relaxation_rates()[sgd.fixed_point() > 0]
     except NotImplementedError as error:
         if settle is None:
-            raise ValueError(f"settle is missing: must be told where the model does not say how fast it is ({error})") \
+            raise ValueError(f"settle is missing: give it, as the model does not say how fast it relaxes ({error})") \
                 from None  # fmt: skip
         return 0.0
     rates = rates[np.isfinite(rates) & (rates > 0)]
     if not len(rates) and settle is None:
-        raise ValueError(f"settle is missing: must be told, for no level of {sgd.model} relaxes")
+        raise ValueError(f"settle is missing: give it, since no level of {sgd.model} relaxes")
     return float(rates.min(initial=math.inf)) if len(rates) else 0.0
 
 

@@ -206,13 +206,13 @@ class Run:
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything but the process and the diagnostics to an .npz file; `Run.load` needs the process again.
 
-        A file that is there is replaced when the new one is complete: an error, a full disk, Ctrl-C or the end of the
-        process before that leaves the old one.
+        An existing file is replaced only when the new one is complete. An error, a full disk, Ctrl-C or the end of the
+        process before that leaves the old file in place.
 
         Raises
         ------
         TypeError, ValueError
-            If `path` is no path of a file: a file descriptor, a directory, a device.
+            If `path` is not the path of a file but a file descriptor, a directory or a device.
         OSError
             If the file cannot be written.
         """
@@ -243,8 +243,8 @@ class Run:
         Raises
         ------
         TypeError, ValueError
-            If `path` is no path of a file, the file is not one that `save` wrote, whatever is damaged, or it was made
-            by another process. Nothing is taken from a file that is not checked: sizes, types, a hash of all that
+            If `path` is not the path of a file; if the file is not one that `save` wrote, or is damaged; or if it was
+            made by another process. Everything in a file is checked before it is used: sizes, types, a hash of all that
             was saved, shapes, finite and ascending levels, times and steps, and that the state has the levels that were
             recorded last.
         OSError
@@ -258,7 +258,7 @@ class Run:
             about = _told(arrays.pop("about", None))
             saved = about.pop("sha256")
             if saved != fingerprint(({name: a for name, a in arrays.items() if a is not None}, about)):
-                raise ValueError("the arrays, or what is said about them, are not what was saved")
+                raise ValueError("the arrays, or their description, are not what was saved")
             made_by, described = about.pop("process"), about.pop("described")
             other = made_by != fingerprint(process)
             run = None if other else cls(process=process, **about, **arrays)
@@ -274,7 +274,7 @@ class Run:
     def fault(self) -> str:
         """Say what is inconsistent in this run; empty if nothing is.
 
-        Of numbers that were changed, or read from a file: they go into compiled code when the run is resumed.
+        This is for numbers that were changed, or read from a file: they go into compiled code when the run is resumed.
         """
         replicas, records, _ = np.shape(self.spectra) if np.ndim(self.spectra) == 3 else (0, 0, 0)
         wanted = {
@@ -343,11 +343,11 @@ SAME = 1e-9  # of the largest level: what LAPACK on another machine may change
 def _told(text: np.ndarray | None) -> dict[str, Any]:
     """Return what a file says about its arrays; ValueError if that is not what `Run.save` writes."""
     if text is None or text.ndim:
-        raise ValueError("nothing is said about the arrays")
+        raise ValueError("the description of the arrays is missing")
     try:
         about = json.loads(str(text))
     except RecursionError:
-        raise ValueError("what is said about the arrays is nested too deep") from None
+        raise ValueError("the description of the arrays is nested too deep") from None
     if not isinstance(about, dict) or {name: type(value) for name, value in about.items()} != ABOUT:
         raise ValueError(f"does not tell {', '.join(ABOUT)}")
     _checks.integer("seed", about["seed"], 0, 2**64 - 1)

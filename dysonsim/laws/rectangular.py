@@ -34,13 +34,14 @@ def edges(ratio: float, variance: float, power: int) -> Edges:
 
 @np.errstate(all="ignore")
 def zeros_of_rounding(x: np.ndarray, power: int) -> tuple[np.ndarray, float]:
-    """Which of the data are 0 up to the rounding of an eigenvalue or singular value solver, and the tolerance.
+    """Return which of the data are 0 up to the rounding of an eigenvalue or singular value solver, and the tolerance.
 
-    A zero eigenvalue comes out as some eps times the largest one, of either sign: the tolerance is min(n, 1000) eps
-    max x (its root for singular values, which may be roots of such eigenvalues), eps that of float32 if the data are
-    float32 numbers. So small a number may also be a true one, of a square W, whose law has a hard edge at 0. There the
-    k smallest squares lie a factor g below the rest with probability g^(-k/2): what is to count as zeros must be
-    negative in part, or lie so far below that this is 1e-4 or less; and a hundred times below in any case.
+    A zero eigenvalue comes out as some eps times the largest one, of either sign. So the tolerance is min(n, 1000) eps
+    max x (its root for singular values, which may be roots of such eigenvalues), with the eps of float32 if the data
+    are float32 numbers. So small a number may also be a true one, of a square W, whose law has a hard edge at 0. There
+    the k smallest squares lie a factor g below the rest with probability g^(-k/2). Numbers therefore count as zeros
+    only if some of them are negative, or if they lie so far below the rest that this probability is 1e-4 or less; and
+    in any case a hundred times below.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ def of_model(dyson: Any) -> dict[str, Any]:
         value = getattr(dyson, name)
         if value is not None:
             shown = _checks.shown(value)
-            raise ValueError(f"{name} = {shown}: must be left out where sgd is given, which says it all")
+            raise ValueError(f"{name} = {shown}: must be left out where sgd is given, which determines it")
     for name, default in (("beta", 1.0), ("center", 0.0), ("noise", 1.0)):
         value = getattr(dyson, name)
         if _checks.shape_of(name, value) or _checks.real(name, value) != default:

@@ -20,7 +20,7 @@ def of_ensemble(gas: Any) -> dict[str, Any]:
     """Return parameters and walls of a classical ensemble; ValueError for a field that it leaves no room for."""
     for name in ("sgd", "centers", "widths", "potential"):
         if getattr(gas, name) is not None:
-            raise ValueError(f"{name}: must be left out where ensemble = {gas.ensemble!r}, which says it all")
+            raise ValueError(f"{name}: must be left out where ensemble = {gas.ensemble!r}, which determines it")
     names = {"laguerre": ("m", "width"), "jacobi": ("a", "b")}[gas.ensemble]
     if not isinstance(gas.parameters, (tuple, list)) or len(gas.parameters) != 2:
         raise ValueError(
@@ -48,7 +48,7 @@ def of_model(gas: Any) -> dict[str, Any]:
     for name in ("centers", "widths", "potential", "n", "walls"):
         value = getattr(gas, name)
         if value is not None:
-            raise ValueError(f"{name} = {_checks.shown(value)}: must be left out where sgd is given, which says it")
+            raise ValueError(f"{name} = {_checks.shown(value)}: must be left out where sgd is given, which sets it")
     if gas.beta != 1:
         given = _checks.exact(gas.beta)
         raise ValueError(f"beta = {given}: must be left out where sgd is given; real weights have beta = 1")

@@ -101,7 +101,7 @@ def diagnose_chains(method: str, tuning: Tuning, run: Any) -> GasDiagnostics:
         why = f"R-hat of {names[at]} is {spread[at]:.3g} (at most {np.hypot(MIXED, np.sqrt(short[at])):.3g} is allowed)"
     if why:
         warnings.warn(
-            f"the chains of {run.process} have not mixed: {why}; averages weigh the law's parts by where chains began",
+            f"the chains of {run.process} have not mixed: {why}; averages depend on where chains started",
             RuntimeWarning, stacklevel=4,
         )  # fmt: skip
     elif steps < tuning.steps:

@@ -335,7 +335,7 @@ class CoulombGas(Process):
             exact = "" if self._why_not_exact() else "; method = 'exact' needs no chains"
             raise MixingError(
                 f"the chains of {self} have not mixed: {self.tuning.why_not_mixed()} over 64 pilot chains of "
-                f"{self.tuning.length} iterations, and as many as are tried would not do. Levels that barriers keep "
+                f"{self.tuning.length} iterations, and the longest that are tried do not help. Levels that barriers keep "
                 "apart, or that a wall draws, are weighted by where chains start, not by the law; give steps= to run "
                 f"regardless{exact}"
             )
@@ -345,7 +345,7 @@ class CoulombGas(Process):
         """Name the level at which the potential gave nan."""
         if self.potential is not None and self.sampler != "exact" and state[-2] >= 0:
             level = f"label {int(state[-2])}" if self.wells.kind == "labeled" else f"level {int(state[-2])}"
-            return f"potential gives nan for {level} at x = {state[-1]:g}; where no level can be it must give inf"
+            return f"potential gives nan for {level} at x = {state[-1]:g}; it must be inf where no level can be"
         return super().why_left(step, state)
 
     def _check_word(self, state: np.ndarray) -> None:
