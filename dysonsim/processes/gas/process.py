@@ -335,9 +335,9 @@ class CoulombGas(Process):
             exact = "" if self._why_not_exact() else "; method = 'exact' needs no chains"
             raise MixingError(
                 f"the chains of {self} have not mixed: {self.tuning.why_not_mixed()} over 64 pilot chains of "
-                f"{self.tuning.length} iterations, and the longest that are tried do not help. Levels that barriers keep "
-                "apart, or that a wall draws, are weighted by where chains start, not by the law; give steps= to run "
-                f"regardless{exact}"
+                f"{self.tuning.length} iterations, the most that are tried. Levels that barriers keep apart, or that a "
+                "wall draws, are weighted by where chains start, not by the law; give steps= to run regardless"
+                f"{exact}"
             )
         return self.tuning.steps
 
