@@ -31,7 +31,7 @@ __all__ = ["Hierarchy", "hierarchy"]
 
 LEVELS = ("sgd", "langevin", "dyson", "gas")
 CLOSURES = {"corrected": ("dyson",), "independent": ("independent",), "both": ("dyson", "independent")}
-MOST_RECORDS = 10**6  # of a sequence of steps, which may have no end
+MOST_RECORDS = 10**6  # of a sequence of steps, which may be endless
 SETTLE, INTERVAL = 25.0, 0.75  # in units of the slowest relaxation time
 
 
@@ -138,7 +138,7 @@ def hierarchy(
     how = {"dtype": dtype, "device": device, "threads": threads, "progress": progress}
     every = sorted({*way.tolist(), *steps.tolist()})
     runs: dict[str, Run] = {}
-    for name in reversed(makers):  # the cheap ones first: what they refuse is known before the training
+    for name in reversed(makers):  # the cheap ones first, so that what they refuse is known before the training runs
         maker = makers[name]
         own = int(np.random.SeedSequence([seed, zlib.crc32(name.encode())]).generate_state(1, np.uint64)[0])
         try:

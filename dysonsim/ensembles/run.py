@@ -331,7 +331,7 @@ class Run:
         return ""
 
 
-# What a file holds: kinds of arrays, and of what is told about them.
+# What a file holds: kinds of arrays, and kinds of the facts about them.
 KINDS = {"times": "f", "steps": "i", "spectra": "f", "weights": "f", "state": "f", "about": "U"}
 ABOUT = {
     "process": str, "described": str, "seed": int, "coordinate": str, "device": str, "dtype": str, "version": str,

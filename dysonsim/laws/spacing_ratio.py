@@ -13,7 +13,7 @@ import numpy as np
 from ._numerics import gauss_legendre, log_gamma_half, minimize_on_interval, real
 from .base import Law
 
-_LARGEST_BETA = 1e10  # r is 1 but for 1e-5
+_LARGEST_BETA = 1e10  # r is then 1 to within 1e-5
 _CONCENTRATED = 40.0  # from here on the angle phi stays within 9/sqrt(beta) < pi/2 of its middle pi/2
 
 

@@ -50,7 +50,7 @@ class Process(ABC):
     marks_after_step: ClassVar[bool] = True  # whether its kernel looks at a replica after its step or before
     coordinate: str = "eigenvalues"  # what `spectra` returns: these or "singular_values", whose squares are the levels
     spreads: ClassVar[tuple[str, ...]] = ("noise", "widths")  # which of `lengths` must not vanish
-    own_units: bool = False  # whether the kernel works in units of the process's own, whatever the float type
+    own_units: bool = False  # whether the kernel works in units that the process chooses, for any float type
     weight_shape: tuple[int, int] | None = None  # of the matrices behind the levels, None if there are none
 
     @property
@@ -252,7 +252,7 @@ class NetworkProcess(Theory, Process):
 
         try:
             limit = self.max_learning_rate()
-        except (NotImplementedError, ValueError):  # none stated, or no unique fixed point
+        except (NotImplementedError, ValueError):  # not stated, or no unique fixed point
             return
         if self.learning_rate >= limit:
             why = self.model.stability(self.learning_rate, self.batch_size)

@@ -23,7 +23,7 @@ from ..closures import DysonTerms, check_closure
 from .closure import linear_terms
 from .training import LinearTraining
 
-_ZERO = 1e-9  # singular values of a teacher below this times the largest are zeros of a computation
+_ZERO = 1e-9  # singular values of a teacher below this times the largest count as 0
 
 
 class _Frame(NamedTuple):

@@ -15,7 +15,7 @@ from .closure import rbm_terms
 from .gaussian_error import asymmetry_error, width_error
 from .training import MOST_NOISES, RBMTraining
 
-MOST_UNITS = 10**4  # of a ring: a matrix of so many rows and columns takes 0.8 GB
+MOST_UNITS = 10**4  # sites of a ring; a matrix with so many rows and columns takes 0.8 GB
 SAMPLINGS = ("auto", "at_once", "two_noises", "step_by_step")
 
 
@@ -129,7 +129,7 @@ class GaussianRBM(RBMTraining):
         n_visible = _checks.integer("n_visible", n_visible, 2)
         if n_visible > MOST_UNITS:
             raise ValueError(f"n_visible = {n_visible}: must be at most {MOST_UNITS}")
-        mass = _checks.real("mass", mass, at_least=1e-6, below=1e30)  # its square beside 2, in rounding
+        mass = _checks.real("mass", mass, at_least=1e-6, below=1e30)  # else its square is lost in rounding beside 2
         one = np.eye(n_visible)
         target = (mass**2 + 2) * one - np.roll(one, 1, axis=1) - np.roll(one, -1, axis=1)
         return cls(target, mu, sigma, gibbs_steps, n_hidden, sampling, allow_unreachable)

@@ -24,12 +24,12 @@ from .kernel import constants, fast_program, kernel
 __all__ = ["Dyson"]
 
 SCHEMES = ("auto", "matrix", "bordering", "nested", "pairs", "fast", "semi_implicit")
-LARGE, LARGE_STEPS = 2000, 400  # levels from which "auto" takes the fast sum; if dt is given
+LARGE, LARGE_STEPS = 2000, 400  # levels from which "auto" takes the fast sum: without dt, and with dt
 BORDERED = 100  # levels up to which "auto" takes exact transitions by bordering, whose cost grows as n^3
 STEP = 0.1  # longest step of "pairs", in units of the fastest relaxation time
 DIRECT = 32  # levels of a model up to which "nested" freezes no force
-OUTER_STEPS = 20  # that a step of "nested" has room for at least, more or less: it must not take long
-LONGEST = 10.0  # in units of the same: the longest step of all, beyond which exp(rate dt) leaves floating point
+OUTER_STEPS = 20  # more levels than this shorten a step of "nested" in proportion, so that none takes long
+LONGEST = 10.0  # longest step of any scheme, in the same unit: beyond, exp(rate dt) leaves floating point
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,9 +25,11 @@ from .wells import Wells, checked_walls
 
 __all__ = ["CoulombGas", "GasDiagnostics", "MixingError"]
 
-DISPERSION = 1.5  # of many levels' start: sum x is then as wide as in the law
-MATCH = {"float64": 1e-9, "float32": 1e-3}  # of levels and of where their chain is, relative
-RESOLVED = 1e12  # beta up to which a chain's energies are good to 1e-3 (measured at 1e14: still good, at 1e16: not)
+DISPERSION = 1.5  # spread of many levels at the start, where sum x is as wide as in the law
+MATCH = {"float64": 1e-9, "float32": 1e-3}  # relative tolerance between levels and the position of their chain
+RESOLVED = (
+    1e12  # beta up to which the energies of a chain are good to 1e-3 (measured: they still are at 1e14, not at 1e16)
+)
 METHODS = ("auto", "exact", "hmc", "metropolis")
 
 
@@ -260,7 +262,7 @@ class CoulombGas(Process):
         x = wells.place(wells.draw(initial_weights(replicas, n, seed), mode.temperature))[0]
         order = np.argsort(coordinates.sign * x, axis=1)
         x = np.take_along_axis(x, order, axis=1)
-        if n > 1:  # independent levels lie too close together and too far out: toward the mode, where none does
+        if n > 1:  # independent levels lie too close together and too far out: move them toward the mode
             x = mode.levels + min(0.5, DISPERSION / np.sqrt(n * max(self.beta, 1.0))) * (x - mode.levels)
         tags = [tag[order] for tag in wells.tags(mode.temperature)]
         middle, last = [], []
@@ -268,7 +270,7 @@ class CoulombGas(Process):
             q = mode.unscaled(coordinates.of_levels(x))
             middle, last = [q, np.zeros((replicas, n))], [np.zeros((replicas, 1))]
         else:
-            back = np.argsort(order, axis=1)  # a sweep finds its labels in their places
+            back = np.argsort(order, axis=1)  # a sweep expects every label in its place
             x, tags = np.take_along_axis(x, back, axis=1), [np.take_along_axis(t, back, axis=1) for t in tags]
         ends = [np.zeros((replicas, gas_trace.NUMBERS)), np.tile([-1.0, 0.0], (replicas, 1))]
         return np.concatenate([x, *middle, *tags, *last, *ends], axis=1)

@@ -14,11 +14,11 @@ from ..._fingerprint import without_caches
 from ..._functions import LevelFunction
 from ...kernels.gas import wells as gas_wells
 
-# Where a function is looked at: 60 decades on either side of 0, or e^-69 ... e^69 from a wall.
+# Where a function is evaluated: 60 decades on either side of 0, or e^-69 ... e^69 from a wall.
 DECADES = np.concatenate([-np.logspace(30, -30, 481), [0.0], np.logspace(-30, 30, 481)])
 FROM_WALL = np.linspace(-69.0, 69.0, 553)
 BETWEEN_WALLS = np.linspace(-34.0, 34.0, 545)
-DEEP = 40.0  # times the temperature: higher up nothing is drawn
+DEEP = 40.0  # in units of the temperature: nothing is drawn higher up
 CELLS = 1024
 ZOOMS = 16
 BISECTIONS, STEEP = 200, 1e6  # of the edge of a function, and from which height on it is a slope that overflows
