@@ -160,6 +160,32 @@ def test_no_function_grows_past_120_lines():
     assert not long_functions("m", ast.parse(text), 3)
 
 
+# Functions that a user calls once a study; each says in its docstring why it takes so many.
+MANY = {
+    "comparison.compare compare",
+    "descriptions.hierarchy hierarchy",
+    "ensembles.simulate simulate",
+    "inference.estimate estimate_dynamics",
+}
+
+
+def with_many_parameters(module: str, tree: ast.AST, most: int) -> set[str]:
+    found = set()
+    for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)):
+        names = [a.arg for a in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
+        if len([name for name in names if name not in ("self", "cls")]) > most:
+            found.add(f"{module} {function.name}")
+    return found
+
+
+def test_no_function_takes_more_than_8_parameters():
+    """Steps of kernels excepted: what a target compiles has no objects to hold them together."""
+    apart = ("kernels", "backend")
+    trees = {m: ast.parse(path.read_text()) for m, path in MODULES.items() if folder(m) not in apart}
+    assert set().union(*(with_many_parameters(m, tree, 8) for m, tree in trees.items())) == MANY
+    assert with_many_parameters("m", ast.parse("def f(self, a, *, b): ..."), 1) == {"m f"}
+
+
 def test_import_is_light():
     """What is slow to import is imported when it is used."""
     program = (

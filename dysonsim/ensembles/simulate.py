@@ -128,6 +128,11 @@ def simulate(
         recovers. Once per process if compiled kernels cannot be stored on disk, or if they run as NumPy code because of
         NUMBA_DISABLE_JIT.
 
+    Notes
+    -----
+    All parameters but `process` and `replicas` are optional: how long to run and what to record (six), how to compute
+    (five). They stand in one place because a run that is resumed, or simulated again, needs the same ones.
+
     Examples
     --------
     >>> import numpy as np, dysonsim as ds
