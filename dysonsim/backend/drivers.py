@@ -11,7 +11,7 @@ DEVICES = ("cpu", "cuda")
 
 
 def driver(device: str) -> Driver:
-    """The driver of "cpu" or "cuda".
+    """Return the driver of "cpu" or "cuda".
 
     Raises
     ------

@@ -17,12 +17,12 @@ from .kernel import Kernel, Program
 
 
 def unchanged(function):
-    """The decorator that compiles nothing."""
+    """Return the function: a decorator that compiles nothing."""
     return function
 
 
 def lanes(dtype, width: int) -> SimpleNamespace:
-    """The lane functions on arrays of `width` numbers; `dysonsim.backend` says what each name means."""
+    """Make the lane functions on arrays of `width` numbers; `dysonsim.backend` says what each name means."""
     number = np.dtype(dtype).type
 
     def store(a, i, v):
@@ -78,6 +78,7 @@ class Watched(np.ndarray):
     name: str = "an array"
 
     def __array_finalize__(self, other: object) -> None:
+        """Give a view the name of its array."""
         self.name = getattr(other, "name", self.name)
 
 
@@ -101,7 +102,7 @@ ENOUGH = 2 * 10**5  # after which no further step is begun, the first three exce
 
 
 def watching(dtype: str, width: int) -> SimpleNamespace:
-    """The lane functions on arrays, with an IndexError where compiled code would read or write elsewhere."""
+    """Make the lane functions on arrays, with an IndexError where compiled code would read or write elsewhere."""
     own, seen = lanes(dtype, width), 0
 
     def within(a, first, count):
@@ -129,7 +130,7 @@ def watching(dtype: str, width: int) -> SimpleNamespace:
 
 
 def builder(kernel: Kernel) -> str:
-    """What makes the step of a kernel, for messages."""
+    """Name what makes the step of a kernel, for messages."""
     return f"{kernel.build.__module__}.{getattr(kernel.build, '__qualname__', kernel.build)}"
 
 
@@ -188,6 +189,7 @@ class ReferenceDriver:
         self.width = width
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
+        """Make the loops of a kernel as Python functions, without compiling."""
         if kernel.whole:
             raise RuntimeError("networks of so many units run as compiled code only: unset NUMBA_DISABLE_JIT")
         functions = lanes(dtype, self.width)

@@ -49,6 +49,7 @@ class SGD(NetworkProcess):
     init_scale: float = 0.1
 
     def __post_init__(self) -> None:
+        """Check the fields."""
         self._check_training()
 
     def kernel(self) -> Kernel:
