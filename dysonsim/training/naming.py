@@ -155,6 +155,7 @@ def chosen(found: Sequence[Entry], wanted: Sequence[str] | None, unwanted: Seque
 
 def some(found: Iterable[Entry]) -> str:
     """Write names and shapes, not all of them if there are many."""
-    texts = [f"{entry.name} {entry.stored.shape or ''}".rstrip() for entry in found]
+    shapes = ((entry.name, entry.shape if min(entry.shape) else entry.stored.shape or "") for entry in found)
+    texts = [f"{name} {shape}".rstrip() for name, shape in shapes]
     more = f" and {len(texts) - 20} more" if len(texts) > 20 else ""
     return (", ".join(texts[:20]) or "nothing") + more

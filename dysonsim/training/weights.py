@@ -99,10 +99,8 @@ class Weights(Mapping[str, np.ndarray]):
         return f"<Weights of {self.source}: {some(self._layers.values())}>"
 
     def __str__(self) -> str:
-        rows = [
-            [name, f"{m} x {n}", self.dtypes[name], f"also {', '.join(self.aliases[name])}" * (name in self.aliases)]
-            for name, (m, n) in self.shapes.items()
-        ]
+        also = {name: f"also {', '.join(others)}" for name, others in self.aliases.items()}
+        rows = [[name, f"{m} x {n}", self.dtypes[name], also.get(name, "")] for name, (m, n) in self.shapes.items()]
         return f"Weights of {self.source}, {len(self)} matrices (rows x columns)\n{aligned(rows)}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,9 @@ def described(mapping: Mapping[Any, Any]) -> dict[str, Stored]:
         value = mapping[name]
         if not isinstance(name, str):
             raise TypeError(f"names of weights must be strings, not {name!r}")
-        look_up = (lambda value=value: value) if kept else (lambda name=name: mapping[name])
+        look_up = partial(_same, value) if kept else partial(mapping.__getitem__, name)
         if is_tensor(value):
-            stored = stored_tensor(value)
-            if not kept:
-                stored = replace(stored, read=lambda look_up=look_up: widened(look_up()))
+            stored = replace(stored_tensor(value), read=partial(_read, name, look_up))
         elif isinstance(value, tuple) and any(map(is_tensor, value)):  # of quantized layers
             stored = quantized(str(next(filter(is_tensor, value)).dtype).removeprefix("torch."))
         elif isinstance(value, list):
@@ -42,6 +41,14 @@ def described(mapping: Mapping[Any, Any]) -> dict[str, Stored]:
     return found
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
+def _read(name: str, look_up: Callable[[], Any]) -> np.ndarray:
+    return _numbers(name, look_up())
+
+
 def _array(name: str, value: Any, look_up: Callable[[], Any]) -> Stored:
     known = value if hasattr(value, "shape") and hasattr(value, "dtype") else _numbers(name, value)
     shape = tuple(int(n) for n in known.shape)
@@ -51,7 +58,7 @@ def _array(name: str, value: Any, look_up: Callable[[], Any]) -> Stored:
     return Stored(
         shape,
         dtype,
-        lambda: _numbers(name, look_up()),
+        partial(_read, name, look_up),
         refused="masked: fill it, or leave it out with skip=" if isinstance(value, np.ma.MaskedArray) else "",
         identity=identity,
         needs_torch=dtype in NARROW and not hasattr(value, "__array__"),

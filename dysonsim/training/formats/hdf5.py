@@ -107,13 +107,9 @@ def _datasets(h5py: Any, opened: Opener, size: int, unchanged: Callable[[], None
             shape = dataset.shape or ()
             if len(shape) > 1:
                 _check(path, dataset, size)
-            found[path] = Stored(
-                tuple(shape),
-                dataset.dtype.name,
-                _reader(opened, path, size, unchanged),
-                identity=_address(h5py, dataset),
-                **(layout_of(path, len(shape)) if of_keras(path) else {}),
-            )
+            rows, columns = layout_of(path, len(shape)) if of_keras(path) else ((0,), None)
+            read, address = _reader(opened, path, size, unchanged), _address(h5py, dataset)
+            found[path] = Stored(tuple(shape), dataset.dtype.name, read, rows, columns, identity=address)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["layout_of", "of_keras", "short_name"]
 
+Axes = tuple[int, ...]
 ATTENTION = {"query", "key", "value", "query_dense", "key_dense", "value_dense"}
 
 
@@ -28,17 +29,20 @@ def short_name(path: str) -> str:
     return "/".join(parts)
 
 
-def layout_of(path: str, ndim: int) -> dict[str, tuple[int, ...]]:
+def layout_of(path: str, ndim: int) -> tuple[Axes, Axes | None]:
     """Return rows and columns of an array, as `Stored` takes them: kernels of Keras end in (inputs, outputs).
 
-    Kernels of attention are (inputs, heads, outputs of a head); depthwise ones (..., inputs, outputs of an input).
+    Kernels of attention are (inputs, heads, outputs of a head), its last (heads, outputs of a head, outputs);
+    depthwise ones (..., inputs, outputs of an input).
     """
     parts = {part.split(":")[0] for part in path.split("/")}
     if ndim < 2 or any(part.startswith("embedding") for part in parts):
-        return {}
+        return (0,), None
     if ndim == 3 and ATTENTION & parts:
-        return {"rows": (1, 2), "columns": (0,)}
+        return (1, 2), (0,)
+    if ndim == 3 and {"attention_output", "output_dense"} & parts:
+        return (2,), (0, 1)
     space = tuple(range(ndim - 2))
     if any(part.startswith("depthwise") for part in parts):
-        return {"rows": (ndim - 2, ndim - 1), "columns": space}
-    return {"rows": (ndim - 1,), "columns": (ndim - 2, *space)}
+        return (ndim - 2, ndim - 1), space
+    return (ndim - 1,), (ndim - 2, *space)

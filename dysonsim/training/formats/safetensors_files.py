@@ -28,9 +28,8 @@ def listed(path: Path) -> dict[str, Stored]:
             part = file.get_slice(name)
             code = str(part.get_dtype())
             dtype = NAMES.get(code) or {"I": "int", "U": "uint"}.get(code[0], code[0]) + code[1:]
-            found[name] = Stored(
-                tuple(part.get_shape()), dtype, _reader(path, name, dtype, unchanged), needs_torch=dtype in NARROW
-            )
+            read = _reader(path, name, dtype, unchanged)
+            found[name] = Stored(tuple(part.get_shape()), dtype, read, needs_torch=dtype in NARROW)
     return found
 
 

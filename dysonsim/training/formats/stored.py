@@ -146,8 +146,8 @@ def explained(label: str, genuine: tuple[type[BaseException], ...] = ()) -> Iter
     """
     try:
         yield
-    except (ImportError, FileNotFoundError, PermissionError, *genuine):
-        raise
     except Exception as error:
+        if isinstance(error, (ImportError, FileNotFoundError, PermissionError, *genuine)):
+            raise
         reason = " ".join((str(error) or type(error).__name__).split())
         raise ValueError(f"{label}: {reason[:600]}") from None

@@ -58,9 +58,7 @@ def stored_tensor(tensor: Any, **more: Any) -> Stored:
         elif tensor.is_quantized or why_not(dtype):
             refused = why_not(dtype)
         elif is_traceable_wrapper_subclass(tensor):
-            refused = (
-                f"a {kind}, which wraps other numbers: give tensor.dequantize() or the model before it was wrapped"
-            )
+            refused = f"a {kind}, which wraps other numbers: give tensor.dequantize() or the model as it was before"
         elif tensor.layout != torch.strided:
             refused = "sparse: give tensor.to_dense()"
         else:
@@ -86,7 +84,12 @@ def module_weights(module: Any) -> dict[str, Stored]:
         if path.endswith("parametrizations") or ".parametrizations." in f".{prefix}":
             continue  # they are computed below, from the layer that they belong to
         for name in getattr(layer, "parametrizations", None) or ():
-            found[prefix + name] = _parametrized(layer, name)
+            chain = layer.parametrizations[name]
+            if len(chain) == 1 and type(chain[0]).__name__ in ("_WeightNorm", "_SpectralNorm"):
+                within = f"{prefix}parametrizations.{name}."  # put together as those of a file are
+                found |= {within + part: stored_tensor(tensor) for part, tensor in chain.state_dict().items()}
+            else:
+                found[prefix + name] = _parametrized(chain)
         conv1d = type(layer).__name__ == "Conv1D"  # of transformers: a linear layer that keeps (inputs, outputs)
         for name, tensor in layer.named_parameters(recurse=False):
             found[prefix + name] = stored_tensor(tensor, rows=(1,) if conv1d and tensor.ndim == 2 else (0,))
@@ -97,11 +100,9 @@ def module_weights(module: Any) -> dict[str, Stored]:
     return found
 
 
-def _parametrized(layer: Any, name: str) -> Stored:
+def _parametrized(chain: Any) -> Stored:
     """Describe what a parametrized layer uses; computing it changes nothing in the layer."""
     import torch
-
-    chain = layer.parametrizations[name]
 
     def computed() -> Any:
         modes = [(part, part.training) for part in chain.modules()]
