@@ -207,7 +207,7 @@ def _listed(source: Any) -> tuple[str, Genuine, list[Entry]]:
         lister = _lister(path)
         path.stat()
         with explained(label):
-            return label, (MemoryError,), _entries(lister(path))
+            return label, (MemoryError,), _entries(_printable(lister(path)))
     if is_module(source):
         return label, (Exception,), _entries(module_weights(source))
     if isinstance(source, Mapping):
@@ -218,6 +218,14 @@ def _listed(source: Any) -> tuple[str, Genuine, list[Entry]]:
 
 def _entries(stored: dict[str, Stored]) -> list[Entry]:
     return entries(_with_scales(effective(stored)))
+
+
+def _printable(stored: dict[str, Stored]) -> dict[str, Stored]:
+    """Check names, which messages and tables show: what controls a terminal is no name."""
+    for name in stored:
+        if not name.isprintable():
+            raise ValueError(f"holds a name that cannot be printed: {name[:80]!a}")
+    return stored
 
 
 def _with_scales(stored: dict[str, Stored]) -> dict[str, Stored]:

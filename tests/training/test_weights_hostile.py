@@ -160,6 +160,11 @@ def test_npz_files(tmp_path):
     refused(path, "fc1", "CRC")
 
 
+def test_names_that_control_a_terminal_are_not_shown(tmp_path):
+    np.savez(tmp_path / "a.npz", **{"w\x1b[31m": np.eye(3)})
+    assert "\x1b" not in refused(tmp_path / "a.npz", "name")
+
+
 def bomb(target, name, size, declared=None, start=b""):
     """A zip file with a member that inflates to `size` bytes of zeros and says that it has `declared`."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)

@@ -32,7 +32,7 @@ def listed(path: Path, reader_of: Callable[[Path], Callable[[Path], dict[str, St
     shards = {name: _beside(path, name) for name in dict.fromkeys(where.values())}
     readers = {name: reader_of(shard) for name, shard in shards.items()}
     for name, shard in shards.items():
-        arrays = readers[name](shard)
+        arrays = readers[name](shard.resolve())
         wanted = [key for key, file in where.items() if file == name]
         missing = [key for key in wanted if key not in arrays]
         if missing:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .arrays import described
-from .stored import Stored, needed
+from .stored import Stored, needed, same_file
 from .tensors import is_tensor, unnested
 
 __all__ = ["listed"]
@@ -31,6 +35,7 @@ def listed(path: Path) -> dict[str, Stored]:
                 raise ValueError("its parts are said to be longer than the file")
             if any(member.filename.endswith("constants.pkl") for member in members):
                 raise ValueError("is a TorchScript program, not loaded; save the state_dict of the model")
+    unchanged = same_file(path)
     content = _loaded(torch, path, mmap=zipped)
     if not isinstance(content, Mapping):
         raise ValueError(f"holds a {type(content).__name__}, not a state_dict")
@@ -42,7 +47,13 @@ def listed(path: Path) -> dict[str, Stored]:
             declared = 0 if tensor.is_meta else tensor.numel() * tensor.element_size()
             if declared > size:
                 raise ValueError(f"{name}: is said to have shape {tuple(tensor.shape)}; the file has {size} bytes")
-    return described(content)
+    arrays = described(content)
+    return {name: replace(array, read=partial(_read, unchanged, array)) for name, array in arrays.items()}
+
+
+def _read(unchanged: Callable[[], None], array: Stored) -> np.ndarray:
+    unchanged()  # of a file that has become shorter, mapped memory is gone: the process would be killed
+    return array.read()
 
 
 def _loaded(torch: Any, path: Path, mmap: bool) -> Any:
@@ -53,4 +64,7 @@ def _loaded(torch: Any, path: Path, mmap: bool) -> Any:
         text = str(error)
         found = re.search(r"GLOBAL\s+(\S+)", text)
         reason = f"it holds {found[1]}, which is more than tensors" if found else " ".join(text.split())[-200:]
-        raise ValueError(f"not loaded: {reason}; save the state_dict: torch.save(model.state_dict(), path)") from None
+        raise ValueError(
+            f"not loaded: {reason}; save the state_dict: torch.save(model.state_dict(), path), or, if you trust who "
+            "made the file, load it yourself and give the state_dict"
+        ) from None
