@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .formats.keras_names import of_keras, short_name
 from .formats.stored import Stored
 
 __all__ = ["Entry", "chosen", "entries", "patterns", "rules_of", "some", "split_up"]
@@ -54,10 +53,10 @@ class Entry:
         return any(name == pattern or fnmatchcase(name, pattern) for name in (*self.names, *self.whole))
 
 
-def _short(name: str) -> str:
+def _short(name: str, stored: Stored) -> str:
     """Return the layer's name, without what compiled and distributed models add."""
-    if of_keras(name):
-        return short_name(name)
+    if stored.called:
+        return stored.called
     short = re.sub(r"(^|\.)_orig_mod\.", r"\1", name)
     while short.startswith("module."):
         short = short.removeprefix("module.")
@@ -66,10 +65,11 @@ def _short(name: str) -> str:
 
 def entries(stored: Mapping[str, Stored]) -> list[Entry]:
     """Return all arrays under short names (full ones where two would have the same); tied ones once."""
-    counts = Counter(map(_short, stored))
+    counts = Counter(_short(full, array) for full, array in stored.items())
     found: dict[Hashable, Entry] = {}
     for full, array in stored.items():
-        short = _short(full) if counts[_short(full)] == 1 else full
+        short = _short(full, array)
+        short = short if counts[short] == 1 else full
         names = tuple(dict.fromkeys((short, full)))
         key = full if array.identity is None else (array.identity, array.rows, array.columns)
         first = found.get(key)
@@ -148,8 +148,9 @@ def chosen(found: Sequence[Entry], wanted: Sequence[str] | None, unwanted: Seque
         kept = [entry for entry in kept if any(map(entry.matches, wanted))]
     left = [entry for entry in kept if not any(map(entry.matches, unwanted))]
     if not left:
-        why = "skip leaves no matrix" if kept else "there is no matrix with two or more rows and columns"
-        raise ValueError(f"{label}: {why}; it holds {some(kept or found)}")
+        none = "layers is empty" if wanted == [] else ""
+        why = "skip leaves no matrix" if kept else none or "there is no matrix with two or more rows and columns"
+        raise ValueError(f"{label}: {why}; it holds {some(kept or matrices or found)}")
     return left
 
 

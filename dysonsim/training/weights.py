@@ -222,9 +222,10 @@ def _entries(stored: dict[str, Stored]) -> list[Entry]:
 
 def _printable(stored: dict[str, Stored]) -> dict[str, Stored]:
     """Check names, which messages and tables show: what controls a terminal is no name."""
-    for name in stored:
-        if not name.isprintable():
-            raise ValueError(f"holds a name that cannot be printed: {name[:80]!a}")
+    for full, array in stored.items():
+        for name in (full, array.called):
+            if not name.isprintable():
+                raise ValueError(f"holds a name that cannot be printed: {name[:80]!a}")
     return stored
 
 

@@ -331,6 +331,29 @@ def test_keras_lays_attention_and_depthwise_kernels_out_in_its_own_way(tmp_path)
     np.testing.assert_array_equal(weights["lstm/cell/1"], 2 * recurrent.T)
 
 
+def test_keras_names_layers_as_the_model_does_and_has_biases_of_two_dimensions(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    kernel = RNG.normal(size=(6, 4)).astype(np.float32)
+    bits = (kernel.view(np.uint32) >> 16).astype(np.uint16)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["layers/dense/vars/0"] = kernel
+        file["layers/dense/vars"].attrs["name"] = "head"
+        file["layers/dense_1/vars/0"] = bits.view("V2")
+        file["layers/dense_1/vars/0"].attrs["dtype"] = "bfloat16"
+        file["layers/dense_1/vars"].attrs["name"] = np.bytes_(b"x" * 1000)
+        for bias in ("mha/key_dense/vars/1", "gru/cell/vars/2", "mha/query/bias:0"):
+            file[f"layers/{bias}"] = np.ones((2, 3))
+        for name, width in (("separable_conv2d", 1), ("separable_conv2d_1", 2)):
+            file[f"layers/{name}/vars/0"] = RNG.normal(size=(3, 3, 4, width))
+    weights = ds.read_weights(tmp_path / "a.h5")
+    assert weights.shapes == {
+        "head": (4, 6), "dense_1": (4, 6), "separable_conv2d": (4, 9), "separable_conv2d_1": (8, 9)
+    }  # fmt: skip
+    assert weights.dtypes["dense_1"] == "bfloat16"
+    np.testing.assert_array_equal(weights["dense_1"].view(np.uint32) >> 16, bits.T)
+    assert list(ds.read_weights(tmp_path / "a.h5", layers="layers/dense/*")) == ["head"]
+
+
 def network(torch):
     """A module with everything that is special."""
     nn = torch.nn
@@ -454,7 +477,7 @@ def test_no_matrix_and_unknown_layers_list_what_is_there(tmp_path):
         ({}, {}, ["no matrix", "nothing"]),
         (PLAIN, {"layers": "fc2"}, ["layers", "'fc2'", "fc1 (8, 5)", "conv"]),
         (PLAIN, {"layers": ["fc1", "fc1.bias"]}, ["layers", "'fc1.bias'", "no matrix", "(8,)"]),
-        (PLAIN, {"layers": []}, ["no matrix"]),
+        (PLAIN, {"layers": []}, ["layers is empty", "fc1 (8, 5)"]),
         (PLAIN, {"skip": "*"}, ["skip", "fc1 (8, 5)"]),
         (write_npz(tmp_path, {"b": np.ones(3)}), {}, ["net.npz", "no matrix", "b (3,)"]),
     ]

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from .keras_names import layout_of, of_keras
+from .keras_names import is_bias, layout_of, of_keras, short_name
 from .npz import check_member
 from .stored import Stored, check_expansion, needed, same_file
 
@@ -102,15 +102,47 @@ def _datasets(h5py: Any, opened: Opener, size: int, unchanged: Callable[[], None
     with opened() as file:
         found = {}
         for path, dataset in _walk(h5py, file).items():
-            if path.split("/")[0] in OPTIMIZERS:
+            if path.split("/")[0] in OPTIMIZERS or is_bias(path):
                 continue
             shape = dataset.shape or ()
             if len(shape) > 1:
                 _check(path, dataset, size)
-            rows, columns = layout_of(path, len(shape)) if of_keras(path) else ((0,), None)
-            read, address = _reader(opened, path, size, unchanged), _address(h5py, dataset)
-            found[path] = Stored(tuple(shape), dataset.dtype.name, read, rows, columns, identity=address)
+            keras = of_keras(path)
+            rows, columns = layout_of(path, len(shape)) if keras else ((0,), None)
+            found[path] = Stored(
+                tuple(shape),
+                _dtype(dataset),
+                _reader(opened, path, size, unchanged),
+                rows,
+                columns,
+                identity=_address(h5py, dataset),
+                called=short_name(_as_called(file, path)) if keras else "",
+            )
     return found
+
+
+def _text(thing: Any, name: str) -> str:
+    """Return an attribute that is a short text; else, nothing."""
+    if name not in thing.attrs:
+        return ""
+    attribute = thing.attrs.get_id(name)
+    if attribute.shape != () or attribute.get_storage_size() > 256:
+        return ""
+    value = thing.attrs[name]
+    return value if isinstance(value, str) and "/" not in value else ""
+
+
+def _as_called(file: Any, path: str) -> str:
+    """Return the path with the names that layers have in the model: Keras 3 files them as dense, dense_1, ..."""
+    parts = path.split("/")
+    places = ["/".join((*parts[: k + 1], "vars")) for k in range(len(parts))]
+    names = [_text(file[place], "name") if place in file else "" for place in places]
+    return "/".join(name or part for name, part in zip(names, parts, strict=True))
+
+
+def _dtype(dataset: Any) -> str:
+    bfloat16 = dataset.dtype.str == "|V2" and _text(dataset, "dtype") == "bfloat16"  # so does Keras 3
+    return "bfloat16" if bfloat16 else dataset.dtype.name
 
 
 def _address(h5py: Any, thing: Any) -> int:
@@ -194,6 +226,9 @@ def _reader(opened: Opener, path: str, size: int, unchanged: Callable[[], None])
             dataset = _local(path, file[path])
             _check(path, dataset, size)
             _check_chunks(dataset)
-            return dataset[()]
+            numbers = dataset[()]
+            if _dtype(dataset) == "bfloat16":
+                return (numbers.view("<u2").astype(np.uint32) << 16).view(np.float32)
+            return numbers
 
     return read

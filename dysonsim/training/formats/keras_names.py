@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["layout_of", "of_keras", "short_name"]
+import re
+
+__all__ = ["is_bias", "layout_of", "of_keras", "short_name"]
 
 Axes = tuple[int, ...]
-ATTENTION = {"query", "key", "value", "query_dense", "key_dense", "value_dense"}
+PROJECTIONS = {"query", "key", "value", "query_dense", "key_dense", "value_dense"}
 
 
 def of_keras(path: str) -> bool:
@@ -35,14 +37,24 @@ def layout_of(path: str, ndim: int) -> tuple[Axes, Axes | None]:
     Kernels of attention are (inputs, heads, outputs of a head), its last (heads, outputs of a head, outputs);
     depthwise ones (..., inputs, outputs of an input).
     """
-    parts = {part.split(":")[0] for part in path.split("/")}
-    if ndim < 2 or any(part.startswith("embedding") for part in parts):
+    *groups, last = [part.split(":")[0] for part in path.split("/")]
+    parts = {*groups, last}
+    if ndim < 2 or last == "embeddings" or any(re.fullmatch(r"embedding(_\d+)?", group) for group in groups):
         return (0,), None
-    if ndim == 3 and ATTENTION & parts:
+    if ndim == 3 and PROJECTIONS & parts:
         return (1, 2), (0,)
     if ndim == 3 and {"attention_output", "output_dense"} & parts:
         return (2,), (0, 1)
     space = tuple(range(ndim - 2))
-    if any(part.startswith("depthwise") for part in parts):
+    separable = last == "0" and any(group.startswith("separable_conv") for group in groups)
+    if ndim > 2 and (separable or any(part.startswith("depthwise") for part in parts)):
         return (ndim - 2, ndim - 1), space
     return (ndim - 1,), (ndim - 2, *space)
+
+
+def is_bias(path: str) -> bool:
+    """Whether an array is a bias, which has two dimensions in attention (heads, outputs) and in GRU (2, gates)."""
+    *groups, last = [part.split(":")[0] for part in path.split("/")]
+    if groups[-1:] == ["vars"]:
+        return (last == "1" and bool(PROJECTIONS & {*groups})) or (last == "2" and "cell" in groups)
+    return last == "bias"

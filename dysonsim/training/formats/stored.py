@@ -46,6 +46,8 @@ class Stored:
         Whether it is a weight; False for buffers of a module, which only help to compute one.
     needs_torch : bool
         Whether torch, which may not be installed, is needed to read it.
+    called : str
+        The name of its layer, where the format knows it better than the name in the source does.
     """
 
     shape: tuple[int, ...] | None
@@ -57,6 +59,7 @@ class Stored:
     identity: Hashable = None
     trained: bool = True
     needs_torch: bool = False
+    called: str = ""
 
     @property
     def matrix_shape(self) -> tuple[int, int]:
