@@ -230,11 +230,13 @@ def _printable(stored: dict[str, Stored]) -> dict[str, Stored]:
 
 
 def _with_scales(stored: dict[str, Stored]) -> dict[str, Stored]:
-    """Mark numbers in 8 bits as refused that are nothing without the scales beside them."""
+    """Mark numbers as refused that are nothing without the scales beside them: float8, and those of bitsandbytes."""
+    states = {name.partition(".quant_state.")[0] for name in stored if ".quant_state." in name}
     found = {}
     for name, array in stored.items():
-        scaled = array.dtype.startswith("float8") and any(name + end in stored for end in ("_scale", "_scale_inv"))
-        found[name] = replace(array, refused=why_not("qint8")) if scaled else array
+        eight = array.dtype.startswith("float8") and any(name + end in stored for end in ("_scale", "_scale_inv"))
+        packed = name in states or f"{name}.absmax" in stored
+        found[name] = replace(array, shape=None, refused=why_not("qint8")) if eight or packed else array
     return found
 
 

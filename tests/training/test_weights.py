@@ -331,27 +331,25 @@ def test_keras_lays_attention_and_depthwise_kernels_out_in_its_own_way(tmp_path)
     np.testing.assert_array_equal(weights["lstm/cell/1"], 2 * recurrent.T)
 
 
-def test_keras_names_layers_as_the_model_does_and_has_biases_of_two_dimensions(tmp_path):
+def test_keras_has_biases_of_two_dimensions_and_bfloat16_of_its_own(tmp_path):
     h5py = pytest.importorskip("h5py")
     kernel = RNG.normal(size=(6, 4)).astype(np.float32)
     bits = (kernel.view(np.uint32) >> 16).astype(np.uint16)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["layers/dense/vars/0"] = kernel
-        file["layers/dense/vars"].attrs["name"] = "head"
         file["layers/dense_1/vars/0"] = bits.view("V2")
         file["layers/dense_1/vars/0"].attrs["dtype"] = "bfloat16"
-        file["layers/dense_1/vars"].attrs["name"] = np.bytes_(b"x" * 1000)
         for bias in ("mha/key_dense/vars/1", "gru/cell/vars/2", "mha/query/bias:0"):
             file[f"layers/{bias}"] = np.ones((2, 3))
         for name, width in (("separable_conv2d", 1), ("separable_conv2d_1", 2)):
             file[f"layers/{name}/vars/0"] = RNG.normal(size=(3, 3, 4, width))
     weights = ds.read_weights(tmp_path / "a.h5")
     assert weights.shapes == {
-        "head": (4, 6), "dense_1": (4, 6), "separable_conv2d": (4, 9), "separable_conv2d_1": (8, 9)
+        "dense": (4, 6), "dense_1": (4, 6), "separable_conv2d": (4, 9), "separable_conv2d_1": (8, 9)
     }  # fmt: skip
     assert weights.dtypes["dense_1"] == "bfloat16"
     np.testing.assert_array_equal(weights["dense_1"].view(np.uint32) >> 16, bits.T)
-    assert list(ds.read_weights(tmp_path / "a.h5", layers="layers/dense/*")) == ["head"]
+    assert list(ds.read_weights(tmp_path / "a.h5", layers="layers/dense/*")) == ["dense"]
 
 
 def network(torch):
@@ -435,6 +433,7 @@ def test_weights_that_are_no_dense_real_numbers_are_refused():
         ({"a": torch.ones(3, 3).to_sparse()}, ["a", "sparse", "to_dense"]),
         ({"a": torch.quantize_per_tensor(torch.ones(3, 3), 0.1, 0, torch.qint8)}, ["a", "qint8", "quantized"]),
         ({"a": torch.ones(3, 3).to(torch.float8_e4m3fn), "a_scale": torch.ones(3, 1)}, ["a", "float8", "quantized"]),
+        ({"a": np.ones((8, 1), np.uint8), "a.absmax": np.ones(2), "b": np.eye(3)}, ["a", "uint8", "quantized"]),
         (nn.Sequential(nn.Linear(3, 3, device="meta")), ["0", "float32", "meta"]),
         (nn.Sequential(nn.LazyLinear(3)), ["0", "lazy", "batch"]),
         (nn.LazyLinear(3).state_dict(), ["weight", "lazy", "batch"]),

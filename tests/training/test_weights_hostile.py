@@ -96,6 +96,18 @@ def test_torch_files_that_lie_about_sizes(tmp_path):
     refused(tmp_path / "e.pt")
 
 
+def test_torch_files_that_ask_for_memory(tmp_path):
+    """Of functions that weights_only allows."""
+    pytest.importorskip("torch")
+    pickled = b"\x80\x02c__builtin__\nbytearray\nJ\x00\x00\x00\x7f\x85R."
+    with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
+        for name, data in {"data.pkl": pickled, "version": b"3\n", "byteorder": b"little"}.items():
+            archive.writestr(f"a/{name}", data)
+    refused_in_little_memory(tmp_path / "a.pt", "bytearray")
+    (tmp_path / "b.pt").write_bytes(pickled)
+    refused_in_little_memory(tmp_path / "b.pt", "bytearray")
+
+
 def test_safetensors_that_lie(tmp_path):
     pytest.importorskip("safetensors")
 

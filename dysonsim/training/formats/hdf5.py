@@ -116,33 +116,17 @@ def _datasets(h5py: Any, opened: Opener, size: int, unchanged: Callable[[], None
                 rows,
                 columns,
                 identity=_address(h5py, dataset),
-                called=short_name(_as_called(file, path)) if keras else "",
+                called=short_name(path) if keras else "",
             )
     return found
 
 
-def _text(thing: Any, name: str) -> str:
-    """Return an attribute that is a short text; else, nothing."""
-    if name not in thing.attrs:
-        return ""
-    attribute = thing.attrs.get_id(name)
-    if attribute.shape != () or attribute.get_storage_size() > 256:
-        return ""
-    value = thing.attrs[name]
-    return value if isinstance(value, str) and "/" not in value else ""
-
-
-def _as_called(file: Any, path: str) -> str:
-    """Return the path with the names that layers have in the model: Keras 3 files them as dense, dense_1, ..."""
-    parts = path.split("/")
-    places = ["/".join((*parts[: k + 1], "vars")) for k in range(len(parts))]
-    names = [_text(file[place], "name") if place in file else "" for place in places]
-    return "/".join(name or part for name, part in zip(names, parts, strict=True))
-
-
 def _dtype(dataset: Any) -> str:
-    bfloat16 = dataset.dtype.str == "|V2" and _text(dataset, "dtype") == "bfloat16"  # so does Keras 3
-    return "bfloat16" if bfloat16 else dataset.dtype.name
+    """Return the type; Keras 3 marks its bfloat16 by an attribute.
+
+    No attribute is read, though some hold the names of layers: in a damaged file that ends the process, within HDF5.
+    """
+    return "bfloat16" if dataset.dtype.str == "|V2" and "dtype" in dataset.attrs else dataset.dtype.name
 
 
 def _address(h5py: Any, thing: Any) -> int:

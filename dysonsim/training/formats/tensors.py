@@ -48,6 +48,8 @@ def stored_tensor(tensor: Any, **more: Any) -> Stored:
         refused = "lazy, without a shape as yet: run one batch through the model first"
     elif kind == "FlatParameter" or hasattr(tensor, "ds_id"):
         refused = SHARDED.format("FullStateDictConfig of FSDP, zero_to_fp32 of DeepSpeed")
+    elif kind in ("Params4bit", "Int8Params"):  # of bitsandbytes
+        refused = why_not("qint8")
     elif tensor.is_nested:
         refused = "nested, without one shape: give its parts"
     else:

@@ -18,6 +18,8 @@ from .tensors import is_tensor, unnested
 
 __all__ = ["listed"]
 
+GREEDY = b"bytearray", b"_rebuild_device_tensor"
+
 
 def listed(path: Path) -> dict[str, Stored]:
     """Return the tensors of a .pt, .pth, .ckpt or .bin file; they stay in the file until they are read.
@@ -25,17 +27,11 @@ def listed(path: Path) -> dict[str, Stored]:
     The format from before torch 1.6 has no such way: its numbers are in memory as long as the result is.
     """
     torch = needed("torch", "torch", path.name)
-    size, zipped = path.stat().st_size, zipfile.is_zipfile(path)
+    unchanged, size, zipped = same_file(path), path.stat().st_size, zipfile.is_zipfile(path)
     if zipped:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-                raise ValueError("is compressed, which torch.save does not do")
-            if sum(member.file_size for member in members) > size:
-                raise ValueError("its parts are said to be longer than the file")
-            if any(member.filename.endswith("constants.pkl") for member in members):
-                raise ValueError("is a TorchScript program, not loaded; save the state_dict of the model")
-    unchanged = same_file(path)
+        _check_archive(path, size)
+    else:
+        _check_names(path.read_bytes())  # which torch reads whole as well
     content = _loaded(torch, path, mmap=zipped)
     if not isinstance(content, Mapping):
         raise ValueError(f"holds a {type(content).__name__}, not a state_dict")
@@ -49,6 +45,28 @@ def listed(path: Path) -> dict[str, Stored]:
                 raise ValueError(f"{name}: is said to have shape {tuple(tensor.shape)}; the file has {size} bytes")
     arrays = described(content)
     return {name: replace(array, read=partial(_read, unchanged, array)) for name, array in arrays.items()}
+
+
+def _check_archive(path: Path, size: int) -> None:
+    """Check that torch will not inflate anything, and what the pickle within uses."""
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise ValueError("is compressed, which torch.save does not do")
+        if sum(member.file_size for member in members) > size:
+            raise ValueError("its parts are said to be longer than the file")
+        if any(member.filename.endswith("constants.pkl") for member in members):
+            raise ValueError("is a TorchScript program, not loaded; save the state_dict of the model")
+        for member in members:
+            if member.filename.endswith(".pkl"):
+                _check_names(archive.read(member))
+
+
+def _check_names(pickled: bytes) -> None:
+    """Refuse the functions that weights_only allows and that take any amount of memory when they are asked to."""
+    for name in GREEDY:
+        if name in pickled:
+            raise ValueError(f"not loaded: it uses {name.decode()}, which is no part of a state_dict")
 
 
 def _read(unchanged: Callable[[], None], array: Stored) -> np.ndarray:
