@@ -123,7 +123,7 @@ def read_weights(
         one, a dictionary of arrays (NumPy, torch, or any library that speaks DLPack), or a file: .pt, .pth, .ckpt,
         .bin (torch, read with weights_only), .safetensors, .npz, .h5, .hdf5, .keras, or the .index.json beside the
         files of a large model. Files are trusted with nothing: no code in them runs, no other file is read for them,
-        and no more memory is taken than is stored (100 times that if compressed, or 64 MiB if that is more).
+        and no array takes more memory than is stored (100 times that if compressed, or 64 MiB if that is more).
     layers : str or sequence of str, optional
         Names, or patterns of `fnmatch` such as "layers.*.attn*", of what to read; all by default. Both the names of
         layers and those in the source ("fc1", "fc1.weight") do.
@@ -139,7 +139,8 @@ def read_weights(
     Weights
         A mapping of names to matrices (outputs, inputs). The name is that of the layer: ".weight" at the end is
         dropped, as are "_orig_mod." of compiled and "module." of distributed models, and of Keras' paths all that is
-        the same for all layers. Tied layers come once, their other names in `aliases`.
+        the same for all layers; Keras 3 files layers by their kinds: dense, dense_1. Tied layers come once, their
+        other names in `aliases`.
 
     Raises
     ------

@@ -98,6 +98,7 @@ def keras_file(target, arrays):
             layer = "embedding" if layer == "emb" else layer
             array = array if layer == "embedding" else in_keras(array)
             file.create_dataset(f"layers/{layer}/vars/{int(what == 'bias')}", data=array)
+            file[f"layers/{layer}/vars"].attrs["name"] = layer
         file.create_dataset("optimizer/vars/2", data=np.ones((5, 8)))
     return target
 
