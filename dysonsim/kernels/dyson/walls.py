@@ -93,7 +93,7 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int, size: int
     least, largest, absolute, sum_of_squares = (
         helpers.least, helpers.largest, helpers.absolute, helpers.sum_of_squares
     )  # fmt: skip
-    words, chi_squared, few = generator.words, gamma.build(lanes).chi_squared, quantile.build(lanes, generator)
+    words, chi_squared, few = generator.words, gamma.build(lanes).chi_squared, quantile.build(lanes)
     held, by_quantile = few.held, few.chi_squared
     order, drawn, (behind, numbers) = pairs(lanes, chi).order, draw(lanes, n + 2, chi), places(n + 2, chi)
     zero, half, two = number(0), number(0.5), number(2)

@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from ..common import functions
+from ..common.once import once
 
 LENGTH = math.pi / 2  # where the second wall is
 DEGREE = 8
@@ -47,6 +48,7 @@ def curvature(squares: np.ndarray) -> np.ndarray:
     return np.polynomial.Polynomial(2 * zeta(powers, 1.0) / np.pi**powers)(squares)
 
 
+@once
 def build(lanes, n: int, size: int):
     """`pushes` on one target; size: levels of a group."""
     jit, number = lanes.jit, lanes.number
