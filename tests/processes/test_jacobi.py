@@ -110,15 +110,15 @@ def test_many_levels_that_start_together_between_the_walls():
 
 def test_long_steps_of_the_user_warn_once_and_stay_finite():
     for dt in (0.2, 1000.0):
-        process = ds.JacobiProcess(a=0.0, b=0.0, n=3, beta=1.5, dt=dt)
-        with pytest.warns(RuntimeWarning, match=r"dt = .* is too coarse .* dt = 0\.02 would do") as caught:
+        process = ds.JacobiProcess(a=0.0, b=0.0, n=10, beta=1.5, dt=dt)
+        with pytest.warns(RuntimeWarning, match=r"dt = .* is too coarse .* dt = 0\.002 would do") as caught:
             run = ds.simulate(process, replicas=8, times=[0.5, 2000.0 if dt > 1 else 1.0], seed=1)
         assert len(caught) == 1
         assert caught[0].filename == __file__
         assert ((run.eigenvalues >= 0) & (run.eigenvalues <= 1)).all()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ds.simulate(ds.JacobiProcess(a=0.0, b=0.0, n=3, beta=1.5, dt=0.003), replicas=2, times=[0.01])
+        ds.simulate(ds.JacobiProcess(a=0.0, b=0.0, n=10, beta=1.5, dt=0.003), replicas=2, times=[0.01])
 
 
 def test_threads_and_company_change_nothing():
