@@ -22,6 +22,8 @@ from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
 from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
+from .training.fluctuations import Fluctuations, fluctuations
+from .training.scaling_rule import ScalingRule, scaling_rule
 
 _moved.install()
 
@@ -32,6 +34,7 @@ __all__ = [
     "DivergenceError",
     "Dynamics",
     "Dyson",
+    "Fluctuations",
     "GaussianRBM",
     "Hierarchy",
     "JacobiProcess",
@@ -44,10 +47,12 @@ __all__ = [
     "Process",
     "Run",
     "ScalingFit",
+    "ScalingRule",
     "TeacherStudent",
     "compare",
     "diagnostics",
     "estimate_dynamics",
+    "fluctuations",
     "hierarchy",
     "laws",
     "likelihood_ratio",
@@ -55,6 +60,7 @@ __all__ = [
     "memory_needed",
     "repulsion",
     "scaling_fit",
+    "scaling_rule",
     "simulate",
     "singular_values",
 ]

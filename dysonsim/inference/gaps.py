@@ -200,9 +200,7 @@ def repulsion_curve(moves: Transitions, found: Collisions, drift: Drift, points:
     return Curve(where, value - 1, influence)
 
 
-def small_gap_exponent(
-    levels: np.ndarray, bounds: Window, drift: Drift | None, square: float = 1.0
-) -> Estimate | None:
+def small_gap_exponent(levels: np.ndarray, bounds: Window, drift: Drift | None, square: float = 1.0) -> Estimate | None:
     """beta from the density P(y) ~ y^beta exp[(K'(x)/4g^2 - a) y^2] of gaps inside `bounds`, x their middle.
 
     Maximum likelihood of beta and a on the truncated range, given the middle x: exact for two levels in a quadratic

@@ -1,0 +1,403 @@
+"""`fluctuations`: what the stationary end of one training says about how its levels fluctuate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import _checks
+from .._text import aligned, plain, with_error
+from ..ensembles.observable import Levels
+from ..inference.estimates import Estimate, standard_errors
+from ..inference.stationarity import LEAST_WINDOW, Slope
+from .pairs import Pair, pairs_of, pooled
+from .pieces import (
+    FEWEST_PIECES,
+    FEWEST_RECORDS,
+    Path,
+    groups_of,
+    integrated_memory,
+    noise_of_kicks,
+    path_of,
+    sums_over,
+)
+from .segment import Segment, segment_of
+
+__all__ = ["Fluctuations", "fluctuations"]
+
+NEAR_ZERO = 0.02  # of the largest level, below which a level is pressed against 0 and not followed
+LEAST_RESOLVED = 0.3  # autocorrelation of neighboring records, below which they do not show the memory
+_SHOWN = 40  # levels in print
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fluctuations:
+    """Result of `fluctuations`; arrays are (levels,), errors are standard errors from pieces.
+
+    Attributes
+    ----------
+    layer : str
+    records, steps : int, (int, int)
+        How many records, from which step to which.
+    learning_rate, batch_size : float
+        NaN where they are not known.
+    mean : (levels,)
+    width, width_error : (levels,)
+        Standard deviation of each level about its mean.
+    kicks, kicks_error : (levels,) or None
+        g, of one step: half the variance of a kick is g^2. None where kicks were not recorded.
+    lags : (lags,)
+        In steps.
+    noise_by_lag, noise_by_lag_error : (lags, levels)
+        g^2 from the changes over each lag, the Ornstein-Uhlenbeck way: -width^2 log(1 - D/2 width^2)/lag, where D is
+        the mean square of the change. Does not depend on the lag where a level is one Ornstein-Uhlenbeck mode; NaN
+        where the level has forgotten.
+    memory, memory_error : (levels,) or None
+        Memory index g^2 tau/(2 width^2), tau the integrated autocorrelation time in steps, g of the kicks: of the sum
+        of the levels of its group, in which the repulsion cancels. NaN where records do not resolve the memory.
+    groups : tuple of tuple of int
+        Neighbors that are nearer to each other than three widths.
+    relaxation : (levels,)
+        Relaxation times, in steps: half the integrated autocorrelation time of the beginning of the memory.
+    window : (levels,)
+        Relaxation times in the records.
+    slope : Slope
+        Of the test for a trend: change, z, pvalue, share of the trend in the variance.
+    status : tuple of str
+        Of each level: "stationary", "drifts", "window too short", "near zero", "constant" or "too few records".
+    pairs : tuple of Pair
+        Neighbors, with `levels`, `apart`, `beta` (an Estimate, or None) and `reason`.
+    pieces : int
+        Behind the errors of widths, kicks and memory.
+
+    Examples
+    --------
+    >>> import numpy as np, types, dysonsim as ds
+    >>> motion = ds.Dyson(n=2, beta=1.0, rate=0.01, noise=0.02, center=3.0)
+    >>> run = ds.simulate(motion, replicas=1, times=np.arange(1e3, 3e4, 10.0), seed=1)
+    >>> layer = types.SimpleNamespace(singular_values=run.eigenvalues[0], kicks=None, steps=np.arange(0, 29000, 10),
+    ...                               learning_rate=0.1, batch_size=32)
+    >>> found = ds.fluctuations({"fc": layer}, "fc")
+    >>> found.verdict
+    'stationary'
+    >>> print(abs(found.beta.deviation(1.0)) < 3)
+    True
+    """
+
+    layer: str
+    records: int
+    steps: tuple[int, int]
+    every: float
+    learning_rate: float
+    batch_size: float
+    mean: np.ndarray
+    width: np.ndarray
+    width_error: np.ndarray
+    kicks: np.ndarray | None
+    kicks_error: np.ndarray | None
+    lags: np.ndarray
+    noise_by_lag: np.ndarray
+    noise_by_lag_error: np.ndarray
+    memory: np.ndarray | None
+    memory_error: np.ndarray | None
+    relaxation: np.ndarray
+    window: np.ndarray
+    groups: tuple[tuple[int, ...], ...]
+    slope: Slope | None
+    status: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    pieces: int
+
+    @property
+    def followed(self) -> np.ndarray:
+        """(levels,) bool: neither near zero nor constant."""
+        return np.array([s not in ("near zero", "constant") for s in self.status])
+
+    @property
+    def stationary(self) -> np.ndarray:
+        """(levels,) bool: no trend, and a window of 50 relaxation times."""
+        return np.array([s == "stationary" for s in self.status])
+
+    @property
+    def verdict(self) -> str:
+        """Say "stationary", or "not determined" with the reason."""
+        followed = [s for s in self.status if s not in ("near zero", "constant")]
+        if not followed:
+            return "not determined: no level moves away from zero"
+        if "too few records" in followed:
+            return f"not determined: only {self.records} records (at least {FEWEST_RECORDS} are needed)"
+        drifting, short = followed.count("drifts"), followed.count("window too short")
+        reasons = []
+        if drifting:
+            reasons.append(f"{drifting} of {len(followed)} levels drift")
+        if short:
+            least = float(self.window[self.followed].min())
+            reasons.append(
+                f"the window is shorter than {LEAST_WINDOW:g} relaxation times for {short} of {len(followed)} levels "
+                f"({least:.2g} for the slowest)"
+            )
+        return f"not determined: {', '.join(reasons)}" if reasons else "stationary"
+
+    @property
+    def beta(self) -> Estimate | None:
+        """Dyson index, the mean over all pairs that collide; None where none does.
+
+        1 for any real noise without a preferred direction, and therefore no sign of learning.
+        """
+        return pooled(self.pairs)
+
+    def __repr__(self) -> str:
+        return f"<Fluctuations of {self.layer!r}: {self.verdict}>"
+
+    def __str__(self) -> str:
+        setting = f"learning rate {self.learning_rate:g}, batch size {self.batch_size:g}"
+        head = (
+            f"fluctuations of {self.layer!r}: {self.records} records from step {self.steps[0]} to {self.steps[1]}, "
+            f"{setting}, errors from {self.pieces} pieces"
+        )
+        rows = [["level", "mean", "width", "g of kicks", "memory", "window", "trend", "status"]]
+        for i in range(len(self.mean))[:_SHOWN]:
+            z = "" if self.slope is None else f"{self.slope.z[i]:+.1f} sigma"
+            kicks, memory = (
+                "" if a is None or b is None or np.isnan(a[i]) else with_error(float(a[i]), float(b[i]))
+                for a, b in ((self.kicks, self.kicks_error), (self.memory, self.memory_error))
+            )
+            width = with_error(float(self.width[i]), float(self.width_error[i]))
+            rows.append([str(i), f"{self.mean[i]:.5g}", width, kicks, memory, f"{self.window[i]:.3g}", z,
+                         self.status[i]])  # fmt: skip
+        lines = [head, aligned(rows)]
+        if len(self.mean) > _SHOWN:
+            lines.append(f"  and {len(self.mean) - _SHOWN} more levels")
+        lines += self._lines_by_lag() + self._lines_of_pairs()
+        lines.append(f"  verdict: {self.verdict}")
+        return "\n".join(lines)
+
+    def _lines_by_lag(self) -> list[str]:
+        """g^2 over its value at the first lag, the median of the levels."""
+        if not len(self.lags):
+            return []
+        first = self.noise_by_lag[0]
+        rows = [["lag (steps)", *(f"{lag:g}" for lag in self.lags)], ["g^2 over the first, median"]]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for row in self.noise_by_lag:
+                known = (row / first)[self.followed & np.isfinite(row) & (first > 0)]
+                rows[1].append(f"{np.median(known):.2f}" if known.size else "")
+        return [aligned(rows)]
+
+    def _lines_of_pairs(self) -> list[str]:
+        known = [pair for pair in self.pairs if pair.beta is not None]
+        apart = sum("do not collide" in pair.reason for pair in self.pairs)
+        rows = [[f"beta of {p.levels[0]} and {p.levels[1]}", str(p.beta), f"gap/widths {p.apart:.2f}"] for p in known]
+        lines = [aligned(rows[:_SHOWN])] if rows else []
+        if self.beta is not None:
+            lines.append(f"  beta of all pairs that collide: {self.beta}")
+        if self.pairs:
+            lines.append(f"  {apart} of {len(self.pairs)} pairs lie too far apart for an index")
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, ready for JSON."""
+        values = dict(vars(self)) | {
+            "slope": None if self.slope is None else vars(self.slope),
+            "pairs": [pair.to_dict() for pair in self.pairs],
+            "verdict": self.verdict,
+            "beta": None if self.beta is None else {"value": self.beta.value, "error": self.beta.error},
+        }
+        return plain(values)
+
+    def plot(self, ax: Any = None, what: str = "widths") -> Any:
+        """Draw the widths of the levels ("widths"), or g^2 by lag ("lags"), on `ax`; returns the axes."""
+        what = _checks.choice("what", what, ("widths", "lags"))
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            _, ax = plt.subplots()
+        if what == "widths":
+            for status in sorted(set(self.status)):
+                at = np.array([s == status for s in self.status])
+                ax.errorbar(self.mean[at], self.width[at], self.width_error[at], fmt="o", markersize=4, capsize=2,
+                            label=status)  # fmt: skip
+            ax.set(xlabel=r"mean singular value", ylabel=r"width $\sigma$", ylim=(0, None))
+            ax.legend(fontsize="small")
+        else:
+            shown = self.followed
+            if self.kicks is not None:
+                ax.plot(np.ones(shown.sum()), self.kicks[shown] ** 2, "k_", label="kicks of one step")
+                ax.legend(fontsize="small")
+            ax.plot(self.lags, self.noise_by_lag[:, shown], ".-", linewidth=0.8)
+            ax.set(xlabel="lag (steps)", ylabel="$g^2$", xscale="log", yscale="log")
+        ax.set_title(f"{self.layer}: {self.verdict}", fontsize="small", wrap=True)
+        return ax
+
+
+def fluctuations(recording: Any, layer: str, *, records: Levels = None, pieces: int = 32) -> Fluctuations:
+    """Measure how the singular values of a layer fluctuate at the stationary end of one training.
+
+    Each level is taken for stationary only if the means of 16 blocks show no slope and the records are 50 relaxation
+    times long; where that is not so the result says "not determined", with the reason, and its widths are numbers
+    without a meaning.
+
+    Parameters
+    ----------
+    recording : Recording
+        What `dysonsim.watch` recorded; any object whose ``recording[layer]`` has singular_values (records, levels),
+        steps, learning_rate, batch_size (records,) and, if possible, kicks (records, levels).
+    layer : str
+    records : slice or sequence of int, optional
+        Which records, all by default: equally spaced, 3 or more, at one learning rate and batch size, after the levels
+        have settled.
+    pieces : int
+        Into how many the records are cut for the errors, at least 8. Fewer are taken for widths and memory where they
+        would not be longer than three relaxation times of the slowest level.
+
+    Returns
+    -------
+    Fluctuations
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no recording, a layer that it does not have, fewer than 3 records, records that are not equally
+        spaced, and where the learning rate or the batch size changes: the message lists the constant segments.
+    DivergenceError
+        Singular values that are not finite, with `layer` and `step`.
+
+    Notes
+    -----
+    In units of steps a level follows dx = K(x) dt + sqrt(2) g dB: widths are those of x, g^2 is half the variance of
+    the kicks x(t + 1) - x(t) less their regression on x, and the memory index g^2 tau/(2 width^2) is 1 where the level
+    is one Ornstein-Uhlenbeck mode (width^2 = g^2/rate, tau = 2/rate), as for a linear network with noise in its
+    gradient. It is larger where a level has slow parts, smaller for momentum, whose kicks are correlated. Levels whose
+    repulsion mixes them have no such mode of their own (two of the same well 1.2 each), but their sum has.
+
+    beta is that of `estimate_dynamics`, for two neighbors at a time whose gap is at most 1.5 times the sum of their
+    widths, from the records cut into `pieces`; beta = 1 is universal for collisions of real matrices. Where neighboring
+    records are as good as independent it comes from the density of small gaps alone.
+
+    Not valid for widths of levels below 2% of the largest: they are pressed against 0 ("near zero", and not followed).
+
+    Examples
+    --------
+    >>> import numpy as np, types, dysonsim as ds
+    >>> rng, x = np.random.default_rng(1), np.zeros((4000, 2))
+    >>> for t in range(1, 4000):
+    ...     x[t] = 0.95 * x[t - 1] + 0.01 * rng.normal(size=2)
+    >>> kicks = np.vstack([np.diff(x, axis=0), np.full((1, 2), np.nan)])
+    >>> layer = types.SimpleNamespace(singular_values=x + [1, 2], kicks=kicks, steps=np.arange(4000),
+    ...                               learning_rate=0.1, batch_size=32)
+    >>> found = ds.fluctuations({"fc": layer}, "fc", records=slice(500, None))
+    >>> found.verdict
+    'stationary'
+    >>> print(np.abs(found.width / (0.01 / np.sqrt(1 - 0.95**2)) - 1) < 0.2)
+    [ True  True]
+    >>> found.pairs[0].reason
+    'the gap is 15.8 times the sum of the widths (at most 1.5): the levels do not collide'
+    """
+    pieces = _checks.integer("pieces", pieces, FEWEST_PIECES, 10**6)
+    segment = segment_of(recording, layer, records)
+    if len(segment.levels) < FEWEST_RECORDS:
+        return _too_few(segment)
+    path = path_of(segment.levels, pieces)
+    status = _status(path)
+    followed = np.array([s not in ("near zero", "constant") for s in status])
+    reasons = ["" if s == "stationary" else f"not determined: {s}" for s in status]
+    groups = groups_of([path], followed)
+    kicks = kicks_error = index = index_error = None
+    if segment.kicks is not None and np.isfinite(segment.kicks).all(axis=1).sum() > FEWEST_RECORDS:
+        square, without = noise_of_kicks(path, segment.kicks)
+        kicks = np.sqrt(square)
+        factor = len(path.starts) - 1
+        kicks_error = standard_errors(factor * (kicks[:, None] - np.sqrt(without)))
+        index, index_error = _memory_index(segment, groups, pieces)
+    lags, by_lag, by_lag_error = _by_lag(path, segment.every)
+    return Fluctuations(
+        layer=segment.layer,
+        records=path.records,
+        steps=(int(segment.steps[0]), int(segment.steps[-1])),
+        every=segment.every,
+        learning_rate=segment.learning_rate,
+        batch_size=segment.batch_size,
+        mean=path.mean,
+        width=np.sqrt(path.variance),
+        width_error=path.variance_error / (2 * np.maximum(np.sqrt(path.variance), np.finfo(float).tiny)),
+        kicks=kicks,
+        kicks_error=kicks_error,
+        lags=lags,
+        noise_by_lag=by_lag,
+        noise_by_lag_error=by_lag_error,
+        memory=index,
+        memory_error=index_error,
+        relaxation=path.memory.relaxation * segment.every,
+        window=path.records / path.memory.relaxation,
+        groups=tuple(tuple(group.tolist()) for group in groups),
+        slope=path.slope,
+        status=status,
+        pairs=pairs_of(segment, path, followed, reasons, pieces),
+        pieces=len(path.starts),
+    )
+
+
+def _status(path: Path) -> tuple[str, ...]:
+    """In words, for each level."""
+    near = path.mean < NEAR_ZERO * path.mean.max()
+    constant = path.variance <= (1e-12 * path.mean.max()) ** 2
+    words = [(constant, "constant"), (near, "near zero"), (path.drifts, "drifts"), (path.short, "window too short")]
+    return tuple(next((word for at, word in words if at[i]), "stationary") for i in range(len(near)))
+
+
+def _memory_index(
+    segment: Segment, groups: list[np.ndarray], pieces: int
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """g^2 tau/(2 width^2) and its error, (levels,); None where neighboring records are as good as independent."""
+    assert segment.kicks is not None
+    index, error = np.full((2, segment.levels.shape[1]), np.nan)
+    if groups:
+        path = path_of(sums_over(groups, segment.levels), pieces)
+        square, square_without = noise_of_kicks(path, sums_over(groups, segment.kicks))
+        time, time_without = integrated_memory(path)
+        factor = len(path.starts) - 1
+        variance_without = path.variance[:, None] - path.variance_influence / factor
+        value = square * time * segment.every / (2 * path.variance)
+        without = square_without * time_without * segment.every / (2 * variance_without)
+        spread = standard_errors(factor * (value[:, None] - without))
+        for k in np.flatnonzero(path.memory.relaxation > 1 / -np.log(LEAST_RESOLVED)):
+            index[groups[k]], error[groups[k]] = value[k], spread[k]
+    return (index, error) if np.isfinite(index).any() else (None, None)
+
+
+def _by_lag(path: Path, every: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lags in steps; g^2, (lags, levels), and errors."""
+    lags = [
+        lag
+        for lag in (2**k for k in range(30))
+        if lag <= path.records // 16 and lag <= 8 * path.memory.relaxation.max()
+    ]
+    lags = lags or [1]
+    values, errors = [], []
+    for lag in lags:
+        squares = np.zeros_like(path.centered)
+        squares[:-lag] = (path.centered[lag:] - path.centered[:-lag]) ** 2
+        sums = path.sums(squares)
+        change = sums.sum(axis=1) / (path.records - lag)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            forgotten = change / (2 * path.variance)
+            value = np.where(forgotten < 0.95, -path.variance * np.log1p(-np.minimum(forgotten, 0.99)), np.nan)
+            value = value / (lag * every)
+            relative = standard_errors(sums / sums.mean(axis=1, keepdims=True))
+            errors.append(np.where(np.isfinite(value), value * relative / np.maximum(1 - forgotten, 0.05), np.nan))
+        values.append(value)
+    return np.array(lags) * every, np.array(values), np.array(errors)
+
+
+def _too_few(segment: Segment) -> Fluctuations:
+    """Means and bare widths: nothing can be said of so few records."""
+    unknown = np.full(segment.levels.shape[1], np.nan)
+    empty = np.empty((0, len(unknown)))
+    return Fluctuations(
+        segment.layer, len(segment.levels), (int(segment.steps[0]), int(segment.steps[-1])), segment.every,
+        segment.learning_rate, segment.batch_size, segment.levels.mean(axis=0), segment.levels.std(axis=0, ddof=1),
+        unknown, None, None, np.empty(0), empty, empty, None, None, unknown, unknown, (), None,
+        ("too few records",) * len(unknown), (), 0,
+    )  # fmt: skip
