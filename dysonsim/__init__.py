@@ -23,6 +23,7 @@ from .numerics import diagnostics
 from .numerics.repulsion import repulsion
 from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
 from .training.fluctuations import Fluctuations, fluctuations
+from .training.gradient_noise import GradientNoise, gradient_noise
 from .training.scaling_rule import ScalingRule, scaling_rule
 
 _moved.install()
@@ -36,6 +37,7 @@ __all__ = [
     "Dyson",
     "Fluctuations",
     "GaussianRBM",
+    "GradientNoise",
     "Hierarchy",
     "JacobiProcess",
     "LaguerreProcess",
@@ -53,6 +55,7 @@ __all__ = [
     "diagnostics",
     "estimate_dynamics",
     "fluctuations",
+    "gradient_noise",
     "hierarchy",
     "laws",
     "likelihood_ratio",

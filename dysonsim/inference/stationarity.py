@@ -64,6 +64,31 @@ def slope_test(path: np.ndarray) -> Slope:
     return Slope(change, z, 2 * stdtr(BLOCKS - 3, -np.abs(z)), share)
 
 
+def odd_ends(path: np.ndarray, windows: np.ndarray, level: float) -> np.ndarray:
+    """Return (n,) bool: whether a path begins or ends where the rest of it does not lie.
+
+    So does a path that has still to settle: its way has the same memory as its fluctuations, and no slope if it is
+    short. The mean square of the first and the last eighth about the mean of the rest, over that of the rest, is
+    compared with the F distribution of W/8 and 7W/8 degrees of freedom, W the number of relaxation times (`windows`,
+    less a third, for they are estimated), and the first and the last record with a normal distribution: at `level` for
+    all n and these four together.
+    """
+    from scipy.special import fdtrc, ndtr
+
+    size = len(path) // 8
+    freedom = np.maximum(windows * 2 / 3, 1.0)
+    odd = np.zeros(path.shape[1], dtype=bool)
+    for way in (path, path[::-1]):
+        end, rest = way[:size], way[size:]
+        mean, variance = rest.mean(axis=0), rest.var(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.nan_to_num(((end - mean) ** 2).mean(axis=0) / variance)
+            first = np.nan_to_num(np.abs(way[0] - mean) / np.sqrt(variance))
+        pvalue = np.minimum(fdtrc(freedom / 8, freedom * 7 / 8, ratio), 2 * ndtr(-first))
+        odd |= pvalue < level / (4 * path.shape[1])
+    return odd
+
+
 @dataclass(frozen=True, eq=False)
 class Memory:
     """How long a path remembers, in records; each (n,).

@@ -235,9 +235,9 @@ class Fluctuations:
 def fluctuations(recording: Any, layer: str, *, records: Levels = None, pieces: int = 32) -> Fluctuations:
     """Measure how the singular values of a layer fluctuate at the stationary end of one training.
 
-    Each level is taken for stationary only if the means of 16 blocks show no slope and the records are 50 relaxation
-    times long; where that is not so the result says "not determined", with the reason, and its widths are numbers
-    without a meaning.
+    Each level is taken for stationary only if the means of 16 blocks show no slope, the beginning and the end of the
+    records lie where the rest does, and the records are 50 relaxation times long; where that is not so the result says
+    "not determined", with the reason, and its widths are numbers without a meaning.
 
     Parameters
     ----------

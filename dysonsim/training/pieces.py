@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..inference.estimates import standard_errors
-from ..inference.stationarity import BLOCKS, Memory, Slope, memory, slope_test, whole_memory
+from ..inference.stationarity import BLOCKS, Memory, Slope, memory, odd_ends, slope_test, whole_memory
 
 FEWEST_PIECES = 8
 FEWEST_RECORDS = 2 * BLOCKS  # below, a path says nothing of its stationarity
@@ -33,8 +33,8 @@ class Path:
     memory : Memory
     slope : Slope
     drifts, short : (n,) bool
-        Whether the slope test finds a trend, at 1% for all n together; whether the path is shorter than 50 relaxation
-        times.
+        Whether there is a trend, or a beginning or an end that lies apart, each at 1% for all n together; whether the
+        path is shorter than 50 relaxation times.
     starts : (P,) int
         First record of each piece.
     """
@@ -81,8 +81,8 @@ def path_of(values: np.ndarray, pieces: int) -> Path:
     value = factor * squares.sum(axis=1) / records
     without = factor[:, None] * (squares.sum(axis=1, keepdims=True) - squares) / (records - counts)
     influence = (pieces - 1) * (value[:, None] - without)
-    return Path(centered, mean, value, influence, memories, slope, slope.drifts(LEVEL),
-                short, starts)  # fmt: skip
+    drifts = slope.drifts(LEVEL) | odd_ends(values, records / memories.relaxation, LEVEL)
+    return Path(centered, mean, value, influence, memories, slope, drifts, short, starts)
 
 
 def integrated_memory(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -152,7 +152,7 @@ class ScalingRule:
         if self.rule != LINEAR or not twice:
             return FAILS, text
         kicks = [e for e in (self.kicks_alpha, self.kicks_batch) if e is not None]
-        if any(abs(e.value - e.expected) > BAND for e in kicks):
+        if any(abs(e.value - e.expected) > 2 * BAND for e in kicks):
             return FAILS, f"{text}; the kicks do not follow their rule either"
         if not kicks and self.sampling != "without_replacement":
             return FAILS, f"{text}: as for batches without replacement, but kicks were not recorded"

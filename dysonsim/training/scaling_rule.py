@@ -11,7 +11,6 @@ from .. import _checks
 from .._checks import shown
 from ..ensembles.observable import Levels
 from ..inference.estimates import standard_errors
-from ..inference.stationarity import memory
 from .fluctuations import NEAR_ZERO
 from .pieces import FEWEST_PIECES, FEWEST_RECORDS, Path, groups_of, noise_of_kicks, path_of, sums_over
 from .rules import LINEAR, Rule, differences, effective_rates, name_of, rule_of
@@ -22,6 +21,7 @@ __all__ = ["ScalingRule", "scaling_rule"]
 
 FEWEST_POINTS = 3
 BURN_IN = np.arange(0, 13) / 16  # shares of a segment that may be left out at its beginning
+CLEARLY = 0.05  # gain in the logarithm of a squared error, for which records are left out
 COLLINEAR = 0.05  # relative size of the smaller direction of log alpha, log |B|, below which they vary as one
 BAD_FIT = 0.01  # p-value of chi^2, below which errors are widened
 MATTERS = 0.5  # share of the groups that must be stationary in all points
@@ -161,21 +161,16 @@ def _segments(recordings: Any, layer: Any, records: Any) -> list[Segment]:
 
 
 def _settled(segment: Segment) -> Segment:
-    """Leave out the beginning that leaves most relaxation times, J. Chodera, J. Chem. Theory Comput. 12, 1799 (2016).
+    """Leave out the beginning that makes the error of the mean larger: K. P. White, Simulation 69, 323 (1997).
 
-    The memory of a path that moves to its place is as long as the way.
+    That error is taken for sqrt(variance/records), of what is left.
     """
     levels = segment.levels[:, segment.levels.mean(axis=0) > NEAR_ZERO * segment.levels[:, -1].mean()]
-    best, first = -np.inf, 0
-    for share in BURN_IN:
-        start = int(share * len(levels))
-        path = levels[start:]
-        if len(path) < FEWEST_RECORDS or not path.shape[1]:
-            break
-        windows = np.log(len(path) / memory(path).relaxation).mean()
-        if windows > best + 0.02:
-            best, first = windows, start
-    return segment.part(first)
+    starts = (BURN_IN * len(levels)).astype(int)
+    with np.errstate(divide="ignore"):
+        errors = [np.log(levels[start:].var(axis=0) / (len(levels) - start)).mean() for start in starts]
+    first = int(starts[np.argmin(errors)])
+    return segment.part(first if errors[0] - min(errors) > CLEARLY else 0)
 
 
 def _points(segments: list[Segment], settle: bool, pieces: int) -> tuple[list[Point], list[np.ndarray], list[str]]:
