@@ -272,9 +272,10 @@ def fluctuations(recording: Any, layer: str, *, records: Levels = None, pieces: 
     gradient. It is larger where a level has slow parts, smaller for momentum, whose kicks are correlated. Levels whose
     repulsion mixes them have no such mode of their own (two of the same well 1.2 each), but their sum has.
 
-    beta is that of `estimate_dynamics`, for two neighbors at a time whose gap is at most 1.5 times the sum of their
-    widths, from the records cut into `pieces`; beta = 1 is universal for collisions of real matrices. Where neighboring
-    records are as good as independent it comes from the density of small gaps alone.
+    beta is that of two neighboring levels at a time whose gap is at most 1.5 times the sum of their widths, by the
+    density of their small gaps, P(y) ~ y^beta exp(-a y^2) below half the mean gap, with errors over `pieces`; beta = 1
+    is universal for collisions of real matrices. `estimate_dynamics` of two such levels, which it takes as one
+    trajectory, says the same from how they move, if records resolve that.
 
     Not valid for widths of levels below 2% of the largest: they are pressed against 0 ("near zero", and not followed).
 
