@@ -223,7 +223,7 @@ def estimate_dynamics(
 
 
 def _noise_by_lag(x: np.ndarray, lag: int, spacing: float) -> Curve:
-    """Noise g of the center of mass from intervals 1, 2, 4, ... times the first, while they are correlated; x in time."""
+    """Noise g of the center of mass from intervals 1, 2, 4, ... times the first, while correlated; x in time."""
     found: list[tuple[float, Estimate]] = []
     while 3 * lag < x.shape[1]:
         center = center_of_mass(x, lag, lag * spacing)
