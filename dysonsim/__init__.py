@@ -22,6 +22,9 @@ from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
 from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
+from .training.reading import load_recording
+from .training.recording import Recording
+from .training.watch import watch
 
 _moved.install()
 
@@ -42,6 +45,7 @@ __all__ = [
     "Model",
     "Observable",
     "Process",
+    "Recording",
     "Run",
     "ScalingFit",
     "TeacherStudent",
@@ -51,10 +55,12 @@ __all__ = [
     "hierarchy",
     "laws",
     "likelihood_ratio",
+    "load_recording",
     "mean_and_error",
     "memory_needed",
     "repulsion",
     "scaling_fit",
     "simulate",
     "singular_values",
+    "watch",
 ]
