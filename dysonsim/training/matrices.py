@@ -48,7 +48,8 @@ class Matrix:
         try:
             for module, _ in modes:
                 module.training = False
-            return parametrizations().detach()
+            with imported_torch().no_grad():
+                return parametrizations()
         finally:
             for module, training in modes:
                 module.training = training
@@ -76,16 +77,18 @@ class Matrix:
         decomposition, and loses nothing that lower precision than float64 had kept.
         """
         torch = imported_torch()
-        weight = self.matrix().cpu()
-        if weight.dtype == torch.float64:
-            if torch.isfinite(weight).all():
+        weight = self.matrix()
+        if weight.device.type != "cpu":
+            weight = weight.cpu()
+        try:
+            if weight.dtype == torch.float64:
                 return torch.linalg.svdvals(weight).numpy()[::-1]
-        else:
             weight = weight.double()
             gram = weight @ weight.T if weight.shape[0] < weight.shape[1] else weight.T @ weight
-            if torch.isfinite(gram.diagonal()).all():  # sums of squares, so of every entry
-                return torch.linalg.eigvalsh(gram).clamp_(min=0).sqrt_().numpy()
-        return np.full(min(weight.shape), np.nan)
+            squares = torch.linalg.eigvalsh(gram).numpy()
+            return np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
+        except torch.linalg.LinAlgError:  # raised for what is not finite, and training must not end here
+            return np.full(min(weight.shape), np.nan)
 
 
 def weight_matrices(model: Any, layers: str | Iterable[str] | None) -> list[Matrix]:

@@ -10,7 +10,7 @@ import numpy as np
 from .. import _checks
 from .._files import checked_path
 from .initial import StoredWeights
-from .journal import Journal
+from .journal import MAGIC, Journal
 from .matrices import Matrix
 from .reading import read_journal
 from .recording import ABOUT, Recording
@@ -38,7 +38,9 @@ class Place:
         if self.path is None:
             return Recording(about, initial={m.name: m.array() for m in matrices}), None, 0
         if self.resume is not False and self.path.exists():
-            return self._continued(about)
+            if self.path.stat().st_size > len(MAGIC):
+                return self._continued(about)
+            self.path.unlink()  # of a process that was killed as it began
         initial = StoredWeights.write(StoredWeights.beside(self.path), _Arrays(matrices))
         journal = Journal(self.path)
         journal.append(ABOUT, json.dumps(about).encode())

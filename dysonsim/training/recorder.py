@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .matrices import Matrix, imported_torch
+from .matrices import Matrix
 from .optimizers import Steps, described
 from .place import Place
 from .recording import AFTER, HEAD, NOTE, RECORD, ROW, Recording
@@ -67,7 +67,9 @@ class Watch:
                 self._write(RECORD, math.nan, [math.nan] * len(self.matrices))
             elif last is not None:
                 self._check_weights(last)
-            self.samples.hook(stack)
+            stack.callback(self.samples.stop)
+            if self._is_looked_at(self.step + 1):
+                self.samples.start()
             stack.callback(register_optimizer_step_post_hook(self._optimizer_step).remove)
             self.hooks = stack.pop_all()
         return self.recording
@@ -113,15 +115,19 @@ class Watch:
         """One step was made."""
         self.seen += 1
         self.step += 1
-        batch = self.samples.take()
-        record = self.step % self.every == 0
-        after = self.kicks and (self.step - 1) % self.every == 0
         if self.seen == 1:
             self._start_clock()
-        notes = self.recording._notes
-        if not (record or after) and notes:
-            return
+        if self._is_looked_at(self.step):
+            self._look(optimizer)
+        if self._is_looked_at(self.step + 1):
+            self.samples.start()
+        else:
+            self.samples.stop()
+
+    def _look(self, optimizer: Any) -> None:
+        """Note what there is to note about this step."""
         began = self.clock()
+        batch = self.samples.take()
         if optimizer is None:
             batch = self.given.get("batch_size", batch)
             rates = [self.given.get("learning_rate", math.nan)] * len(self.matrices)
@@ -132,12 +138,19 @@ class Watch:
             self._warn(
                 "batch", "the batch size cannot be told, since the model was not called as usual; give batch_size="
             )
+        notes = self.recording._notes
         if not notes or any(notes[-1][key] != value for key, value in about.items()):
             note = {"step": self.step, "learning_rate": rates, "batch_size": batch} | about
             notes.append(json.loads(self._append(NOTE, json.dumps(note).encode())))
         self.spent += self.clock() - began
-        if record or after:
-            self._write(RECORD if record else AFTER, batch, rates)
+        if self.step % self.every == 0:
+            self._write(RECORD, batch, rates)
+        elif self.kicks and self.step % self.every == 1:
+            self._write(AFTER, batch, rates)
+
+    def _is_looked_at(self, step: int) -> bool:
+        """Whether there is something to note about a step: a record, the kick after one, the very first step."""
+        return step % self.every < 1 + self.kicks or not self.recording._notes
 
     def _start_clock(self) -> None:
         """Measure from the first step on: what came before is start-up."""
@@ -153,11 +166,11 @@ class Watch:
         row[:HEAD] = kind, self.step, batch
         at, broken = HEAD, ""
         for matrix, levels, rate in zip(self.matrices, self.levels, rates, strict=True):
-            values = _values(matrix)
+            values = matrix.singular_values()
             row[at] = rate
             row[at + 1 : at + 1 + levels] = values[-levels:]
             at += 1 + levels
-            if math.isnan(values[-1]):
+            if not math.isfinite(values[-1]):
                 broken = broken or matrix.name
         self._append(ROW, row.astype("<f8", copy=False).tobytes())
         self.recording._add_row(row)
@@ -166,7 +179,7 @@ class Watch:
         if broken:
             self._warn(
                 "finite",
-                f"weights of layer {broken!r} are not finite after step {self.step}: its row is NaN, and training goes on",
+                f"weights of layer {broken!r} are not finite after step {self.step}: its row is NaN; training goes on",
             )
         self._judge()
         if kind == RECORD and self.on_record is not None:
@@ -206,20 +219,10 @@ class Watch:
         """Compare the model with the record of the step that it is said to be at; ValueError if it is another."""
         for matrix, levels in zip(self.matrices, self.levels, strict=True):
             end = self.recording._columns[matrix.name][1]
-            then, now = row[end - levels : end], _values(matrix)[-levels:]
+            then, now = row[end - levels : end], matrix.singular_values()[-levels:]
             same = np.isclose(then, now, rtol=0, atol=SAME * np.nanmax([*then[-1:], *now[-1:], 0]), equal_nan=True)
             if not same.all():
                 raise ValueError(
                     f"resume = {self.step}: the weights of layer {matrix.name!r} are not those recorded at that step; "
                     "load the checkpoint before ds.watch, and give resume= its step"
                 )
-
-
-def _values(matrix: Matrix) -> np.ndarray:
-    """Singular values, whatever becomes of the weights: training must not end here."""
-    torch = imported_torch()
-    with torch.no_grad():
-        try:
-            return matrix.singular_values()
-        except torch.linalg.LinAlgError:
-            return np.full(min(matrix.shape), math.nan)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import ExitStack
 from typing import Any
 
 from .matrices import Matrix, imported_torch
@@ -23,27 +22,38 @@ class Samples:
     def __init__(self, model: Any, matrices: list[Matrix], fixed: int | None) -> None:
         self.model, self.matrices, self.fixed = model, matrices, fixed
         self.torch = imported_torch()
+        self.modules = {id(matrix.module): matrix.module for matrix in matrices if matrix.module is not model}
+        if hasattr(model, "_orig_mod"):  # inside of what torch.compile made, hooks see nothing, and may spoil it
+            self.modules = {}
+        self.handles: list[Any] = []
         self._forget()
 
     def _forget(self) -> None:
         self.whole, self.parts, self.gradients = 0, Counter[int](), False
 
-    def hook(self, stack: ExitStack) -> None:
-        """Count until the stack is closed."""
-        if self.fixed is not None:
+    def start(self) -> None:
+        """Count from 0 on, with hooks; steps that nobody asks about pass without them."""
+        self._forget()
+        if self.fixed is not None or self.handles:
             return
-        modules = {id(matrix.module): matrix.module for matrix in self.matrices if matrix.module is not self.model}
-        for key, module in [(None, self.model), *modules.items()]:
-            stack.callback(module.register_forward_pre_hook(_Hook(self, key), with_kwargs=True).remove)
+        for key, module in [(None, self.model), *self.modules.items()]:
+            self.handles.append(module.register_forward_pre_hook(_Hook(self, key), with_kwargs=True))
         trained = [p for matrix in self.matrices for p in matrix.parameters() if p.requires_grad and p.is_leaf]
         if trained:
             self.first = trained[0]
-            stack.callback(self.first.register_post_accumulate_grad_hook(self._has_gradient).remove)
+            self.handles.append(self.first.register_post_accumulate_grad_hook(self._has_gradient))
+
+    def stop(self) -> None:
+        """Take the hooks away."""
+        while self.handles:
+            self.handles.pop().remove()
 
     def take(self) -> float:
-        """Return the samples since the last time; NaN if none were seen."""
+        """Return the samples since the last step, and count from 0; NaN if none were seen."""
         if self.fixed is not None:
             return float(self.fixed)
+        if self.whole:  # so it is called, and its parts need no hooks the next time
+            self.modules = {}
         usual = self.parts and Counter(self.parts.values()).most_common(1)[0][0]
         found = self.whole or usual
         self._forget()
@@ -84,9 +94,13 @@ class _Hook:
     def __deepcopy__(self, memo: dict) -> Any:
         return _nothing
 
-    def __reduce__(self) -> str:
-        return "_nothing"
+    def __reduce__(self) -> tuple:
+        return _stand_in, ()
 
 
 def _nothing(*_: Any) -> None:
     """Stand for a hook in a copy."""
+
+
+def _stand_in() -> Any:
+    return _nothing

@@ -46,8 +46,8 @@ def watch(
     The batch size is the number of samples that went through the model in training mode, with gradients, since the
     last step: the first dimension of the first tensor given to ``model(...)``, or, where that is not called, as in
     Lightning, what most recorded layers were given. Give `batch_size` where that is wrong: if samples are the second
-    dimension, if one goes through the model several times a step, or if the loop trains in evaluation mode. Of a model that
-    torch.compile made, watch what it returned; the calls of the model inside are not seen.
+    dimension, if one goes through the model several times a step, or if the loop trains in evaluation mode. With
+    torch.compile, watch what it returned; calls of the model inside are not seen.
 
     Not valid for weights that are spread over processes (FSDP). In data-parallel training watch in one process, and
     give the batch size of all together.
