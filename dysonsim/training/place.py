@@ -17,6 +17,8 @@ from .recording import ABOUT, Recording
 
 __all__ = ["Place"]
 
+SAME = 1e-5  # singular values, over the largest, that are those of the same weights
+
 
 class Place:
     """Where a recording goes, and where it starts."""
@@ -38,15 +40,15 @@ class Place:
         if self.path is None:
             return Recording(about, initial={m.name: m.array() for m in matrices}), None, 0
         if self.resume is not False and self.path.exists():
-            if self.path.stat().st_size > len(MAGIC):
-                return self._continued(about)
+            if self.path.stat().st_size > len(MAGIC) or not MAGIC.startswith(self.path.read_bytes()):
+                return self._continued(about, matrices)
             self.path.unlink()  # of a process that was killed as it began
         initial = StoredWeights.write(StoredWeights.beside(self.path), _Arrays(matrices))
         journal = Journal(self.path)
         journal.append(ABOUT, json.dumps(about).encode())
         return Recording(about, self.path, initial), journal, 0
 
-    def _continued(self, about: dict[str, Any]) -> tuple[Recording, Journal, int]:
+    def _continued(self, about: dict[str, Any], matrices: list[Matrix]) -> tuple[Recording, Journal, int]:
         assert self.path is not None
         old, end = read_journal(self.path)
         steps = old.steps
@@ -60,6 +62,7 @@ class Place:
                 "checkpoint of that step, or record to another path"
             )
         recording, end = read_journal(self.path, until=start)
+        _check_weights(recording, start, matrices)
         return recording, Journal(self.path, keep=end), start
 
 
@@ -82,4 +85,21 @@ def _same(path: str, old: dict[str, Any], new: dict[str, Any]) -> None:
         if old[option] != new[option]:
             raise ValueError(
                 f"{option} = {new[option]!r}: {path!r} was recorded with {old[option]!r}; resume needs the same"
+            )
+
+
+def _check_weights(recording: Recording, step: int, matrices: list[Matrix]) -> None:
+    """Compare the model with what was recorded at the step that it is said to be at, if anything was."""
+    row = recording._row_at(step)
+    if row is None:
+        return
+    for matrix in matrices:
+        rate, end = recording._columns[matrix.name]
+        then = row[rate + 1 : end]
+        now = matrix.singular_values()[-len(then) :]
+        largest = np.nanmax([then[-1], now[-1], 0.0])
+        if not np.isclose(then, now, rtol=0, atol=SAME * largest, equal_nan=True).all():
+            raise ValueError(
+                f"resume = {step}: the weights of layer {matrix.name!r} are not those recorded at that step; load the "
+                "checkpoint before ds.watch, and give resume= its step"
             )

@@ -37,7 +37,8 @@ def load_recording(path: str | PathLike[str]) -> Recording:
 
     Examples
     --------
-    >>> import tempfile, torch, dysonsim as ds
+    >>> import torch, dysonsim as ds
+    >>> import tempfile
     >>> model, folder = torch.nn.Linear(4, 3), tempfile.TemporaryDirectory()
     >>> with ds.watch(model, every=10, path=f"{folder.name}/run.dsrec") as rec:
     ...     for _ in range(20):

@@ -291,7 +291,7 @@ def test_optimizers_in_turn_are_refused_and_one_after_the_other_is_not():
         train(model, first, 4), train(model, second, 4)
     assert rec.steps.tolist() == [0, 2, 4, 6, 8]
     assert rec["0"].learning_rate.tolist() == [0.1, 0.1, 0.1, 0.05, 0.05]
-    with pytest.raises(ValueError, match="give optimizer="), ds.watch(model):  # noqa: PT012
+    with pytest.raises(ValueError, match="give optimizer="), ds.watch(model):
         train(model, first, 4), train(model, second, 1), train(model, first, 1)
 
 
