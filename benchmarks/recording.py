@@ -1,13 +1,15 @@
 """Print and store what watching a training costs: `python -m benchmarks.recording [--quick]`.
 
-The record of a weight matrix against ``torch.linalg.eigvalsh(W.T @ W)`` in float64, the journal alone, and whole trainings
-with `ds.watch` against the same without. All in processor time on one thread, taking turns; the median over rounds and
-its quartiles are shown.
+The record of a weight matrix against ``torch.linalg.eigvalsh(W.T @ W)`` in float64, the journal alone, and whole
+trainings with `ds.watch` against the same without: without kicks at the `every` that the bar is about, and with kicks,
+two spectra a record, at twice that. All in processor time on one thread, taking turns; the median over rounds and its
+quartiles are shown.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import tempfile
 import time
 import warnings
@@ -24,6 +26,7 @@ from dysonsim.training.matrices import weight_matrices
 
 SHAPES = {(64, 16): 2000, (128, 64): 500, (784, 128): 100, (512, 512): 20, (2048, 512): 8, (2048, 2048): 1}  # and calls
 RECORD, JOURNAL, SHARE = 1.3, 0.1, 0.05  # bars: over eigvalsh; ms; of the processor time
+STEPS = 150  # of a round, at least, of trainings with short steps
 ROW = 3 + 18 + 18 * 128  # numbers of a record of the GPT
 
 
@@ -37,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     report: dict[str, object] = {"machine": announce(), "rounds": rounds}
     report["records"] = [record(*shape, count, rounds) for shape, count in SHAPES.items()]
     report["journal"] = journal(rounds)
-    report["trainings"] = [training(name, *case, rounds) for name, case in TRAININGS.items()]
+    report["trainings"] = [training(name, kicks, rounds) for name in TRAININGS for kicks in (False, True)]
     out = options.out or RESULTS / ("recording-quick.json" if options.quick else "recording.json")
     store(report, out)
     print(f"\nwritten: {out}")
@@ -82,14 +85,15 @@ def journal(rounds: int) -> dict:
     row = np.random.default_rng(0).random(ROW)
     with tempfile.TemporaryDirectory() as folder:
         file = Journal(Path(folder) / "run.dsrec")
-        found = quartiles(np.array([seconds(lambda: file.append(b"row ", row.tobytes()), 200) for _ in range(rounds)]) * 1e3)
+        times = [seconds(lambda: file.append(b"row ", row.tobytes()), 200) * 1e3 for _ in range(rounds)]
         file.close()
+    found = quartiles(np.array(times))
     text = f"journal, {8 * ROW / 1000:.0f} kB: ms a record"
     return {"ms a record": found["ratio"]} | judged(text, found["ratio"], found, JOURNAL)
 
 
 def perceptron(*widths: int) -> tuple[torch.nn.Module, Callable[[torch.nn.Module], torch.Tensor]]:
-    layers = [part for a, b in zip(widths, widths[1:], strict=False) for part in (torch.nn.Linear(a, b), torch.nn.Tanh())]
+    layers = [part for a, b in itertools.pairwise(widths) for part in (torch.nn.Linear(a, b), torch.nn.Tanh())]
     x, y = torch.randn(32, widths[0]), torch.randint(widths[-1], (32,))
     return torch.nn.Sequential(*layers[:-1]), lambda model: torch.nn.functional.cross_entropy(model(x), y)
 
@@ -116,16 +120,19 @@ def gpt() -> tuple[torch.nn.Module, Callable[[torch.nn.Module], torch.Tensor]]:
     return GPT(), lambda model: torch.nn.functional.cross_entropy(model(x).flatten(0, 1), y.flatten())
 
 
-TRAININGS = {  # how to make it, the `every` of which less than 5% is expected, steps of a round
-    "digits MLP 64-128-128-10": (lambda: perceptron(64, 128, 128, 10), 39, 390),
-    "MLP 784-512-512-10": (lambda: perceptron(784, 512, 512, 10), 261, 522),
-    "GPT of 4 layers, width 128": (gpt, 4, 8),
+TRAININGS = {  # how to make it, and the `every` at which less than 5% is expected, without kicks
+    "digits MLP 64-128-128-10": (lambda: perceptron(64, 128, 128, 10), 39),
+    "MLP 784-512-512-10": (lambda: perceptron(784, 512, 512, 10), 261),
+    "GPT of 4 layers, width 128": (gpt, 4),
 }
 
 
-def training(name: str, make: Callable, every: int, steps: int, rounds: int) -> dict:
+def training(name: str, kicks: bool, rounds: int) -> dict:
     """The share of the processor time that watching adds to the bare loop, hooks and journal included."""
     torch.manual_seed(0)
+    make, every = TRAININGS[name]
+    every *= 1 + kicks
+    steps = every * (-(-STEPS // every) if every > 8 else 1)
     model, loss = make()
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
 
@@ -143,14 +150,22 @@ def training(name: str, make: Callable, every: int, steps: int, rounds: int) -> 
             if watched:
                 with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    with ds.watch(model, every=every, path=Path(folder) / "run.dsrec") as rec:
+                    with ds.watch(model, every=every, kicks=kicks, path=Path(folder) / "run.dsrec") as rec:
                         times[r, 1] = seconds(loop)
             else:
                 times[r, 0] = seconds(loop)
     found = quartiles(1 - times[:, 0] / times[:, 1])
     step = float(np.median(times[:, 0])) / steps * 1e3
-    text = f"{name}: a step {step:.3f} ms, every={every}, measured by itself {rec.overhead:.3f}; share of processor time"
-    row = {"training": name, "every": every, "ms a step": step, "share": found["ratio"], "by itself": rec.overhead}
+    how = f"every={every}, {'with' if kicks else 'no'} kicks"
+    text = f"{name}: a step {step:.3f} ms, {how}; share of processor time"
+    row = {
+        "training": name,
+        "every": every,
+        "kicks": kicks,
+        "ms a step": step,
+        "share": found["ratio"],
+        "by itself": rec.overhead,
+    }
     return row | judged(text, found["ratio"], found, SHARE)
 
 

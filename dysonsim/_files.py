@@ -15,6 +15,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from . import _checks
+
 __all__ = ["checked_path", "read_array", "read_arrays", "write_whole"]
 
 FORGOTTEN = 3600  # seconds after which nobody writes to a temporary file any more
@@ -23,7 +25,7 @@ FORGOTTEN = 3600  # seconds after which nobody writes to a temporary file any mo
 def checked_path(name: str, path: Any) -> Path:
     """Return the path of a file, or of one that is to be made; TypeError or ValueError if it is none."""
     if isinstance(path, bytes) or not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"{name} = {path!r}: must be a path, not {type(path).__name__}")
+        raise TypeError(f"{name} = {_checks.shown(path)}: must be a path, not {type(path).__name__}")
     text = os.fsdecode(path)
     if not text or "\0" in text:
         raise ValueError(f"{name} = {text!r}: must be a path")

@@ -354,16 +354,9 @@ def surface_of_training():
 
         model = torch.nn.Linear(3, 2)
         numbers = {"every": 10, "top": 2, "batch_size": 4, "resume": False}
-        others = {
-            "path": None,
-            "layers": "weight",
-            "kicks": True,
-            "sampling": None,
-            "optimizer": None,
-            "on_record": None,
-        }
+        none = dict.fromkeys(("path", "sampling", "optimizer", "on_record"))
         right = {"kicks": FLAG, "path": {"str", "word"}, "on_record": {"class"}}
-        yield ds.watch, {"model": model} | numbers | others, right
+        yield ds.watch, {"model": model, "layers": "weight", "kicks": True} | numbers | none, right
 
 
 def label(function):

@@ -13,6 +13,8 @@ from .. import _checks
 
 __all__ = ["Matrix", "imported_torch", "weight_matrices"]
 
+SMALL = 24  # levels up to which a call of torch takes longer than the work
+
 
 def imported_torch() -> Any:
     """Return torch; ImportError that names the extra."""
@@ -85,9 +87,12 @@ class Matrix:
                 return torch.linalg.svdvals(weight).numpy()[::-1]
             weight = weight.double()
             gram = weight @ weight.T if weight.shape[0] < weight.shape[1] else weight.T @ weight
-            squares = torch.linalg.eigvalsh(gram).numpy()
+            squares = np.linalg.eigvalsh(gram.numpy()) if len(gram) <= SMALL else torch.linalg.eigvalsh(gram).numpy()
             return np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
-        except torch.linalg.LinAlgError:  # raised for what is not finite, and training must not end here
+        except (
+            torch.linalg.LinAlgError,
+            np.linalg.LinAlgError,
+        ):  # of what is not finite; training goes on
             return np.full(min(weight.shape), np.nan)
 
 
