@@ -85,9 +85,11 @@ class Matrix:
         try:
             if weight.dtype == torch.float64:
                 return torch.linalg.svdvals(weight).numpy()[::-1]
-            weight = weight.double()
+            weight, library = weight.double(), torch
+            if min(weight.shape) <= SMALL:
+                weight, library = weight.numpy(), np
             gram = weight @ weight.T if weight.shape[0] < weight.shape[1] else weight.T @ weight
-            squares = np.linalg.eigvalsh(gram.numpy()) if len(gram) <= SMALL else torch.linalg.eigvalsh(gram).numpy()
+            squares = np.asarray(library.linalg.eigvalsh(gram))
             return np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
         except (
             torch.linalg.LinAlgError,

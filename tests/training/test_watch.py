@@ -6,9 +6,9 @@ import copy
 import io
 import pickle
 import random
-import re
 import sys
 import threading
+import types
 import warnings
 from contextlib import suppress
 
@@ -22,6 +22,7 @@ torch = pytest.importorskip("torch")
 from torch.optim import optimizer as torch_optimizer  # noqa: E402
 
 from dysonsim.training import recorder  # noqa: E402
+from dysonsim.training.matrices import Matrix  # noqa: E402
 
 
 def net(seed=0, dtype=torch.float32):
@@ -364,21 +365,33 @@ def test_weights_that_are_not_finite_end_nothing(bad, dtype, size):
 
 
 def test_recording_that_takes_too_long_is_said_with_what_would_do(monkeypatch):
-    monkeypatch.setattr(recorder, "WARM_UP", 0.02)
-    torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Linear(8, 64), torch.nn.Linear(64, 64), torch.nn.Linear(64, 2))
-    optimizer = sgd(model)
-    train(model, optimizer, 5)
-    with pytest.warns(RuntimeWarning, match=r"recording takes \d+% of the time") as caught, ds.watch(model, every=1):
-        train(model, optimizer, 100)
-    (warned,) = [w for w in caught if "recording takes" in str(w.message)]
-    every = int(re.search(r"every=(\d+)", str(warned.message))[1])
-    assert 10 < every < 300
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with ds.watch(model, every=4 * every) as rec:
-            train(model, optimizer, 12 * every + 1)
-    assert 0 < rec.overhead < 0.05
+    """On a clock of its own: 10 ms a step, 2 ms a spectrum of two layers, so 4 ms a record with its kick."""
+    now, spectrum = [0.0], Matrix.singular_values
+
+    def slow(matrix):
+        now[0] += 0.001
+        return spectrum(matrix)
+
+    monkeypatch.setattr(Matrix, "singular_values", slow)
+    monkeypatch.setattr(recorder, "time", types.SimpleNamespace(process_time=lambda: now[0], perf_counter=None))
+
+    def run(every, steps, kicks=True):
+        with warnings.catch_warnings(record=True) as caught, ds.watch(net(), every=every, kicks=kicks) as rec:
+            warnings.simplefilter("always")
+            for _ in range(steps):
+                now[0] += 0.01
+                rec.step(learning_rate=0.1, batch_size=1)
+        return rec, [str(w.message) for w in caught]
+
+    rec, (text,) = run(every=1, steps=100, kicks=False)
+    assert "recording takes 17% of the time, 2 ms for 10 ms of a step; every=4 would take 5%" in text
+    assert rec.overhead == pytest.approx(0.2 / 1.2, rel=0.02)
+    assert "every=8 would" in run(every=2, steps=100)[1][0]
+    assert not run(every=1, steps=20, kicks=False)[1]  # too short to say
+    for every, kicks in ((5, False), (9, True)):
+        rec, texts = run(every, 1000, kicks)
+        assert not texts
+        assert 0.03 < rec.overhead < 0.05
 
 
 def test_models_at_once_and_in_threads():
