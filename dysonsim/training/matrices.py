@@ -88,13 +88,11 @@ class Matrix:
             weight, library = weight.double(), torch
             if min(weight.shape) <= SMALL:
                 weight, library = weight.numpy(), np
-            gram = weight @ weight.T if weight.shape[0] < weight.shape[1] else weight.T @ weight
-            squares = np.asarray(library.linalg.eigvalsh(gram))
+            with np.errstate(all="ignore"):
+                gram = weight @ weight.T if weight.shape[0] < weight.shape[1] else weight.T @ weight
+                squares = np.asarray(library.linalg.eigvalsh(gram))
             return np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
-        except (
-            torch.linalg.LinAlgError,
-            np.linalg.LinAlgError,
-        ):  # of what is not finite; training goes on
+        except (torch.linalg.LinAlgError, np.linalg.LinAlgError):  # not finite; training goes on
             return np.full(min(weight.shape), np.nan)
 
 
