@@ -24,7 +24,10 @@ from .numerics.repulsion import repulsion
 from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
 from .training.fluctuations import Fluctuations, fluctuations
 from .training.gradient_noise import GradientNoise, gradient_noise
+from .training.reading import load_recording
+from .training.recording import Recording
 from .training.scaling_rule import ScalingRule, scaling_rule
+from .training.watch import watch
 from .training.weights import Weights, read_weights
 
 _moved.install()
@@ -48,6 +51,7 @@ __all__ = [
     "Model",
     "Observable",
     "Process",
+    "Recording",
     "Run",
     "ScalingFit",
     "ScalingRule",
@@ -61,6 +65,7 @@ __all__ = [
     "hierarchy",
     "laws",
     "likelihood_ratio",
+    "load_recording",
     "mean_and_error",
     "memory_needed",
     "read_weights",
@@ -69,4 +74,5 @@ __all__ = [
     "scaling_rule",
     "simulate",
     "singular_values",
+    "watch",
 ]

@@ -15,7 +15,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-__all__ = ["checked_path", "read_arrays", "write_whole"]
+from . import _checks
+
+__all__ = ["checked_path", "read_array", "read_arrays", "write_whole"]
 
 FORGOTTEN = 3600  # seconds after which nobody writes to a temporary file any more
 
@@ -23,7 +25,7 @@ FORGOTTEN = 3600  # seconds after which nobody writes to a temporary file any mo
 def checked_path(name: str, path: Any) -> Path:
     """Return the path of a file, or of one that is to be made; TypeError or ValueError if it is none."""
     if isinstance(path, bytes) or not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"{name} = {path!r}: must be a path, not {type(path).__name__}")
+        raise TypeError(f"{name} = {_checks.shown(path)}: must be a path, not {type(path).__name__}")
     text = os.fsdecode(path)
     if not text or "\0" in text:
         raise ValueError(f"{name} = {text!r}: must be a path")
@@ -118,6 +120,21 @@ def read_arrays(path: Path, kinds: Mapping[str, str]) -> dict[str, np.ndarray]:
                 if sum(member.file_size for member in members) > os.fstat(file.fileno()).st_size:
                     raise ValueError("declares more than the file holds")
                 return {name: _array(archive, member, kinds[name]) for name, member in zip(names, members, strict=True)}
+        except MemoryError:
+            raise
+        except Exception as error:  # a damaged file raises errors of a dozen kinds
+            raise ValueError(str(error) or type(error).__name__) from None
+
+
+def read_array(path: Path, name: str, kinds: str) -> np.ndarray:
+    """Return one array of such a file, of a dtype of one of these kinds; errors are those of `read_arrays`."""
+    with open(path, "rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                member = archive.getinfo(f"{name}.npy")
+                if member.file_size > os.fstat(file.fileno()).st_size:
+                    raise ValueError("declares more than the file holds")
+                return _array(archive, member, kinds)
         except MemoryError:
             raise
         except Exception as error:  # a damaged file raises errors of a dozen kinds

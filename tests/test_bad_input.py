@@ -8,6 +8,7 @@ floating point: what comes back is a result without NaN, or an error that names 
 from __future__ import annotations
 
 import decimal
+import importlib.util
 import itertools
 import math
 import re
@@ -25,6 +26,7 @@ SGD = ds.SGD(MODEL, 0.05, 4)
 OTHER = ds.SGD(MODEL, 0.06, 4)
 RUN = ds.simulate(SGD, replicas=10, steps=4, seed=1)
 DATA = np.random.default_rng(0).normal(size=100)
+TORCH = importlib.util.find_spec("torch") is not None
 nan, inf = float("nan"), float("inf")
 asymmetric, indefinite = [[1.0, 0.5], [0.0, 1.0]], [[1.0, 2.0], [2.0, 1.0]]
 
@@ -355,14 +357,28 @@ def surface_of_functions():
     yield ds.simulate, how | recorded, keep | {"progress": {"True"}}
 
 
+def surface_of_training():
+    yield ds.load_recording, {"path": "none"}, {"path": {"str", "word"}}
+    if TORCH:
+        import torch
+
+        model = torch.nn.Linear(3, 2)
+        numbers = {"every": 10, "top": 2, "batch_size": 4, "resume": False}
+        none = dict.fromkeys(("path", "sampling", "optimizer", "on_record"))
+        right = {"kicks": FLAG, "path": {"str", "word"}, "on_record": {"class"}}
+        yield ds.watch, {"model": model, "layers": "weight", "kicks": True} | numbers | none, right
+
+
 def label(function):
     owner = getattr(function, "__self__", None)
     owner = owner.__name__ if isinstance(owner, type) else type(owner).__name__
     return function.__name__ if owner in ("NoneType", "module") else f"{owner}.{function.__name__}"
 
 
-SURFACE = [*surface_of_models(), *surface_of_processes(), *surface_of_functions()]
-QUICK = [case for case in SURFACE if case[0] not in (ds.hierarchy, ds.simulate)]  # which run what they are given
+SURFACE = [*surface_of_models(), *surface_of_processes(), *surface_of_functions(), *surface_of_training()]
+QUICK = [
+    case for case in SURFACE if case[0] not in (ds.hierarchy, ds.simulate, ds.load_recording)
+]  # which run what they are given
 WITH_LAWS = [*surface_of_laws(), *SURFACE]
 
 
@@ -425,8 +441,9 @@ def test_the_whole_surface_is_tried():
     """A new public name belongs in a table above, or is no function that takes numbers."""
     tried = {part for function, *_ in WITH_LAWS for part in label(function).split(".")}
     results = {"Comparison", "DivergenceError", "Dynamics", "Fluctuations", "GradientNoise", "Hierarchy", "MixingError",
-               "Model", "Process", "Run", "ScalingFit", "ScalingRule", "Law",
+               "Model", "Process", "Recording", "Run", "ScalingFit", "ScalingRule", "Law",
                "gradient_noise"}  # fmt: skip
+    results |= set() if TORCH else {"watch"}
     public = {*ds.__all__, *ds.laws.__all__, *ds.diagnostics.__all__} - results
     missing = {n for n in public if n not in tried and not isinstance(getattr(ds, n, None), types.ModuleType)}
     assert not missing

@@ -40,6 +40,8 @@ def failures(name, value):
 @pytest.mark.parametrize("name", PUBLIC)
 def test_a_public_name_has_examples_that_run(name):
     assert documented(PUBLIC[name]), f"{name}: its docstring needs a section Examples"
+    if ">>> import torch" in inspect.getdoc(PUBLIC[name]):
+        pytest.importorskip("torch")
     assert failures(name, PUBLIC[name]) == 0
 
 

@@ -63,6 +63,16 @@ def test_four_levels(capsys):
     assert "Coulomb gas" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("ignore:FigureCanvasAgg")
+def test_watch_live(tmp_path):
+    pytest.importorskip("torch")
+    rec = main("watch_live", steps=600, path=str(tmp_path / "live.png"))
+    values = rec["0"].singular_values[-1]
+    assert values[-3] > 1.2 * values[-4]  # three levels have left the others
+    assert rec["0"].singular_values[0, -3] < 1.2 * rec["0"].singular_values[0, -4]  # which they had not before
+    assert (tmp_path / "live.png").stat().st_size > 10_000
+
+
 def test_my_own_model():
     assert main("my_own_model", replicas=20_000).pvalue > 1e-3
 

@@ -79,7 +79,7 @@ class _Layer:
 
     def runs(self, chosen: np.ndarray) -> list[np.ndarray]:
         """Split chosen records where the learning rate or the batch size changes."""
-        settings = np.nan_to_num(np.array([self.rates[chosen], self.batches[chosen]]), nan=-1.0)
+        settings = np.nan_to_num(np.array([self.rates[chosen], _whole(self.batches[chosen])]), nan=-1.0)
         changes = np.flatnonzero((np.diff(settings, axis=1) != 0).any(axis=0)) + 1
         return np.split(chosen, changes)
 
@@ -91,7 +91,19 @@ class _Layer:
                                   "records before it", step=step, layer=self.name)  # fmt: skip
         kicks = None if self.kicks is None else self.kicks[chosen]
         return Segment(self.name, levels, kicks, self.steps[chosen], chosen, float(self.rates[chosen[0]]),
-                       float(self.batches[chosen[0]]), self.optimizer, self.sampling)  # fmt: skip
+                       float(_whole(self.batches[chosen])[0]), self.optimizer, self.sampling)  # fmt: skip
+
+
+def _whole(batches: np.ndarray) -> np.ndarray:
+    """Return batch sizes with the last of an epoch, what was left of the data, counted as one of the usual size.
+
+    A single record that has fewer samples than both its neighbors, which agree, is taken for such a one.
+    """
+    before, after = np.roll(batches, 1), np.roll(batches, -1)
+    if len(batches) > 1:
+        before[0], after[-1] = after[0], before[-1]  # at an end, the one neighbor that there is
+    left = (batches < before) & (before == after)
+    return np.where(left, before, batches)
 
 
 def segment_of(recording: Any, layer: Any, records: Levels = None) -> Segment:
@@ -121,7 +133,7 @@ def constant_segments(name: str, recording: Any, layer: Any, records: Levels = N
 
 
 def _setting(found: _Layer, run: np.ndarray) -> str:
-    return f"learning_rate {found.rates[run[0]]:g}, batch_size {found.batches[run[0]]:g}"
+    return f"learning_rate {found.rates[run[0]]:g}, batch_size {_whole(found.batches[run])[0]:g}"
 
 
 def _records(name: str, records: Levels, size: int, steps: np.ndarray) -> np.ndarray:
