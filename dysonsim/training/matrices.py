@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from .. import _checks
+from .naming import ATTENTION
 
 __all__ = ["Matrix", "imported_torch", "weight_matrices"]
 
@@ -33,6 +34,7 @@ class Matrix:
     module: Any
     attribute: str
     parametrized: bool = False
+    part: tuple[int, int] = (0, 1)  # which, of how many equal parts of its rows
 
     def parameters(self) -> list[Any]:
         """Return what an optimizer holds of it."""
@@ -58,8 +60,10 @@ class Matrix:
 
     def matrix(self) -> Any:
         """Return the weight as a matrix: that of a convolution as (out, in * k * k)."""
-        weight = self.tensor()
-        return weight if weight.ndim == 2 else weight.reshape(weight.shape[0], -1)
+        weight, (which, count) = self.tensor(), self.part
+        weight = weight if weight.ndim == 2 else weight.reshape(weight.shape[0], -1)
+        rows = weight.shape[0] // count
+        return weight if count == 1 else weight[which * rows : (which + 1) * rows]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -100,6 +104,8 @@ class Matrix:
 def weight_matrices(model: Any, layers: str | Iterable[str] | None) -> list[Matrix]:
     """Return the weight matrices of a model: two dimensions or more, no side of 1, a tied one once.
 
+    As `read_weights` has them: "attention.in_proj_weight" of torch.nn.MultiheadAttention is three, with ".q" and so on.
+
     Raises
     ------
     TypeError
@@ -113,11 +119,13 @@ def weight_matrices(model: Any, layers: str | Iterable[str] | None) -> list[Matr
     found = _named(model)
     wrapped = bool(found) and all(name.startswith("module.") for name in found)
     found = {name.removeprefix("module.") if wrapped else name: matrix for name, matrix in found.items()}
-    chosen = _chosen(list(found), layers)
+    candidates = [part for name, which in found.items() for part in _parts(Matrix(name, *which))]
+    chosen = _chosen([matrix.name for matrix in candidates], layers)
     matrices = []
-    for name in chosen:
-        module, attribute, parametrized = found[name]
-        matrix = Matrix(name, module, attribute, parametrized)
+    for matrix in candidates:
+        name = matrix.name
+        if name not in chosen:
+            continue
         fault = next((f for p in matrix.parameters() if (f := _fault(p))), "")
         if fault:
             raise TypeError(f"model: layer {name!r} is {fault}; or leave it out with layers=")
@@ -153,6 +161,18 @@ def _named(model: Any) -> dict[str, tuple[Any, str, bool]]:
             if torch.nn.parameter.is_lazy(parameter) or parameter.ndim >= 2:
                 found[_layer(place + attribute)] = module, attribute, False
     return found
+
+
+def _parts(matrix: Matrix) -> list[Matrix]:
+    """Return the matrices that a weight holds: it alone, or those of queries, keys and values."""
+    pattern, names = ATTENTION
+    if matrix.parametrized or not fnmatch.fnmatchcase(matrix.name, pattern):
+        return [matrix]
+    (weight,) = matrix.parameters()
+    if imported_torch().nn.parameter.is_lazy(weight) or weight.shape[0] != 3 * weight.shape[1]:
+        return [matrix]
+    count = len(names)
+    return [replace(matrix, name=f"{matrix.name}.{part}", part=(k, count)) for k, part in enumerate(names)]
 
 
 def _layer(parameter: str) -> str:

@@ -186,6 +186,17 @@ def test_prints_stores_and_plots():
 PATH = apart(normal_path(np.random.default_rng(12), 120, 2, 0.05))
 
 
+@pytest.mark.parametrize("where", [[60], [0], [-1], [30, 60, 90]])
+def test_the_last_batch_of_an_epoch_may_be_smaller(where):
+    """What was left of the data counts with the others; two records of it in a row are a change."""
+    found = changed()
+    found["fc"].batch_size[where] = 5
+    assert ds.fluctuations(found, "fc").batch_size == 16
+    found["fc"].batch_size[[60, 61]] = 5
+    with pytest.raises(ValueError, match="62 to 119"):
+        ds.fluctuations(found, "fc")
+
+
 def changed(**changes):
     found = every_step(PATH)
     for name, value in changes.items():

@@ -530,15 +530,18 @@ def test_which_parameters_are_matrices():
             self.by_spectrum = torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(4, 3))
 
     model = Model()
-    shapes = {"free": (2, 3), "embed": (7, 4), "conv": (5, 12), "attend.in_proj_weight": (12, 4),
-              "attend.out_proj": (4, 4), "by_norm": (3, 4), "by_spectrum": (3, 4)}  # fmt: skip
+    shapes = {"free": (2, 3), "embed": (7, 4), "conv": (5, 12), "attend.out_proj": (4, 4), "by_norm": (3, 4), "by_spectrum": (3, 4)}  # fmt: skip
+    shapes |= {f"attend.in_proj_weight.{part}": (4, 4) for part in "qkv"}
     state = copy.deepcopy(model.state_dict())
     for wrapped in (model, torch.nn.DataParallel(model), torch.compile(model)):
         with ds.watch(wrapped, batch_size=1) as rec:
             rec.step()
         assert {name: layer.shape for name, layer in rec.items()} == shapes
+        assert ds.read_weights(wrapped).shapes == shapes == {name: w.shape for name, w in rec.initial.items()}
     assert set(ds.watch(model, layers=["att*", "free"]).about["layers"]) == {"free", *(n for n in shapes if "att" in n)}
     model.eval()
+    for name, weight in ds.read_weights(model, skip="by_spectrum").items():
+        np.testing.assert_allclose(rec[name].singular_values[0], spectrum(torch.tensor(weight)), atol=1e-6)
     np.testing.assert_allclose(rec["by_norm"].singular_values[0], spectrum(model.by_norm.weight), atol=1e-6)
     np.testing.assert_allclose(rec["by_spectrum"].singular_values[0], spectrum(model.by_spectrum.weight), atol=1e-6)
     np.testing.assert_allclose(rec["conv"].singular_values[0], spectrum(model.conv.weight), atol=1e-6)
