@@ -7,11 +7,11 @@ import warnings
 from .kernel import Driver
 from .machine import jit_disabled
 
-DEVICES = ("cpu", "cuda")
+DEVICES = ("cpu", "cuda", "numpy")
 
 
 def driver(device: str) -> Driver:
-    """The driver of "cpu" or "cuda".
+    """The driver of "cpu", "cuda" or "numpy", where kernels run as ordinary Python whose indices are checked.
 
     Raises
     ------
@@ -35,4 +35,8 @@ def driver(device: str) -> Driver:
         from .cuda.driver import CudaDriver
 
         return CudaDriver()
+    if device == "numpy":
+        from .reference import ReferenceDriver
+
+        return ReferenceDriver(checked=True)
     raise ValueError(f"device = {device!r}: must be one of {', '.join(map(repr, DEVICES))}")

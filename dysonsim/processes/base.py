@@ -192,10 +192,10 @@ class NetworkProcess(Theory, Process):
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
         weights = self.built(device).weights
-        if weights != math.prod(self.weight_shape):
+        if weights != self.model.weight_numbers:
             raise ValueError(
                 f"model: the Kernel of {type(self.model).__name__} has weights = {weights}, must have "
-                f"{math.prod(self.weight_shape)}, for weight_shape = {self.weight_shape}"
+                f"{self.model.weight_numbers}, for weight_shape = {self.weight_shape}"
             )
         program = super().prepare(device, dtype, threads)
         singular_values(np.zeros((1, *self.weight_shape)))  # compiled or loaded here, not by each of the threads
