@@ -40,3 +40,12 @@ def driver(device: str) -> Driver:
 
         return ReferenceDriver(checked=True)
     raise ValueError(f"device = {device!r}: must be one of {', '.join(map(repr, DEVICES))}")
+
+
+def usable_devices() -> tuple[str, ...]:
+    """The devices that compile and can be used here: the CPU, and a CUDA device where there is one."""
+    try:
+        driver("cuda")
+    except (RuntimeError, ImportError):
+        return ("cpu",)
+    return "cpu", "cuda"

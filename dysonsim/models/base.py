@@ -297,8 +297,13 @@ class Model(ABC):
         return _checks.scale("learning_rate", learning_rate), self.check_batch_size(batch_size)
 
     def _key(self) -> tuple[Any, ...]:
-        values = (getattr(self, field.name) for field in dataclasses.fields(self))  # type: ignore[arg-type]
-        return tuple((v.shape, v.tobytes()) if isinstance(v, np.ndarray) else v for v in values)
+        return tuple(_by_value(value) for _, value in self._fields())
+
+    def _fields(self) -> list[tuple[str, Any]]:
+        """Names and values of the parameters; of a class that is no dataclass all that it holds."""
+        if not dataclasses.is_dataclass(self):
+            return list(vars(self).items())
+        return [(field.name, getattr(self, field.name)) for field in dataclasses.fields(self)]
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -311,11 +316,17 @@ class Model(ABC):
 
     def __repr__(self) -> str:
         parts = []
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
-            shown = f"<{value.shape[0]} x {value.shape[1]}>" if isinstance(value, np.ndarray) else repr(value)
-            parts.append(f"{field.name}={shown}")
+        for name, value in self._fields():
+            shown = f"<{' x '.join(map(str, value.shape))}>" if isinstance(value, np.ndarray) else repr(value)
+            parts.append(f"{name}={shown}")
         return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def _by_value(value: Any) -> Any:
+    """What a parameter is told apart by: arrays and lists by what they hold."""
+    if isinstance(value, np.ndarray):
+        return value.shape, value.tobytes()
+    return repr(value) if isinstance(value, (list, dict, set)) else value
 
 
 def level_groups(fixed: np.ndarray) -> list[tuple[int, ...]]:
