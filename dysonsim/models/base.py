@@ -167,6 +167,10 @@ class Model(ABC):
 
         return program_of(self, *self._rates(learning_rate, batch_size), dtype, device)
 
+    def stand_in(self) -> Kernel | None:
+        """Return the sizes of the kernel of an update, which ``device="numpy"`` runs untraced; None for others."""
+        return traced.stand_in(self) if self.is_traced else None
+
     def large_kernel(self, learning_rate: float, batch_size: int) -> Kernel | None:
         """Return the same update for one network at a time, with BLAS; None where networks side by side are faster."""
         return None

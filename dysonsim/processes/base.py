@@ -99,13 +99,18 @@ class Process(ABC):
         return kernels[device]
 
     @contextmanager
-    def building_once(self) -> Iterator[None]:
+    def building_once(self, device: str = "cpu") -> Iterator[None]:
         """Keep what `built` returns until this ends: for a run, in which nobody changes what kernels are made of."""
-        _BUILT[id(self)] = {}
+        kernel = self.stand_in(device)
+        _BUILT[id(self)] = {} if kernel is None else {"cpu": kernel, None: kernel, device: kernel}
         try:
             yield
         finally:
             _BUILT.pop(id(self), None)  # another thread's run of the same process may have ended before
+
+    def stand_in(self, device: str) -> Kernel | None:
+        """Return the sizes of a kernel, for a run on a device that needs none of its own; None where it needs one."""
+        return None
 
     def constants(self, dt: float) -> np.ndarray:
         """Of a continuous process: the kernel's `reals` for steps of length dt."""

@@ -59,6 +59,9 @@ class SGD(NetworkProcess):
         program = self.model.reference(self.learning_rate, self.batch_size, dtype, "cpu") if device == "numpy" else None
         return program or super().prepare(device, dtype, threads)
 
+    def stand_in(self, device: str) -> Kernel | None:
+        return self.model.stand_in() if device == "numpy" else None
+
     def kernel_on(self, device: str) -> Kernel:
         """Many networks side by side; on the CPU large ones one at a time, with BLAS."""
         large = self.model.large_kernel(self.learning_rate, self.batch_size) if device == "cpu" else None

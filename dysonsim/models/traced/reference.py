@@ -33,11 +33,16 @@ class StackEnsemble:
 
     def advance(self, first: int, count: int) -> None:
         for at in range(first, first + count):
-            weights = self.numbers[:, : self.layout.weights]
-            with np.errstate(all="ignore"):
-                ill = ~((weights.astype(np.float64) ** 2).sum(axis=1) < LIMIT)
-            self.marks[ill & (self.marks == STILL_WELL)] = at
+            self._mark(at)
             self._step(at)
+        self._mark(first + count)
+
+    def _mark(self, at: int) -> None:
+        """Note which networks have run away before step `at`."""
+        with np.errstate(all="ignore"):
+            weights = self.numbers[:, : self.layout.weights].astype(np.float64)
+            ill = ~((weights**2).sum(axis=1) < LIMIT)
+        self.marks[ill & (self.marks == STILL_WELL)] = at
 
     def _step(self, at: int) -> None:
         kind = self.numbers.dtype
@@ -68,4 +73,4 @@ def program_of(model: Any, learning_rate: float, batch_size: int, dtype: str, de
         marks = np.full(len(numbers), STILL_WELL, np.uint32)
         return StackEnsemble(model, layout, learning_rate, batch_size, numbers, draws, marks)
 
-    return Program(open_ensemble, width=1, unit=2**40, parallel=False)
+    return Program(open_ensemble, width=1, unit=2**40, parallel=False, looks_ahead=True)

@@ -140,16 +140,32 @@ def updated(model: Any, layout: Layout, state: dict[str, Matrix], noise: Noise, 
     for name, value in zip(layout.names, several, strict=True):
         if value is None:
             raise TypeError(f"{line_of(model, 'update')}: returns None, must return the new {names}")
-        try:
-            matrix = one._other(value)._numbers()
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{line_of(model, 'update')}: the new {name}: {error}") from error
+        matrix = one._other(value)._numbers() if isinstance(value, Matrix) else constant(model, one, name, value)
         if matrix.shape != layout.shapes[name]:
             raise ValueError(
                 f"{line_of(model, 'update')}: returns {name} of shape {matrix.shape}, must have {layout.shapes[name]}"
             )
         out.append(matrix)
     return out
+
+
+def constant(model: Any, one: Matrix, name: str, value: Any) -> Matrix:
+    """A new matrix that is made of neither weights nor noise."""
+    try:
+        return one._constant(value, _checks.array(f"the new {name}", value, dimensions=(0, 1, 2)))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{line_of(model, 'update')}: {error}") from None
+
+
+def stand_in(model: Any) -> Kernel:
+    """Return what is known of a kernel without a trace, for runs that need none."""
+    layout = layout_of(model)
+    return Kernel(not_traced, {}, np.zeros(1), np.zeros(1), layout.weights, extra=layout.start)
+
+
+def not_traced(lanes: Any) -> Any:
+    """Take the place of a builder that nothing may call."""
+    raise RuntimeError('this process is being run with device="numpy", and cannot run elsewhere at the same time')
 
 
 def trace_of(model: Any, layout: Layout, rate: float, batch: int) -> Text:
