@@ -8,7 +8,6 @@ dx_i = [K_i + sum_j g_ij^2 / (x_i - x_j)] dt + sqrt(2) g_ii dB_i with time t cou
 from __future__ import annotations
 
 import dataclasses
-from abc import ABC
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 _DEGENERACY_TOLERANCE = 1e-9
 
 
-class Model(ABC):
+class Model:
     """A network that SGD trains, with its predictions.
 
     Subclasses are frozen dataclasses (this class compares array fields by value and prints them by shape). To be
@@ -327,7 +326,7 @@ class Model(ABC):
 
 
 def _by_value(value: Any) -> Any:
-    """What a parameter is told apart by: arrays and lists by what they hold."""
+    """Return what a parameter is told apart by: arrays and lists by what they hold."""
     if isinstance(value, np.ndarray):
         return value.shape, value.tobytes()
     return repr(value) if isinstance(value, (list, dict, set)) else value

@@ -7,7 +7,6 @@ motion) set `continuous = True`, are run to `times`, and say how the time betwee
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from own_models import MODELS, Decay, TeacherStudent
+from own_models import MODELS
 
-import dysonsim as ds
-from dysonsim.backend import driver
 from dysonsim.backend.reference import ReferenceDriver
 from dysonsim.models.traced.noise import Draws, StackNoise
 from dysonsim.models.traced.update import layout_of
@@ -76,5 +74,7 @@ def test_stacks_give_what_numpy_gives_for_one_network(name):
         noise = OneNoise(StackNoise(batch, draws, 4), network)
         state = [matrix[network] for matrix in layout.cut(start).values()]
         new = model.update(*state, noise, RATE, batch)
-        for matrix, (key, found) in zip(new if isinstance(new, tuple) else (new,), layout.cut(ensemble.state()).items(), strict=True):
+        for matrix, (key, found) in zip(
+            new if isinstance(new, tuple) else (new,), layout.cut(ensemble.state()).items(), strict=True
+        ):
             np.testing.assert_allclose(found[network], matrix, rtol=1e-13, atol=1e-13, err_msg=key)

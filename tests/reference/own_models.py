@@ -89,7 +89,9 @@ class Functions(ds.Model):
         B = np.tanh(2.0 * W) - erf(Z) + expit(W) * np.sign(Z)
         C = np.maximum(W, 0.1) * np.minimum(Z, W) + np.clip(Z, -0.5, 0.5)
         D = np.where((W > 0) & ~(Z < -0.5) | (Z >= 1), A, B) + (W <= Z) * 0.5
-        return 0.5 * W + learning_rate * (A - B / 3.0 + C - D + 1.0 / (2.0 + Z**2) + W**3 - (W**2 + 1) ** -0.5 - 2.0 / (3.0 + Z**-2))
+        return 0.5 * W + learning_rate * (
+            A - B / 3.0 + C - D + 1.0 / (2.0 + Z**2) + W**3 - (W**2 + 1) ** -0.5 - 2.0 / (3.0 + Z**-2)
+        )
 
 
 class Slices(ds.Model):
@@ -122,7 +124,7 @@ class Vectors(ds.Model):
         h = np.tanh(W @ x + b)
         g = (h - np.arange(3.0)) * (1 - h * h)
         back = g @ W
-        size = np.sqrt(back @ back + h.dot(np.ones(3))**2 + 1.0)
+        size = np.sqrt(back @ back + h.dot(np.ones(3)) ** 2 + 1.0)
         W = W - learning_rate * g[:, None] * x / size
         return W, b - learning_rate * g, count + 1, (mean * count + x) / (count + 1)
 
@@ -209,7 +211,8 @@ class Streams(ds.Model):
 
 
 MODELS = {
-    "decay": Decay(SQUARE), "teacher-student": TeacherStudent(SQUARE), "momentum": Momentum(WIDE), "autoencoder": Autoencoder(),
-    "functions": Functions(), "slices": Slices(), "vectors": Vectors(), "sums": Sums(), "whole batch": WholeBatch(),
-    "swap": Swap(), "long": Long(np.linspace(0.0, 1.0, 9).reshape(3, 3), np.linspace(-1.0, 1.0, 4).reshape(2, 2)), "constant": Constant(), "streams": Streams(),
+    "decay": Decay(SQUARE), "teacher-student": TeacherStudent(SQUARE), "momentum": Momentum(WIDE),
+    "autoencoder": Autoencoder(), "functions": Functions(), "slices": Slices(), "vectors": Vectors(), "sums": Sums(),
+    "whole batch": WholeBatch(), "swap": Swap(), "constant": Constant(), "streams": Streams(),
+    "long": Long(np.linspace(0.0, 1.0, 9).reshape(3, 3), np.linspace(-1.0, 1.0, 4).reshape(2, 2)),
 }  # fmt: skip

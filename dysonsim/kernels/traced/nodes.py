@@ -1,7 +1,7 @@
 """What a trace holds: matrices of lane values that are not yet there, each made of others.
 
-A node has the shape that the user sees: (), (n,) or (p, n). For the text it is a matrix in every case, a number 1 x 1 and
-a vector one row: `rows` and `columns`.
+A node has the shape that the user sees: (), (n,) or (p, n). For the text it is a matrix in every
+case, a number 1 x 1 and a vector one row: `rows` and `columns`.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Node:
     kind : "state", "constant", "draw", "element", "product", "view" or "sum"
     shape : of the user's notation
     sources : what it is made of
-    data : of a state its number, of a constant its values, of an element the name of its function, of a view the `View`,
-        of a sum the axis of the matrix that it is over, None for both; of a draw (name, stream, further sizes)
+    data : of a state its number, of a constant its values, of an element the name of its function, of a view the
+        `View`, of a sum the axis of the matrix that it is over, None for both; of a draw (name, stream, further sizes)
     mask : whether its entries are true or false
     batch : whether it is drawn with one row for each sample of the batch
     """

@@ -1,8 +1,8 @@
 """The text of a step, from the trace of an update.
 
-Entries of a matrix are worked out where they are needed, in one loop with those of others, or put into the working space
-first: what is used more than once, or has a product. Products go to the library's tiles, which read state, working space
-and constants with strides, so that transposes and slices cost nothing.
+Entries of a matrix are worked out where they are needed, in one loop with those of others, or put into the working
+space first: what is used more than once, or has a product. Products go to the library's tiles, which read state,
+working space and constants with strides, so that transposes and slices cost nothing.
 
 Where an update uses the samples of a batch row by row (and sums over them), a loop takes `CHUNK` samples at a time: the
 batch size then is no part of the text, and the working space holds a chunk. Where it does anything else with them (a
@@ -15,20 +15,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..common import rng
 from .nodes import Node, Trace, View
+from .plan import CHUNK, Plan, Whole, backwards
 
-__all__ = ["Text", "Whole", "text_of"]
+__all__ = ["Text", "text_of"]
 
-CHUNK = 16  # samples drawn together: a multiple of four, so that they are whole blocks of the generator
 LONGEST = 500  # characters of an expression; a longer one is put into the working space
 LIMIT = 1e30  # of the sum of squares of all weights, beyond which a network has run away
 
 INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<", "and": "&", "or": "|"}
-
-
-class Whole(Exception):
-    """The samples of a batch cannot be taken some at a time."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +85,7 @@ class Writer:
     def __init__(
         self, trace: Trace, outputs: list[Node], states: list[tuple[int, int]], weights: int, chunked: bool
     ) -> None:
-        self.trace, self.outputs, self.states, self.weights, self.chunked = trace, outputs, states, weights, chunked
+        self.batch_size, self.outputs, self.states, self.weights = trace.batch_size, outputs, states, weights
         self.reals: list[np.ndarray] = [np.array([LIMIT])]
         self.real_count, self.room, self.work = 1, 0, 0.0
         self.places: dict[Node, Place] = {}
@@ -98,88 +93,8 @@ class Writer:
         self.before: list[str] = []  # the loop over chunks of samples
         self.inside: list[str] = []
         self.after: list[str] = []
-        self.order = self._reachable()
-        self.axis: dict[Node, int | None] = {}  # along which the samples of the batch lie
-        self.phase: dict[Node, int] = {}  # 0 before the loop, 1 in it, 2 after it
-        for node in self.order:
-            self.axis[node] = self._batch_axis(node)
-            self.phase[node] = self._phase(node)
-        self.placed = self._placed()
-
-    # What is known before a word is written.
-
-    def _reachable(self) -> list[Node]:
-        found, waiting = set(), list(self.outputs)
-        while waiting:
-            node = waiting.pop()
-            if node not in found:
-                found.add(node)
-                waiting.extend(node.sources)
-        return sorted(found, key=lambda node: node.number)
-
-    def _batch_axis(self, node: Node) -> int | None:
-        axes = [self.axis[source] for source in node.sources]
-        if node.kind == "draw":
-            return 0 if node.batch and self.chunked else None
-        if all(axis is None for axis in axes):
-            return None
-        if node.kind == "element":
-            return self._axis_of_element(node, axes)
-        if node.kind == "view":
-            return axis_of_view(node, axes[0])
-        if node.kind == "sum":
-            return None if node.data in (None, axes[0]) else 1  # a vector with one entry a sample
-        left, right = axes
-        if (left, right) == (1, 0):
-            return None
-        if (left, right) in ((0, None), (None, 1)):
-            return left if right is None else right
-        raise Whole
-
-    def _axis_of_element(self, node: Node, axes: list[int | None]) -> int:
-        found = {axis for axis in axes if axis is not None}
-        if len(found) > 1:
-            raise Whole
-        along = found.pop()
-        for source, axis in zip(node.sources, axes, strict=True):
-            if axis is None and size_along(source, along) != 1:
-                raise Whole
-        if size_along(node, along) != self.trace.batch_size:
-            raise Whole
-        return along
-
-    def _phase(self, node: Node) -> int:
-        phases = [self.phase[source] for source in node.sources]
-        if self.axis[node] is not None:
-            if 2 in phases:
-                raise Whole
-            return 1
-        return 2 if max(phases, default=0) > 0 else 0
-
-    def _placed(self) -> set[Node]:
-        """Which matrices must lie somewhere, entry by entry."""
-        uses: dict[Node, int] = {}
-        placed: set[Node] = set()
-        for output in self.outputs:
-            uses[output] = uses.get(output, 0) + 1
-        for node in reversed(self.order):
-            if node.kind == "view" and self._backwards(node):
-                through = False  # is put somewhere itself, if need be
-            else:
-                through = node.kind == "view" and (node in placed or uses.get(node, 0) > 1)
-            for source in node.sources:
-                uses[source] = uses.get(source, 0) + 1
-                often = self.phase[source] == 0 and self.phase[node] == 1  # for every chunk anew
-                repeated = node.kind == "element" and source.size < node.size
-                if node.kind == "product" or through or often or repeated or uses[source] > 1:
-                    placed.add(source)
-        return placed
-
-    def _backwards(self, node: Node) -> bool:
-        view = node.data
-        return min(view.ri, view.rj, view.ci, view.cj) < 0
-
-    # Writing.
+        plan = Plan(outputs, trace.batch_size, chunked)
+        self.order, self.axis, self.phase, self.placed = plan.order, plan.axis, plan.phase, plan.placed
 
     def text(self) -> Text:
         for node in self.order:
@@ -220,7 +135,7 @@ class Writer:
 
     def _times(self, node: Node) -> float:
         """How often its text is run in a step, for `work`."""
-        return self.trace.batch_size / CHUNK if self._lines(node) is self.inside else 1.0
+        return self.batch_size / CHUNK if self._lines(node) is self.inside else 1.0
 
     def _room_for(self, node: Node) -> Place:
         rows, columns = self._held(node)
@@ -239,7 +154,7 @@ class Writer:
             self._write_product(node)
         elif node.kind == "sum":
             self._write_sum(node)
-        elif node.kind == "view" and node.sources[0] in self.places and not self._backwards(node):
+        elif node.kind == "view" and node.sources[0] in self.places and not backwards(node):
             self.places[node] = self.places[node.sources[0]].seen(node.data)
         elif node in self.placed or len(self._entry(node, "i", "j")[0]) > LONGEST:
             self._put(node, self._room_for(node))
@@ -330,12 +245,17 @@ class Writer:
             return f"reals[{place.at}:{place.at + count}]", place.down, place.across
         return f"part({place.array}, {place.at}, {count})", place.down, place.across
 
+    def _clear(self, node: Node, place: Place) -> None:
+        """Begin sums over the batch, before its loop."""
+        where = sum_of(place.at, (1, "i"))
+        self.before += [f"for i in range({node.size}):", f"    store(scratch, {where}, full(zero))"]
+
     def _write_product(self, node: Node) -> None:
         left, right = node.sources
         adds = self.axis[left] == 1 and self.axis[right] == 0
         place = self.places[node] = self._room_for(node)
         if adds:
-            self.before += [f"for i in range({node.size}):", f"    store(scratch, {sum_of(place.at, (1, 'i'))}, full(zero))"]
+            self._clear(node, place)
         kinds = "".join("r" if self.places[source].array == "reals" else "s" for source in (left, right))
         (a, ai, am), (b, bm, bj) = self._operand(left), self._operand(right)
         o = f"part(scratch, {place.at}, {self._held(node)[0] * self._held(node)[1]})"
@@ -359,10 +279,10 @@ class Writer:
         if source.mask:
             value = f"select({value}, full(one), full(zero))"
         kept = "" if node.data is None else "j" if node.data == 0 else "i"  # of the matrix that is summed
-        kept = "" if kept == "j" and j == "0" or kept == "i" and i == "0" else kept
+        kept = "" if (kept == "j" and j == "0") or (kept == "i" and i == "0") else kept
         where = sum_of(place.at, (1, kept or "0"))
         if adds:
-            self.before += [f"for i in range({node.size}):", f"    store(scratch, {sum_of(place.at, (1, 'i'))}, full(zero))"]
+            self._clear(node, place)
         inner = [f"t = t + {value}"]
         for word, many in (("j", columns), ("i", rows)):
             if many != "1" and word != kept:
@@ -383,12 +303,12 @@ class Writer:
             for mine, output in enumerate(self.outputs)
             for number, same in self._reads(output, True)
         )
-        sources = []
+        sources: list[Place | None] = []
         for output in self.outputs:
             if not safe and (output not in self.places or self.places[output].array == "state"):
-                kept = self._room_for(output)
-                self._copy(output, kept)
-                sources.append(kept)
+                room = self._room_for(output)
+                self._copy(output, room)
+                sources.append(room)
             else:
                 sources.append(None)
         for (at, _), output, kept in zip(self.states, self.outputs, sources, strict=True):
@@ -422,21 +342,6 @@ class Writer:
     def _open(self, node: Node) -> bool:
         """Whether its entries are read elsewhere than in the working space."""
         return node not in self.places or self.places[node].array == "state"
-
-
-def size_along(node: Node, axis: int) -> int:
-    return node.columns if axis else node.rows
-
-
-def axis_of_view(node: Node, axis: int | None) -> int:
-    """Return the axis of a view along which the samples of its source lie, if all do, in order."""
-    v: View = node.data
-    start, steps, others = (v.r, (v.ri, v.rj), (v.ci, v.cj)) if axis == 0 else (v.c, (v.ci, v.cj), (v.ri, v.rj))
-    for along in (0, 1):
-        alone = steps[along] == 1 and steps[1 - along] == 0 and others[along] == 0
-        if start == 0 and alone and size_along(node, along) == size_along(node.sources[0], axis or 0):
-            return along
-    raise Whole
 
 
 def element(name: str, parts: list[tuple[str, bool]]) -> tuple[str, bool]:

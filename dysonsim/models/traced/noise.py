@@ -34,30 +34,30 @@ class Noise(ABC):
         self._lengths = 0
 
     def normal(self, shape: int | Shape = ()) -> Any:
-        """Independent standard normals: a number, a vector of `shape` entries, or a matrix (rows, columns)."""
+        """Draw independent standard normals: a number, a vector of `shape` entries, or a matrix (rows, columns)."""
         return self._normals(self._shape(shape), self._stream(rng.GRADIENT_NOISE), False)
 
     def symmetric(self, shape: int | Shape) -> Any:
-        """A symmetric matrix of normals, of variance 1 off and 2 on the diagonal; shape: n or (n, n)."""
+        """Draw a symmetric matrix, of variance 1 off and 2 on the diagonal; shape: n or (n, n)."""
         n, m = self._shape((shape, shape) if not isinstance(shape, tuple) else shape, 2)
         if n != m:
             fail(ValueError, f"noise.symmetric({shape}): must be of a square matrix; noise.normal is of any shape")
         return self._symmetric(n, self._stream(rng.GRADIENT_NOISE))
 
     def samples(self, n: int) -> Any:
-        """The inputs of a batch, (batch_size, n): independent standard normals, a row for each sample."""
+        """Draw the inputs of a batch, (batch_size, n): independent standard normals, a row for each sample."""
         return self._normals((self.batch_size, *self._shape(n, 1)), self._stream(rng.DATA), True)
 
     def label(self, n: int | None = None) -> Any:
-        """The label noise of a batch, (batch_size, n): independent standard normals. Without n, a vector."""
+        """Draw the label noise of a batch, (batch_size, n): independent standard normals. Without n, a vector."""
         (columns,) = self._shape(1 if n is None else n, 1)
         noise = self._normals((self.batch_size, columns), self._stream(rng.LABEL_NOISE), True)
         return noise[:, 0] if n is None else noise
 
     def second_moment(self, n: int, labels: int | None = None) -> Any:
-        """The mean of x xᵀ over a batch of inputs x ~ N(0, 1), (n, n); with `labels` that of η xᵀ as well, (labels, n).
+        """Draw the mean of x x^T over a batch, x ~ N(0, 1), (n, n); with `labels` that of y x^T as well, (labels, n).
 
-        η are `labels` independent normals for each sample. A batch of n or more samples is not drawn one by one: the
+        y are `labels` independent normals for each sample. A batch of n or more samples is not drawn one by one: the
         mean is a Wishart matrix, which Bartlett's decomposition draws at once, of the same law.
         """
         (n,) = self._shape(n, 1)
@@ -86,27 +86,27 @@ class Noise(ABC):
         return shape
 
     def _stream(self, purpose: int) -> int:
-        """A stream of its own for each call in an update."""
+        """Return a stream of its own for each call in an update."""
         call = self._calls.get(purpose, 0)
         self._calls[purpose] = call + 1
         return purpose + rng.STRIDE * call
 
     @abstractmethod
     def _normals(self, shape: Shape, stream: int, batch: bool) -> Any:
-        """Draws 0, 1, ... of a stream, row by row."""
+        """Take draws 0, 1, ... of a stream, row by row."""
 
     @abstractmethod
     def _symmetric(self, n: int, stream: int) -> Any:
-        """The same, by rows from the diagonal on."""
+        """Draw the same, by rows from the diagonal on."""
 
     @abstractmethod
     def _wishart(self, n: int, q: int, first: int, stream: int) -> Any:
-        """The sums of x xᵀ, and below it of η xᵀ, (n + q, n)."""
+        """Draw the sum of x x^T, and below it of y x^T, (n + q, n)."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        fail(AttributeError, f"noise.{name} is not known: there are normal, symmetric, samples, label and second_moment")
+        fail(AttributeError, f"noise.{name} is not known: there are normal, symmetric, samples, label, second_moment")
 
 
 class SymbolicNoise(Noise):

@@ -8,9 +8,7 @@ numbers (), vectors (n,) and matrices (p, n).
 from __future__ import annotations
 
 import math
-import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,19 +16,12 @@ import numpy as np
 from ... import _checks
 from ...kernels.traced.nodes import View
 from .errors import fail
+from .functions import FUNCTIONS, KNOWN, UFUNCS
+from .indexing import resolved, shown
 
 __all__ = ["Matrix"]
 
 Shape = tuple[int, ...]
-KNOWN = (
-    "+ - * / @, ** by whole numbers and 0.5, comparisons, slices, .T, .sum(), .mean(), .trace(), and numpy's sqrt, "
-    "exp, log, tanh, abs, sign, square, maximum, minimum, clip, where, sum, mean, trace, diagonal, transpose, outer, "
-    "dot and scipy.special's erf and expit"
-)
-
-
-def shown(shape: Shape) -> str:
-    return f"shape {shape}" if shape else "a number"
 
 
 class Matrix(ABC):
@@ -43,28 +34,28 @@ class Matrix(ABC):
 
     @abstractmethod
     def _constant(self, given: Any, values: np.ndarray) -> Any:
-        """A matrix of the same kind, the same for all networks."""
+        """Make a matrix of the same kind, the same for all networks."""
 
     @abstractmethod
     def _element(self, name: str, shape: Shape, sources: tuple[Any, ...]) -> Any:
-        """Entry by entry, by a function of this name (`kernels.traced.text.element`)."""
+        """Work out entry by entry a function of this name (`kernels.traced.text.element`)."""
 
     @abstractmethod
     def _product(self, shape: Shape, right: Any) -> Any:
-        """The product of vectors or matrices."""
+        """Multiply vectors or matrices."""
 
     @abstractmethod
     def _sum(self, shape: Shape, axis: int | None) -> Any:
-        """The sum over an axis of a matrix, or of all entries."""
+        """Sum over an axis of a matrix, or all entries."""
 
     @abstractmethod
     def _view(self, shape: Shape, view: View, index: tuple[Any, ...] | str) -> Any:
-        """Entries of this one: `index` as NumPy takes it, or "T", "diagonal"."""
+        """Take entries of this one: `index` as NumPy takes it, or "T", "diagonal"."""
 
     # Constants and shapes.
 
     def _other(self, value: Any) -> Any:
-        """What an operator has on its other side, as a matrix of the same kind."""
+        """Return what an operator has on its other side, as a matrix of the same kind."""
         if isinstance(value, Matrix):
             if type(value) is not type(self):
                 fail(TypeError, "weights of another update: an update can use what it is given alone")
@@ -79,7 +70,7 @@ class Matrix(ABC):
             fail(type(error), str(error))
 
     def _numbers(self) -> Any:
-        """True and false as 1 and 0."""
+        """Return true and false as 1 and 0."""
         return self._element("number", self.shape, (self,)) if self.mask else self
 
     def _two(self, name: str, left: Any, right: Any) -> Any:
@@ -150,7 +141,10 @@ class Matrix(ABC):
             root = self._one("sqrt")
             return root if number > 0 else 1.0 / root
         if number != int(number) or abs(number) > 64:
-            fail(ValueError, f"** {number:g}: powers are whole numbers up to 64, or 0.5; or np.exp({number:g} * np.log(x))")
+            fail(
+                ValueError,
+                f"** {number:g}: powers are whole numbers up to 64, or 0.5; or exp of log",
+            )
         return self._power(int(number))
 
     def _power(self, n: int) -> Any:
@@ -234,64 +228,14 @@ class Matrix(ABC):
         return iter([self[k] for k in range(len(self))])
 
     def __getitem__(self, index: Any) -> Any:
-        axes, places = self._axes(index)
-        if len(axes) > 2:
-            fail(IndexError, f"index {_checks.shown(index)} of shape {self.shape}: a matrix has two axes at most")
-        shape = tuple(size for size, _, _ in axes)
-        # Canonical axes of the result: of a vector the columns, of a number none.
-        steps: dict[int, list[int]] = {0: [0, 0], 1: [0, 0]}  # of the source's axis: along i, along j
-        for number, (_, step, source) in enumerate(axes):
-            if source is not None:
-                steps[source][number + 2 - len(axes)] = step
-        offset = 2 - len(self.shape)
-        row, column = (steps[0], steps[1]) if offset == 0 else ([0, 0], steps[0])
-        first = [0] * offset + places
-        view = View(first[0] if offset == 0 else 0, row[0], row[1], first[-1] if self.shape else 0, column[0], column[1])
+        shape, view = resolved(self.shape, index)
         return self._view(shape, view, index if isinstance(index, tuple) else (index,))
-
-    def _axes(self, index: Any) -> tuple[list[tuple[int, int, int | None]], list[int]]:
-        """Size, step and axis of the source of each axis of the result; and where each axis of the source begins."""
-        given = list(index) if isinstance(index, tuple) else [index]
-        if sum(part is Ellipsis for part in given) > 1:
-            fail(IndexError, "an index has one ... at most")
-        many = len(self.shape) - sum(part is not None and part is not Ellipsis for part in given)
-        if many < 0:
-            fail(IndexError, f"index {_checks.shown(index)}: too many for shape {self.shape}")
-        where = next((k for k, part in enumerate(given) if part is Ellipsis), len(given))
-        given[where : where + 1] = [slice(None)] * many
-        axes: list[tuple[int, int, int | None]] = []
-        places: list[int] = []
-        for part in given:
-            if part is None:
-                axes.append((1, 0, None))
-                continue
-            axis, size = len(places), self.shape[len(places)]
-            if isinstance(part, slice):
-                try:
-                    start, stop, step = part.indices(size)
-                except (TypeError, ValueError) as error:
-                    fail(TypeError, f"index {_checks.shown(index)}: {error}")
-                axes.append((len(range(start, stop, step)), step, axis))
-                if not axes[-1][0]:
-                    fail(IndexError, f"index {_checks.shown(index)} of shape {self.shape} leaves nothing")
-                places.append(start)
-                continue
-            try:
-                place = operator.index(part)
-            except TypeError:
-                fail(TypeError, f"index {_checks.shown(part)}: must be an integer, a slice, None or ...")
-            if isinstance(part, (bool, np.bool_)):
-                fail(TypeError, f"index {part}: must be an integer, a slice, None or ...")
-            if not -size <= place < size:
-                fail(IndexError, f"index {place} is out of bounds: axis {axis} of shape {self.shape} has {size} entries")
-            places.append(place % size)
-        return axes, places
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
         fail(TypeError, "entries cannot be assigned: make a new matrix, with np.where or from products with constants")
 
     def diagonal(self) -> Any:
-        """The diagonal of a matrix, as a vector."""
+        """Return the diagonal of a matrix, as a vector."""
         if len(self.shape) != 2:
             fail(ValueError, f"the diagonal of {shown(self.shape)}: must be of a matrix")
         return self._view((min(self.shape),), View(0, 0, 1, 0, 0, 1), "diagonal")
@@ -299,7 +243,7 @@ class Matrix(ABC):
     # Sums.
 
     def sum(self, axis: int | None = None, keepdims: bool = False) -> Any:
-        """The sum of all entries, or over an axis."""
+        """Return the sum of all entries, or over an axis."""
         total = self._numbers()
         if axis is not None:
             try:
@@ -314,29 +258,35 @@ class Matrix(ABC):
         return out[(None, slice(None)) if axis == 0 else (slice(None), None)] if keepdims else out
 
     def mean(self, axis: int | None = None, keepdims: bool = False) -> Any:
-        """The mean of all entries, or over an axis."""
+        """Return the mean of all entries, or over an axis."""
         out = self.sum(axis, keepdims)
         return out * (1.0 / (self.size / out.size))
 
     def trace(self) -> Any:
-        """The sum of the diagonal of a matrix."""
+        """Return the sum of the diagonal of a matrix."""
         return self.diagonal().sum()
 
     def dot(self, other: Any) -> Any:
-        """The product of vectors or matrices."""
+        """Return the product of vectors or matrices."""
         return self @ other
 
     def transpose(self) -> Any:
-        """The transpose, as `T`."""
+        """Return the transpose, as `T`."""
         return self.T
 
     # What cannot be.
 
     def __bool__(self) -> bool:
-        fail(TypeError, "a branch on weights or random inputs (if, while, and, or, not, max): write np.where(W > 0, a, b)")
+        fail(
+            TypeError,
+            "a branch on weights or random inputs (if, while, and, or, not, max): write np.where(W > 0, a, b)",
+        )
 
     def _no_number(self, *_: Any) -> NoReturn:
-        fail(TypeError, f"weights and random inputs are no Python numbers: math functions, float() and int() do not take them; {KNOWN}")
+        fail(
+            TypeError,
+            f"weights and random inputs are no Python numbers: math, float() and int() do not take them; {KNOWN}",
+        )
 
     __float__ = __int__ = __index__ = __complex__ = __round__ = __floor__ = __ceil__ = _no_number  # type: ignore
 
@@ -368,77 +318,3 @@ class Matrix(ABC):
             if error.__traceback__ is not None and error.__traceback__.tb_next is None:  # of the call itself
                 fail(TypeError, f"numpy.{name}: {error}")
             raise
-
-
-def choose(me: Matrix, condition: Any, x: Any, y: Any) -> Any:
-    """np.where."""
-    m, a, b = me._other(condition), me._other(x)._numbers(), me._other(y)._numbers()
-    if not m.mask:
-        fail(TypeError, "np.where takes a comparison first, such as W > 0")
-    return me._element("where", me._fitting("where", m, a, b), (m, a, b))
-
-
-def sign(me: Matrix, x: Any) -> Any:
-    """-1, 0 or 1."""
-    value = me._other(x)
-    return choose(me, value > 0, 1.0, choose(me, value < 0, -1.0, 0.0))
-
-
-def clip(me: Matrix, x: Any, low: Any = None, high: Any = None) -> Any:
-    """np.clip."""
-    value = me._other(x)
-    value = value if low is None else me._two("maximum", value, low)
-    return value if high is None else me._two("minimum", value, high)
-
-
-def outer(me: Matrix, x: Any, y: Any) -> Any:
-    """np.outer of two vectors."""
-    a, b = me._other(x), me._other(y)
-    if len(a.shape) != 1 or len(b.shape) != 1:
-        fail(ValueError, f"np.outer of {shown(a.shape)} and {shown(b.shape)}: must be of two vectors")
-    return a[:, None] * b[None, :]
-
-
-def expit(me: Matrix, x: Any) -> Any:
-    """1/(1 + exp(-x))."""
-    return 1.0 / (1.0 + (-me._other(x))._one("exp"))
-
-
-def diag(me: Matrix, x: Any) -> Any:
-    """np.diag: of a matrix its diagonal; of a vector a matrix."""
-    value = me._other(x)
-    if len(value.shape) == 1:
-        return value[:, None] * np.eye(value.shape[0])
-    return value.diagonal()
-
-
-def two(name: str) -> Callable[..., Any]:
-    return lambda me, x, y: me._two(name, x, y)
-
-
-def one(name: str) -> Callable[..., Any]:
-    return lambda me, x: me._other(x)._one(name)
-
-
-UFUNCS: dict[str, Callable[..., Any]] = {
-    "add": two("add"), "subtract": two("subtract"), "multiply": two("multiply"), "divide": two("divide"),
-    "maximum": two("maximum"), "minimum": two("minimum"), "fmax": two("maximum"), "fmin": two("minimum"),
-    "less": two("less"), "greater": lambda me, x, y: me._two("less", y, x),
-    "less_equal": lambda me, x, y: ~me._two("less", y, x), "greater_equal": lambda me, x, y: ~me._two("less", x, y),
-    "logical_and": two("and"), "logical_or": two("or"), "bitwise_and": two("and"), "bitwise_or": two("or"),
-    "logical_not": lambda me, x: ~me._other(x), "invert": lambda me, x: ~me._other(x),
-    "negative": one("negative"), "positive": lambda me, x: me._other(x), "absolute": one("absolute"),
-    "fabs": one("absolute"), "sqrt": one("sqrt"), "square": one("square"), "exp": one("exp"), "log": one("log"),
-    "tanh": one("tanh"), "erf": one("erf"), "expit": expit, "sign": sign,
-    "reciprocal": lambda me, x: 1.0 / me._other(x), "matmul": lambda me, x, y: me._times(x, y),
-    "power": lambda me, x, y: me._other(x) ** y, "float_power": lambda me, x, y: me._other(x) ** y,
-}  # fmt: skip
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "where": choose, "clip": clip, "outer": outer, "diag": diag,
-    "sum": lambda me, x, axis=None, keepdims=False: me._other(x).sum(axis, keepdims),
-    "mean": lambda me, x, axis=None, keepdims=False: me._other(x).mean(axis, keepdims),
-    "trace": lambda me, x: me._other(x).trace(), "diagonal": lambda me, x: me._other(x).diagonal(),
-    "transpose": lambda me, x: me._other(x).T, "dot": lambda me, x, y: me._times(x, y),
-    "zeros_like": lambda me, x: np.zeros(x.shape), "ones_like": lambda me, x: np.ones(x.shape),
-    "shape": lambda me, x: x.shape, "ndim": lambda me, x: x.ndim, "size": lambda me, x: x.size,
-}  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 from ...backend import STILL_WELL, Program
 from ...kernels.traced.text import LIMIT
 from .noise import Draws, StackNoise
+from .notation import Matrix
 from .stacks import Stack
 from .update import Layout, layout_of, updated
 
@@ -46,12 +47,14 @@ class StackEnsemble:
 
     def _step(self, at: int) -> None:
         kind = self.numbers.dtype
-        state = {name: Stack(numbers, kind) for name, numbers in self.layout.cut(self.numbers.copy()).items()}
+        state: dict[str, Matrix] = {
+            name: Stack(numbers, kind) for name, numbers in self.layout.cut(self.numbers.copy()).items()
+        }
         noise = StackNoise(self.batch, self.draws, at)
-        found = updated(self.model, self.layout, state, noise, self.rate, self.batch)  # type: ignore[arg-type]
+        found = updated(self.model, self.layout, state, noise, self.rate, self.batch)
         new = np.empty_like(self.numbers)
         for name, matrix in zip(self.layout.names, found, strict=True):
-            numbers = matrix.numbers  # type: ignore[attr-defined]
+            numbers: np.ndarray = matrix.numbers  # type: ignore[attr-defined]
             begin = self.layout.places[name]
             new[:, begin : begin + matrix.size] = numbers.reshape(len(numbers), -1)
         self.numbers = new

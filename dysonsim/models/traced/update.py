@@ -50,7 +50,7 @@ class Layout:
         return self.weights + self.start.size
 
     def cut(self, state: np.ndarray) -> dict[str, np.ndarray]:
-        """The matrices of states (networks, size), each (networks, *shape)."""
+        """Return the matrices of states (networks, size), each (networks, *shape)."""
         out = {}
         for name in self.names:
             at, shape = self.places[name], self.shapes[name]
@@ -75,7 +75,7 @@ def line_of(model: Any, method: str) -> str:
 
 
 def names_of(model: Any) -> tuple[str, ...]:
-    """The matrices that `update` takes; TypeError if its arguments are others than there are."""
+    """Return the names of what `update` takes before `noise`; TypeError if its arguments are not the usual ones."""
     update = type(model).update
     wanted = "update(self, W, noise, learning_rate, batch_size), with further matrices of the state behind W"
     given = list(inspect.signature(update).parameters.values())[1:]
@@ -94,7 +94,7 @@ def shape_of(name: str, given: Any) -> Shape:
 
 
 def value_of(model: Any, name: str) -> Any:
-    """An attribute, or what a method without arguments gives."""
+    """Return an attribute, or what a method without arguments gives."""
     found = getattr(model, name)
     return found() if callable(found) else found
 
@@ -107,7 +107,9 @@ def layout_of(model: Any) -> Layout:
     memory = value_of(model, "memory")
     for attribute, found in (("weight_shapes", weights), ("memory", memory)):
         if not isinstance(found, Mapping):
-            raise TypeError(f"{what}.{attribute} = {_checks.shown(found)}: must be a dict, by the names that update takes")
+            raise TypeError(
+                f"{what}.{attribute} = {_checks.shown(found)}: must be a dict, by the names that update takes"
+            )
     both = [*weights, *memory]
     if sorted(both) != sorted(names):
         raise TypeError(
@@ -128,7 +130,9 @@ def layout_of(model: Any) -> Layout:
     return Layout(names, shapes, places, count, np.concatenate([np.empty(0), *start]))
 
 
-def updated(model: Any, layout: Layout, state: dict[str, Matrix], noise: Noise, rate: float, batch: int) -> list[Matrix]:
+def updated(
+    model: Any, layout: Layout, state: dict[str, Matrix], noise: Noise, rate: float, batch: int
+) -> list[Matrix]:
     """Call `update`; its matrices in the order of the layout, of the right shapes. Errors name the user's line."""
     one = state[layout.names[0]]
     found = model.update(*(state[name] for name in layout.names), noise, rate, batch)
@@ -150,7 +154,7 @@ def updated(model: Any, layout: Layout, state: dict[str, Matrix], noise: Noise, 
 
 
 def constant(model: Any, one: Matrix, name: str, value: Any) -> Matrix:
-    """A new matrix that is made of neither weights nor noise."""
+    """Return a new matrix that is made of neither weights nor noise."""
     try:
         return one._constant(value, _checks.array(f"the new {name}", value, dimensions=(0, 1, 2)))
     except (TypeError, ValueError) as error:
@@ -170,7 +174,7 @@ def not_traced(lanes: Any) -> Any:
 
 def trace_of(model: Any, layout: Layout, rate: float, batch: int) -> Text:
     trace = Trace(batch)
-    symbols = {}
+    symbols: dict[str, Matrix] = {}
     for number, name in enumerate(layout.names):
         symbols[name] = Symbol(trace, trace.add("state", layout.shapes[name], data=number))
     found = updated(model, layout, symbols, SymbolicNoise(trace), rate, batch)
@@ -202,7 +206,7 @@ def kernel_of(model: Any, learning_rate: float, batch_size: int) -> Kernel:
 
 
 def matrices(model: Any, state: np.ndarray) -> dict[str, np.ndarray]:
-    """The matrices of states (networks, size) by name."""
+    """Return the matrices of states (networks, size) by name."""
     layout = layout_of(model)
     numbers = np.asarray(state)
     if numbers.ndim != 2 or numbers.shape[1] != layout.size:
