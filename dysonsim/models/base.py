@@ -35,7 +35,7 @@ class Model:
     W has `weight_shape`, by default that of the field `teacher`. An update of several matrices takes them all before
     `noise` and returns them as a tuple: `weight_shapes` has the shapes of the weights by name, `memory` what else a
     step remembers (velocities, ...), with its start values. `noise` has the random inputs: `normal`, `symmetric`,
-    `samples`, `label`, `second_moment`. What an update may do is in the guide, examples/guide/your-own-model.md; what
+    `samples`, `label`, `second_moment`. What an update may do is in the guide, examples/guide/my_own_model.md; what
     it may not is a TypeError, ValueError or IndexError that names the line of your file.
 
     Predictions are there for models that can state them, and raise NotImplementedError otherwise. All predictions are
