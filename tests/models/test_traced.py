@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from own_models import MODELS
+from another_python import python
+from own_models import MODELS, SQUARE, Autoencoder, Decay, Momentum, TeacherStudent
 
+import dysonsim as ds
+from dysonsim.backend import driver
 from dysonsim.backend.reference import ReferenceDriver
+from dysonsim.kernels.traced import text as written
 from dysonsim.models.traced.noise import Draws, StackNoise
 from dysonsim.models.traced.update import layout_of
 
@@ -118,9 +124,7 @@ def test_neither_threads_nor_chunks_nor_a_resumption_change_a_number():
     whole = ds.simulate(sgd, 300, 6, seed=3, threads=1, record_every=3)
     for run in (
         ds.simulate(sgd, 300, 6, seed=3, threads=3, record_every=3),
-        ds.simulate(
-            sgd, 300, 6, seed=3, threads=1, record_steps=[6], resume=ds.simulate(sgd, 300, 3, seed=3, threads=2)
-        ),
+        ds.simulate(sgd, 300, 6, seed=3, threads=1, resume=ds.simulate(sgd, 300, 3, seed=3, threads=2)),
     ):
         np.testing.assert_array_equal(run.spectra, whole.spectra)
         np.testing.assert_array_equal(run.state, whole.state)
@@ -174,8 +178,6 @@ SECOND = """
 
 
 def test_a_second_process_compiles_nothing(tmp_path):
-    from pathlib import Path
-
     models = Path(__file__).parents[1] / "reference"
     first, second = (python(SECOND, models, DYSONSIM_CACHE_DIR=str(tmp_path / "cache")) for _ in range(2))
     assert (first[:-1], second[:-1]) == (["False"], ["True"])
@@ -203,8 +205,6 @@ def test_predictions_that_nobody_states_are_not_there():
 
 def test_check_finds_a_kernel_that_differs(monkeypatch):
     """The control: a product that adds what it should take off."""
-    from dysonsim.kernels.traced import text
-
-    monkeypatch.setitem(text.INFIX, "subtract", "+")
+    monkeypatch.setitem(written.INFIX, "subtract", "+")
     with pytest.raises(RuntimeError, match="kernel and reference differ on numpy, float64"):
         ds.check(Decay(SQUARE, 0.5, 0.2))
