@@ -1,4 +1,4 @@
-"""How far the kernels are from what this machine can do: `python -m benchmarks.bounds [--quick]`, one thread.
+"""How far the kernels are from what this machine can do, one thread.
 
 What a step does is counted by running its text (`counting`), how fast the machine does each thing is probed
 (`probes`), and a step is timed: CPU time of `advance` over many steps, with no spectra and no start. A term is a count
@@ -15,16 +15,14 @@ holds a block of networks. All times are the shortest of several rounds in turn.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
 import dysonsim as ds
 from benchmarks import cases, counting, probes
-from benchmarks.report import RESULTS, announce, store
+from benchmarks.harness import announce
 from dysonsim.backend import driver
 from dysonsim.processes import Process
 
@@ -195,23 +193,18 @@ def as_markdown(rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bounds", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, with larger errors")
-    parser.add_argument("--out", type=Path, help="JSON file to write (results/bounds.json)")
-    parser.add_argument("--markdown", action="store_true", help="print the tables of that file, measure nothing")
-    options = parser.parse_args(arguments)
-    out = options.out or RESULTS / ("bounds-quick.json" if options.quick else "bounds.json")
+def add_arguments(parser) -> None:
+    """Offer the tables of what is stored."""
+    parser.add_argument("--markdown", action="store_true", help="print the tables of the stored file, measure nothing")
+
+
+def run(options, keep) -> dict | None:
+    """Print all terms of all kernels; or the tables of what is stored."""
     if options.markdown:
-        print(markdown(json.loads(out.read_text())))
-        return
-    about = announce()
+        print(markdown(json.loads(options.out.read_text())))
+        return None
+    about = announce() | {"threads": 1}
     rounds, seconds = (3, 0.02) if options.quick else (9, 0.1)
-    report = {"machine": about | {"threads": 1}, "rounds": rounds, **measure(rounds, seconds)}
+    report = {"machine": about, "rounds": rounds, **measure(rounds, seconds)}
     print(table(report))
-    store(report, out)
-    print(f"\nwritten: {out}")
-
-
-if __name__ == "__main__":
-    main()
+    return report

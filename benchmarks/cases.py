@@ -11,7 +11,7 @@ import numpy as np
 
 import dysonsim as ds
 from benchmarks import peers
-from benchmarks.peers import Peer, on_threads
+from benchmarks.peers import Peer, numpy, on_threads
 from dysonsim.ensembles.rounds import Ensembles, advance_in_rounds
 from dysonsim.ensembles.simulate import _split
 
@@ -71,17 +71,18 @@ def contestants(case: Case) -> dict[str, Callable[..., Peer]]:
     everyone: dict[str, Callable[..., Peer]] = {LIBRARY: library}
     if case.sgd.n >= WITHOUT_SPECTRA:
         everyone[LIBRARY] = library_steps
-    if peers.torch is not None:
-        batched = peers.torch_rbm if is_rbm else peers.torch_linear
+    if peers.HAS_TORCH:
+        from benchmarks.peers import torch
+
+        batched = torch.rbm if is_rbm else torch.linear
         everyone |= {BATCHED: batched, BATCHED_1: one_thread(batched)}
-    if not case.all_peers:
-        return everyone
-    if peers.torch is not None:
-        tuned = peers.torch_rbm_at_once if is_rbm else partial(peers.torch_linear, normals="float32")
-        everyone[TUNED] = partial(on_threads, tuned)
-        if is_rbm:
-            everyone[SINGLE] = one_thread(peers.torch_rbm_single)
-    everyone[NUMPY] = partial(on_threads, peers.numpy_rbm if is_rbm else peers.numpy_linear)
+        tuned = torch.rbm_at_once if is_rbm else partial(torch.linear, normals="float32")
+        if case.all_peers:
+            everyone[TUNED] = partial(on_threads, tuned)
+        if case.all_peers and is_rbm:
+            everyone[SINGLE] = one_thread(torch.rbm_single)
+    if case.all_peers:
+        everyone[NUMPY] = partial(on_threads, numpy.rbm if is_rbm else numpy.linear)
     return everyone
 
 

@@ -1,11 +1,12 @@
 """Digests of short runs of every process, float type and device at hand: whether a change of the code changed a number.
 
-``python -m benchmarks.digests FILE`` writes them, or compares with those of FILE if it is there and lists what differs.
+``python -m benchmarks digests FILE`` writes them, or compares with those of FILE if it is there and lists what differs.
 They belong to one machine: another processor may round differently where BLAS is called.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -101,15 +102,22 @@ def digests(device: str) -> dict[str, str]:
     return found
 
 
-def main(path: str) -> int:
+def main(arguments: list[str]) -> int:
     """Write, or compare; 1 if something differs."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks digests", description=__doc__.splitlines()[0])
+    parser.add_argument("file", type=Path, help="JSON file that is written, or compared with if it is there")
+    parser.add_argument("--device", help="print those of one device: what the other processes are asked for")
+    options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
+    if options.device:
+        print(json.dumps(digests(options.device)))
+        return 0
     found = digests("cpu")
     for device, setting in (("numpy", "NUMBA_DISABLE_JIT"), ("simulator", "NUMBA_ENABLE_CUDASIM")):
-        command = [sys.executable, "-m", "benchmarks.digests", "--device", device]
+        command = [sys.executable, "-m", "benchmarks", "digests", str(options.file), "--device", device]
         done = subprocess.run(command, env=os.environ | {setting: "1"}, capture_output=True, text=True, check=True)
         found |= json.loads(done.stdout)
-    file = Path(path)
+    file = options.file
     if not file.exists():
         file.write_text(json.dumps(found, indent=1))
         print(f"{len(found)} digests written to {file}")
@@ -120,11 +128,3 @@ def main(path: str) -> int:
         print(f"{name}: {before.get(name)} before, {found.get(name)} now")
     print(f"{len(found) - len(changed)} of {len(found)} digests are as before")
     return int(bool(changed))
-
-
-if __name__ == "__main__":
-    if sys.argv[1] == "--device":
-        warnings.simplefilter("ignore")
-        print(json.dumps(digests(sys.argv[2])))
-    else:
-        sys.exit(main(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""Dyson Brownian motion of many levels at equal bias: `python -m benchmarks.gaps [--quick]`.
+"""Dyson Brownian motion of many levels at equal bias.
 
 Levels start in the stationary state of beta = 1.5, drawn by LAPACK, and move for a few relaxation times. Relative bias
 of the mean ratio of successive gaps, of the variance of a gap over its squared mean, of the share of gaps below a fifth
@@ -12,16 +12,14 @@ cent. All take turns; the ratio of costs is the median over rounds.
 
 from __future__ import annotations
 
-import argparse
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 from scipy.linalg import eigvalsh_tridiagonal
 
 import dysonsim as ds
-from benchmarks.report import RESULTS, announce, quartiles, store
+from benchmarks.harness import announce, quartiles
 
 BETA = 1.5
 STATISTICS = ("ratio", "variance", "small gaps", "top")
@@ -115,21 +113,14 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gaps", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="half a minute instead of three, with larger errors")
-    parser.add_argument("--out", type=Path, help="JSON file to write (results/gaps.json)")
-    options = parser.parse_args(arguments)
-    out = options.out or RESULTS / ("gaps-quick.json" if options.quick else "gaps.json")
-    about, rows = announce(), []
+def run(options, keep) -> dict:
+    """Print and keep the rows of one number of levels after the other."""
+    report: dict[str, object] = {"machine": announce(), "beta": BETA, "rows": []}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="dt = .* is too coarse")
         for n in CASES:
-            rows += measure(n, options.quick)
-            print(table(rows[-3:]) + "\n", flush=True)
-    store({"machine": about, "beta": BETA, "rows": rows}, out)
-    print(f"written: {out}")
-
-
-if __name__ == "__main__":
-    main()
+            found = measure(n, options.quick)
+            print(table(found) + "\n", flush=True)
+            report["rows"] += found
+            keep(report)
+    return report

@@ -1,4 +1,4 @@
-"""dysonsim on a CUDA device, against PyTorch and against arithmetic: `python -m benchmarks.gpu [--quick]`.
+"""dysonsim on a CUDA device, against PyTorch and against arithmetic.
 
 - RBM 10x10, |B| = 16, k = 3: a step of many networks, dysonsim's kernel against batched PyTorch on the same card, plain
   and as CUDA graphs, each with the number of networks that suits it best. Contestants take turns; ratios are taken
@@ -15,7 +15,6 @@ Exit status 1 where there is no CUDA device.
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import json
 import subprocess
@@ -31,8 +30,9 @@ from pathlib import Path
 import numpy as np
 
 import dysonsim as ds
-from benchmarks import cases, gpu_bounds, gpu_peers, peers
-from benchmarks.report import RESULTS, announce, quartiles, steps_for, store, timed
+from benchmarks import cases, gpu_bounds, harness, peers
+from benchmarks.harness import announce, quartiles, skipped, steps_for, timed
+from benchmarks.peers import CAPTURED, Peer
 from dysonsim.backend import usable_cores
 from dysonsim.backend.cuda.plan import alone, in_device_memory, in_teams
 
@@ -50,33 +50,41 @@ REPLICAS, LEVELS = 10**6, 10**4
 LOCK = Path(tempfile.gettempdir()) / "dysonsim-benchmarks-gpu.lock"
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a minute, mostly of compiling; larger errors")
-    parser.add_argument("--out", type=Path, help="JSON file to write (results/gpu.json)")
+def add_arguments(parser) -> None:
+    """Offer to measure without other processes, and to be one of them."""
     parser.add_argument("--in-turn", action="store_true", help="all in this process")
     parser.add_argument("--task", help="one of the measurements, as JSON: what the other processes are asked for")
-    options = parser.parse_args(arguments)
+
+
+def run(options, keep) -> dict | None:
+    """Print and keep one measurement after the other; exit status 1 where there is no device."""
     if options.task:
         print(json.dumps(done(json.loads(options.task))))
-        return
-    out = options.out or RESULTS / ("gpu-quick.json" if options.quick else "gpu.json")
+        return None
     obstacle = no_device()
     if obstacle:
         print(f"benchmarks.gpu: no CUDA device, nothing is measured: {obstacle}", file=sys.stderr)
         raise SystemExit(1)
-    about = announce() | {"card": card()}
-    print("card:", about["card"], "\n", flush=True)
-    if peers.torch is None or not peers.torch.cuda.is_available():
-        print("PyTorch with CUDA is not installed: SKIPPED its peers, and with them the bars.\n")
+    report = {"machine": announce() | {"card": card()}, **{what: [] for what in WHAT}}
+    print("card:", report["machine"]["card"], "\n", flush=True)
+    if not has_torch():
+        skipped("PyTorch with CUDA: its peers and the bars")
     tasks = all_tasks(options.quick)
     results = map(done, tasks) if options.in_turn else beside_each_other(tasks)
-    found: dict[str, list] = {what: [] for what in WHAT}
     for task, result in zip(tasks, results, strict=True):
-        found[task["what"]] += result if isinstance(result, list) else [result]
+        report[task["what"]] += result if isinstance(result, list) else [result]
         print(shown(task["what"], result), flush=True)
-        store({"machine": about, **found}, out)
-    print(f"\nwritten: {out}")
+        keep(report)
+    return report
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is there and has a device."""
+    if not peers.HAS_TORCH:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def all_tasks(quick: bool) -> list[dict]:
@@ -100,7 +108,7 @@ def beside_each_other(tasks: list[dict]) -> Iterator:
     """The results of tasks, each in a process of its own, in the order of the tasks."""
 
     def one(task: dict):
-        command = [sys.executable, "-m", "benchmarks.gpu", "--task", json.dumps(task)]
+        command = [sys.executable, "-m", "benchmarks", "gpu", "--task", json.dumps(task)]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode:
             raise RuntimeError(f"benchmarks.gpu: {task} failed:\n{run.stderr[-2000:]}")
@@ -155,26 +163,28 @@ def compare(
 ) -> list[dict]:
     """One row a contestant: ns per update of one network, and how many times as long as dysonsim it takes."""
     sgd, size = rbm(size or {}), size or {}
-    with_torch = peers.torch is not None and peers.torch.cuda.is_available()
+    with_torch = has_torch()
     everyone, steps = {}, {}
 
     def enter(name: str, make, networks: tuple[int, ...]) -> None:
         ensembles = [make(sgd, count, dtype, 1) for count in networks]
-        ensembles[0].advance(gpu_peers.CAPTURED)  # compiled or captured by now
+        ensembles[0].advance(CAPTURED)  # compiled or captured by now
         with card_to_itself():
             trials = [steps_of(ensemble, seconds / 4) for ensemble in ensembles]
             costs = [timed(e, s) / (s * e.networks) for e, s in zip(ensembles, trials, strict=True)]
         best = int(np.argmin(costs))
         everyone[name], steps[name] = ensembles[best], 4 * trials[best]
 
-    enter(LIBRARY, gpu_peers.dysonsim_rbm, counts(sgd))
+    enter(LIBRARY, library, counts(sgd))
     if with_torch:
+        from benchmarks.peers import torch_cuda
+
         if places:
-            enter(PLAIN, lambda *arguments: gpu_peers.torch_rbm(*arguments, graph=False), counts(sgd))
-        enter(GRAPH, lambda *arguments: gpu_peers.torch_rbm(*arguments, graph=True), counts(sgd))
+            enter(PLAIN, lambda *arguments: torch_cuda.rbm(*arguments, graph=False), counts(sgd))
+        enter(GRAPH, lambda *arguments: torch_cuda.rbm(*arguments, graph=True), counts(sgd))
     for place, plan in (places or {}).items():
         chosen = (everyone[LIBRARY].networks,)
-        enter(f"dysonsim, {place}", lambda *arguments, plan=plan: gpu_peers.dysonsim_rbm(*arguments, plan), chosen)
+        enter(f"dysonsim, {place}", lambda *arguments, plan=plan: library(*arguments, plan), chosen)
     times = {name: np.empty(rounds) for name in everyone}
     with card_to_itself():
         for r in range(rounds):
@@ -202,10 +212,25 @@ def compare_places(dtype: str, rounds: int, seconds: float) -> list[dict]:
     return compare(dtype, rounds, seconds, places=PLACES)
 
 
-def steps_of(ensemble: peers.Peer, seconds: float) -> int:
+def library(sgd: ds.SGD, networks: int, dtype: str, seed: int, chosen=None) -> Peer:
+    """The kernel alone, without `simulate` around it; `chosen` as of `CudaDriver`."""
+    from dysonsim.backend.cuda.driver import CudaDriver
+
+    program = (CudaDriver(chosen) if chosen else CudaDriver()).prepare(sgd.kernel(), dtype)
+    ensemble, done = program.open(sgd.start(networks, seed), 0, seed), 0
+
+    def advance(steps: int) -> None:
+        nonlocal done
+        ensemble.advance(done, steps)
+        done += steps
+
+    return Peer(networks, advance, lambda: sgd.weights(ensemble.state()))
+
+
+def steps_of(ensemble: Peer, seconds: float) -> int:
     """Steps that take about so long, a whole number of graphs."""
     steps = steps_for(ensemble, seconds)
-    return -(-steps // gpu_peers.CAPTURED) * gpu_peers.CAPTURED
+    return -(-steps // CAPTURED) * CAPTURED
 
 
 def papers_data_set(dtype: str, seconds: float) -> dict:
@@ -264,7 +289,7 @@ def against_bound(process, replicas: int, dtype: str, counted, rounds: int, seco
             ensemble.left()  # waits until the device is through
         done += steps
 
-    moved = peers.Peer(replicas, advance, lambda: np.empty(0))
+    moved = Peer(replicas, advance, lambda: np.empty(0))
     moved.advance(1)
     with card_to_itself():
         steps = steps_for(moved, seconds)
@@ -322,5 +347,5 @@ def bound_sentence(row: dict) -> str:
     )
 
 
-if __name__ == "__main__":
-    main()
+if __name__ == "__main__":  # as `python -m benchmarks gpu`
+    harness.main("gpu")

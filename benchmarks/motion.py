@@ -1,4 +1,4 @@
-"""Dyson Brownian motion against Euler's methods, NumPy, PyTorch, JAX, diffrax: `python -m benchmarks.motion [--quick]`.
+"""Dyson Brownian motion against Euler's methods, NumPy, PyTorch, JAX, diffrax.
 
 Ten levels, linear drift, float64. Two tables:
 
@@ -11,15 +11,16 @@ Ten levels, linear drift, float64. Two tables:
 
 from __future__ import annotations
 
-import argparse
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks import motion_bias as bias
-from benchmarks import motion_kernels, motion_peers
-from benchmarks.report import PAUSE, RESULTS, announce, quartiles, store
+from benchmarks import motion_kernels, peers
+from benchmarks.harness import PAUSE, announce, in_turns, quartiles
 
 THREADS, REPLICAS = 2, 100_000
 LIBRARY = "dysonsim, pair step"
@@ -37,37 +38,14 @@ STEPS = {
 QUICK = {bias.PAIRS: (0.1, 0.3, 0.5), bias.TAMED: (0.002, 0.01), bias.SEMI: (0.005, 0.03)}
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.motion", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="half a minute instead of eleven, with larger errors")
-    parser.add_argument("--out", type=Path, help="JSON file to write, the picture goes beside it (results/motion.json)")
-    options = parser.parse_args(arguments)
-    out = options.out or RESULTS / ("motion-quick.json" if options.quick else "motion.json")
-    rounds, count, few = (3, 2, 4_000) if options.quick else (9, 10, 40_000)
-    about = announce() | {"also": motion_peers.versions()}
-    print(f"also: {about['also']}\n")
-    steps = step_cost(20_000 if options.quick else REPLICAS, rounds, count)
-    print(step_table(steps["rows"]), "\n\n" + parts_table(steps["parts"], steps["alone"]), flush=True)
-    curves, costs = [], []
-    for beta in (1, 2):
-        curve = bias_curves(beta, few, QUICK if options.quick else STEPS)
-        curves += curve
-        costs += equal_bias(beta, curve, rounds)
-    print("\n" + curve_table(curves) + "\n\n" + cost_table(costs))
-    report = {"machine": about, "replicas": few, "step": steps, "bias": curves, "cost at equal bias": costs}
-    store(report, out)
-    plot(curves, out.with_suffix(".png"))
-    print(f"\nwritten: {out}, {out.with_suffix('.png')}")
-
-
 def step_cost(replicas: int, rounds: int, count: int) -> dict:
     """Wall times of a step, all taking turns; and what the library's is made of, ns of CPU on one thread."""
     start = np.resize(bias.exact_draws(1, min(replicas, 20_000), 1), (replicas, bias.LEVELS))
     everyone = {f"{LIBRARY}, beta = {beta:g}": bias.Motion(bias.pairs(beta, 0.1, bias.LEVELS), start) for beta in BETAS}
     everyone["dysonsim's layer, tamed Euler"] = bias.Motion(motion_kernels.euler(1.0, 1e-3, bias.LEVELS), start)
-    peers = {name: make(start, 1.0, 1e-3, 1, THREADS) for name, make in motion_peers.contestants().items()}
-    times = taking_turns(
-        everyone | peers, rounds, {**dict.fromkeys(everyone, 4 * count), **dict.fromkeys(peers, count)}
+    others = {name: make(start, 1.0, 1e-3, 1, THREADS) for name, make in contestants().items()}
+    times = seconds_a_step(
+        everyone | others, rounds, {**dict.fromkeys(everyone, 4 * count), **dict.fromkeys(others, count)}
     )
     first = next(iter(times))
     rows = []
@@ -84,25 +62,37 @@ def step_cost(replicas: int, rounds: int, count: int) -> dict:
     ones = np.ones((len(few), PROBED))
     probes = {what: bias.Motion(motion_kernels.probe(what, PROBED), ones, threads=1) for what in PARTS}
     probes["a whole step"] = bias.Motion(bias.pairs(1.0, 0.1, bias.LEVELS), few, threads=1)
-    spent = taking_turns(probes, rounds, dict.fromkeys(probes, 50), time.process_time)
+    spent = seconds_a_step(probes, rounds, dict.fromkeys(probes, 50), time.process_time)
     ns = {what: float(np.min(seconds)) / len(few) * 1e9 for what, seconds in spent.items()}
     alone = ns.pop("a whole step")
     parts = [{"of": what, "count": PARTS[what], "ns each": ns[what] / PROBED} for what in PARTS]
     return {"rows": rows, "parts": parts, "alone": alone}
 
 
-def taking_turns(everyone: dict, rounds: int, counts: dict[str, int], clock=time.perf_counter) -> dict[str, np.ndarray]:
+def contestants() -> dict[str, Callable[..., peers.Peer]]:
+    """Name -> function of (start, beta, dt, seed, threads); only what is installed."""
+    from benchmarks.peers import numpy
+
+    everyone: dict[str, Callable[..., peers.Peer]] = {"NumPy": numpy.dyson, "NumPy, tuned": numpy.dyson_tuned}
+    if peers.HAS_TORCH:
+        from benchmarks.peers import torch
+
+        everyone |= {
+            "PyTorch": torch.dyson, "PyTorch, 1 thread": torch.dyson_one_thread, "PyTorch, tuned": torch.dyson_tuned
+        }  # fmt: skip
+    if peers.HAS_JAX:
+        from benchmarks.peers import jax
+
+        everyone |= {"JAX": jax.dyson, "JAX, tuned": jax.dyson_tuned}
+        if peers.HAS_DIFFRAX:
+            everyone["diffrax"] = jax.dyson_by_diffrax
+    return everyone
+
+
+def seconds_a_step(everyone: dict, rounds: int, counts: dict[str, int], clock=time.perf_counter) -> dict:
     """Seconds a step in each round."""
-    times = {name: np.empty(rounds) for name in everyone}
-    for name, contestant in everyone.items():
-        contestant.advance(counts[name])
-    for r in range(rounds):
-        for name, contestant in everyone.items():
-            time.sleep(PAUSE)
-            began = clock()
-            contestant.advance(counts[name])
-            times[name][r] = (clock() - began) / counts[name]
-    return times
+    calls = {name: partial(contestant.advance, counts[name]) for name, contestant in everyone.items()}
+    return {name: taken / counts[name] for name, taken in in_turns(calls, rounds, clock, PAUSE).items()}
 
 
 def bias_curves(beta: int, replicas: int, steps: dict[str, tuple]) -> list[dict]:
@@ -158,7 +148,7 @@ def equal_bias(beta: int, curve: list[dict], rounds: int) -> list[dict]:
             scheme: bias.Motion(make(beta, found[scheme][0], bias.LEVELS), start, threads=1)
             for scheme, make in bias.SCHEMES.items()
         }
-        spent = taking_turns(runs, rounds, dict.fromkeys(runs, 40), time.process_time)
+        spent = seconds_a_step(runs, rounds, dict.fromkeys(runs, 40), time.process_time)
         cost = {scheme: spent[scheme] / len(start) * 1e9 / found[scheme][0] for scheme in runs}
         for scheme in runs:
             barred = statistic == "mean spacing" and scheme != bias.PAIRS
@@ -221,7 +211,7 @@ def cost_table(costs: list[dict]) -> str:
     return "\n".join([*lines, "< or >: the measured steps do not reach the target, dt is a bound and so is the ratio"])
 
 
-def plot(curves: list[dict], file: Path) -> None:
+def plot(report: dict, file: Path) -> None:
     """|bias| against cost, one panel a statistic and beta."""
     from matplotlib.figure import Figure
 
@@ -229,7 +219,7 @@ def plot(curves: list[dict], file: Path) -> None:
     panels = figure.subplots(2, len(bias.STATISTICS), sharex=True)
     for axes, (beta, statistic) in zip(panels.flat, ((b, s) for b in (1, 2) for s in bias.STATISTICS), strict=True):
         for scheme, color in zip(bias.SCHEMES, ("C3", "C0", "C2"), strict=True):
-            rows = [row for row in curves if (row["scheme"], row["beta"]) == (scheme, beta)]
+            rows = [row for row in report["bias"] if (row["scheme"], row["beta"]) == (scheme, beta)]
             cost = [row["ns a step"] / row["dt"] for row in rows]
             size = [100 * abs(row["bias"][statistic]) for row in rows]
             error = [100 * row["error"][statistic] for row in rows]
@@ -246,5 +236,17 @@ def plot(curves: list[dict], file: Path) -> None:
     figure.savefig(file, dpi=120)
 
 
-if __name__ == "__main__":
-    main()
+def run(options, keep) -> dict:
+    """Print the cost of a step, then biases and what they cost."""
+    rounds, count, few = (3, 2, 4_000) if options.quick else (9, 10, 40_000)
+    report: dict[str, object] = {"machine": announce() | {"threads": THREADS}, "replicas": few}
+    report["step"] = steps = step_cost(20_000 if options.quick else REPLICAS, rounds, count)
+    print(step_table(steps["rows"]), "\n\n" + parts_table(steps["parts"], steps["alone"]), flush=True)
+    keep(report)
+    curves, costs = [], []
+    for beta in (1, 2):
+        curve = bias_curves(beta, few, QUICK if options.quick else STEPS)
+        curves += curve
+        costs += equal_bias(beta, curve, rounds)
+    print("\n" + curve_table(curves) + "\n\n" + cost_table(costs))
+    return report | {"bias": curves, "cost at equal bias": costs}

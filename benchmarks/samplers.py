@@ -1,4 +1,4 @@
-"""Samplers of the Coulomb gas against NumPy, SciPy and JAX: `python -m benchmarks.samplers [--quick]`.
+"""Samplers of the Coulomb gas against NumPy, SciPy and JAX.
 
 Exact draws are counted in matrices, Markov chains in effective draws of sum x^2: iterations of all chains over the
 autocorrelation time, which each contestant's own chains are measured for. Peers run the same algorithms: tridiagonal
@@ -11,17 +11,15 @@ within a round.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
 import dysonsim as ds
-from benchmarks.report import RESULTS, announce, quartiles, store
+from benchmarks.harness import announce, quartiles
 from dysonsim.numerics.diagnostics import autocorrelation_time
 
 THREADS, LEVELS, BETA = 2, 10, 2.0
@@ -297,19 +295,9 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.samplers", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, larger errors")
-    parser.add_argument("--out", type=Path, help="JSON file to write (results/samplers.json)")
-    options = parser.parse_args(arguments)
-    out = options.out or RESULTS / ("samplers-quick.json" if options.quick else "samplers.json")
-    about = announce()
-    rounds = 3 if options.quick else 9
-    rows = [row for case, everyone in cases(options.quick).items() for row in compare(case, everyone, rounds)]
+def run(options, keep) -> dict:
+    """Print one table of all samplers."""
+    report: dict[str, object] = {"machine": announce(), "rounds": 3 if options.quick else 9}
+    rows = [row for case, all_of in cases(options.quick).items() for row in compare(case, all_of, report["rounds"])]
     print(table(rows))
-    store({"machine": about, "rounds": rounds, "samplers": rows}, out)
-    print(f"\nwritten: {out}")
-
-
-if __name__ == "__main__":
-    main()
+    return report | {"samplers": rows}

@@ -1,4 +1,4 @@
-"""How time and memory grow: with networks, steps, N, |B| and threads: `python -m benchmarks.scaling [--quick]`.
+"""How time and memory grow: with networks, steps, N, |B| and threads.
 
 The RBM of the papers (10x10, |B| = 16, k = 3, 1024 networks) with one number changed at a time, two threads unless they
 are what is changed, beside batched PyTorch on two threads where it is installed, and dysonsim on a CUDA device where
@@ -9,7 +9,6 @@ neighboring runs. Memory is the largest resident size of a new process, with ten
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -22,7 +21,7 @@ import numpy as np
 
 import dysonsim as ds
 from benchmarks import cases, peers, probes
-from benchmarks.report import PAUSE, RESULTS, announce, quartiles, steps_for, store, timed
+from benchmarks.harness import PAUSE, announce, quartiles, skipped, steps_for, timed
 from benchmarks.starting import ROOT
 from dysonsim.backend import driver, usable_cores
 
@@ -64,8 +63,10 @@ def fewer(n: int) -> int:
 def contestants(sgd: ds.SGD, networks: int) -> dict[tuple[str, str], peers.Peer]:
     """(by, dtype) -> what advances."""
     makes = {LIBRARY: cases.library_steps}
-    if peers.torch is not None:
-        makes[TORCH] = peers.torch_rbm
+    if peers.HAS_TORCH:
+        from benchmarks.peers import torch
+
+        makes[TORCH] = torch.rbm
     if has_cuda():
         makes[CUDA] = partial(cases.library_steps, device="cuda")
     return {
@@ -285,37 +286,26 @@ def plot_bars(axes, names: list[str], values: list[float], bar: float, label: st
     axes.set_xlabel(label)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="under a minute instead of six, with larger errors")
-    parser.add_argument("--out", type=Path, help="JSON file, the picture goes beside it (results/scaling.json)")
-    options = parser.parse_args(arguments)
-    out = options.out or RESULTS / ("scaling-quick.json" if options.quick else "scaling.json")
-    about = announce()
-    if peers.torch is None:
-        print("PyTorch is not installed: SKIPPED.")
+def run(options, keep) -> dict:
+    """Print and keep one panel after the other, then gains and memory."""
+    about = announce() | {"threads": cases.THREADS}
+    if not peers.HAS_TORCH:
+        skipped("PyTorch")
     if not has_cuda():
         print("No CUDA device can be used: SKIPPED.")
     if usable_cores() < cases.THREADS:
         print(f"Only {usable_cores()} core may be used: a second thread can gain nothing.")
-    print()
     rounds, seconds = (3, 0.05) if options.quick else (5, 0.2)
-    curves = []
+    curves: list[dict] = []
     for panel, points in sizes(options.quick).items():
         found = curve(panel, points, rounds, seconds)
         print(panel_table(found), flush=True)
         curves += found
+        keep({"machine": about, "curves": curves})
     found = step_curve(options.quick, rounds)
     print(panel_table(found), flush=True)
     curves += found
     growth, threads = exponents(curves), gains(5 if options.quick else 11, 2 * seconds)
     needed = memory(options.quick)
     print(summary(growth, threads, needed))
-    report = {"machine": about, "curves": curves, "exponents": growth, "threads": threads, "memory": needed}
-    store(report, out)
-    plot(report, out.with_suffix(".png"))
-    print(f"\nwritten: {out}, {out.with_suffix('.png')}")
-
-
-if __name__ == "__main__":
-    main()
+    return {"machine": about, "curves": curves, "exponents": growth, "threads": threads, "memory": needed}

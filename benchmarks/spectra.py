@@ -1,4 +1,4 @@
-"""Print and store what recorded spectra cost: `python -m benchmarks.spectra [--quick]`.
+"""What recorded spectra cost.
 
 Singular values of many small matrices against batched NumPy and PyTorch, one thread each (NumPy as it comes); and the
 share of a run's processor time that recording takes, from runs that record every 20 steps and runs that record once.
@@ -7,16 +7,14 @@ All take turns; the median over rounds and its quartiles are shown.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
 import dysonsim as ds
 from benchmarks import cases
-from benchmarks.report import RESULTS, announce, quartiles, store
+from benchmarks.harness import announce, in_turns, quartiles
 
 LIBRARY = "dysonsim"
 SIZES = (2, 4, 10, 20, 50)
@@ -26,20 +24,6 @@ SHARE = 0.1  # of a run's time, the bar
 STEPS = {cases.RBM: 600, cases.TEACHER: 6000}
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.spectra", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, with larger errors")
-    parser.add_argument("--out", type=Path, help="JSON file to write (results/spectra.json)")
-    options = parser.parse_args(arguments)
-    rounds = 3 if options.quick else 11
-    report: dict[str, object] = {"machine": announce(), "rounds": rounds}
-    report["matrices"] = [row for n in SIZES for row in matrices(n, rounds)]
-    report["recording"] = [recording(case, dtype, rounds) for case in STEPS for dtype in cases.DTYPES]
-    out = options.out or RESULTS / ("spectra-quick.json" if options.quick else "spectra.json")
-    store(report, out)
-    print(f"\nwritten: {out}")
-
-
 def trained(n: int, count: int) -> np.ndarray:
     """Matrices (count, n, n) like those of a trained ensemble: levels in a band, each a little off its place."""
     rng = np.random.default_rng(n)
@@ -47,9 +31,9 @@ def trained(n: int, count: int) -> np.ndarray:
     return left * (np.linspace(1, 2, n) + 0.02 * rng.normal(size=(count, 1, n))) @ right
 
 
-def contestants(w: np.ndarray) -> dict[str, Callable[[], np.ndarray]]:
+def contestants(w: np.ndarray) -> dict[str, Callable[[], object]]:
     """Ascending singular values by each library that is installed."""
-    found: dict[str, Callable[[], np.ndarray]] = {
+    found: dict[str, Callable[[], object]] = {
         LIBRARY: lambda: ds.singular_values(w),
         "NumPy": lambda: np.linalg.svd(w, compute_uv=False)[:, ::-1],
     }
@@ -69,14 +53,9 @@ def matrices(n: int, rounds: int) -> list[dict]:
     count = max(64, 100_000 // n**2)
     everyone = contestants(trained(n, count))
     expected = everyone["NumPy"]()
-    for name, run in everyone.items():  # all find the same; this warms up, too
+    for name, run in everyone.items():  # all find the same
         np.testing.assert_allclose(run(), expected, rtol=0, atol=1e-12, err_msg=name)
-    times = {name: np.empty(rounds) for name in everyone}
-    for r in range(rounds):
-        for name, run in everyone.items():
-            began = time.perf_counter()
-            run()
-            times[name][r] = (time.perf_counter() - began) / count * 1e6
+    times = {name: seconds / count * 1e6 for name, seconds in in_turns(everyone, rounds).items()}
     rows = []
     for name, microseconds in times.items():
         found = quartiles(microseconds / times[LIBRARY])
@@ -121,5 +100,10 @@ def recording(case: str, dtype: str, rounds: int) -> dict:
     }  # fmt: skip
 
 
-if __name__ == "__main__":
-    main()
+def run(options, keep) -> dict:
+    """Print every row as it is there."""
+    rounds = 3 if options.quick else 11
+    report: dict[str, object] = {"machine": announce(), "rounds": rounds}
+    report["matrices"] = [row for n in SIZES for row in matrices(n, rounds)]
+    report["recording"] = [recording(case, dtype, rounds) for case in STEPS for dtype in cases.DTYPES]
+    return report

@@ -69,7 +69,7 @@ def numba_alone(repeats: int) -> Taken:
 
 def machine_code(folder: str) -> dict[str, int]:
     """Files of machine code and when they were written: compiling anew writes anew."""
-    return {str(file): file.stat().st_mtime_ns for file in Path(folder).rglob("*.code")}
+    return {str(file): file.stat().st_mtime_ns for file in Path(folder).rglob("*.nbc")}
 
 
 def start_up(repeats: int) -> list[dict]:

@@ -1,4 +1,4 @@
-"""Print and store how fast repulsion sums and the large Dyson step are: `python -m benchmarks.sums [--quick]`.
+"""How fast repulsion sums and the large Dyson step are.
 
 Contestants take turns, several times over; a ratio is taken within each round, and the median over rounds and its
 quartiles are shown. Peers that are not installed are skipped in sight of the reader.
@@ -6,15 +6,16 @@ quartiles are shown. Peers that are not installed are skipped in sight of the re
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
-from pathlib import Path
+from importlib import import_module
 
 import numpy as np
 from scipy.special import betaincinv
 
-from benchmarks.report import PAUSE, RESULTS, announce, quartiles, store
+from benchmarks import peers
+from benchmarks.harness import PAUSE, announce, quartiles, skipped
+from benchmarks.peers import numpy
 from dysonsim.numerics.many_levels import open_large
 from dysonsim.numerics.repulsion import SortedSums, repulsion
 
@@ -23,23 +24,6 @@ LIBRARY = "dysonsim"
 BARS = {"NumPy": 50.0, "JAX": 100.0, "PyTorch": 100.0}
 NS_PER_PAIR, FAST_MS, FAST_ERROR, EXPONENT, STEP_MS = 0.06, 30.0, 1e-11, 1.1, 100.0
 SHORT = {LIBRARY: 20}  # calls in a run of a hundredth of the others' length
-ROWS = 64  # of a blocked peer at a time: its differences stay in the cache
-
-
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sums", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and levels, with larger errors")
-    parser.add_argument("--out", type=Path, help="JSON file to write (results/sums.json)")
-    options = parser.parse_args(arguments)
-    rounds = 3 if options.quick else 9
-    report: dict[str, object] = {"machine": announce(), "rounds": rounds}
-    report["direct"] = show(direct_sum(10_000, rounds))
-    report["fast"] = show(fast_sum([10**3, 10**4, 10**5, 10**6] + ([] if options.quick else [4 * 10**6]), rounds))
-    report["crossover"] = show(crossover(rounds))
-    report["step"] = show(dyson_step(10**5 if options.quick else 10**6, rounds))
-    out = options.out or RESULTS / ("sums-quick.json" if options.quick else "sums.json")
-    store(report, out)
-    print(f"written: {out}")
 
 
 def semicircle(n: int) -> np.ndarray:
@@ -79,50 +63,14 @@ def in_turns(
     return times
 
 
-def peers(x: np.ndarray) -> dict[str, Callable[[], np.ndarray]]:
-    """The sum over all pairs as one writes it, and in blocks of rows."""
-
-    def numpy_rows(begin: int, end: int) -> np.ndarray:
-        gaps = x[begin:end, None] - x
-        gaps[np.arange(end - begin), np.arange(begin, end)] = np.inf
-        return (1 / gaps).sum(axis=1)
-
-    n = len(x)
-    blocks = [(a, min(a + ROWS, n)) for a in range(0, n, ROWS)]
-    found: dict[str, Callable[[], np.ndarray]] = {
-        "NumPy": lambda: numpy_rows(0, n),
-        "NumPy in blocks": lambda: np.concatenate([numpy_rows(a, b) for a, b in blocks]),
-    }
-    try:
-        import torch
-    except ImportError:
-        print("PyTorch is not installed: SKIPPED")
-    else:
-        torch.set_num_threads(THREADS)
-        t = torch.from_numpy(x)
-
-        def torch_rows(begin: int, end: int):
-            gaps = t[begin:end, None] - t
-            gaps[torch.arange(end - begin), torch.arange(begin, end)] = torch.inf
-            return (1 / gaps).sum(dim=1)
-
-        found["PyTorch"] = lambda: torch_rows(0, n).numpy()
-        found["PyTorch in blocks"] = lambda: torch.cat([torch_rows(a, b) for a, b in blocks]).numpy()
-    try:
-        import jax
-    except ImportError:
-        print("JAX is not installed: SKIPPED")
-    else:
-        jax.config.update("jax_enable_x64", True)
-        jnp = jax.numpy
-
-        @jax.jit
-        def jax_sum(v):
-            gaps = v[:, None] - v
-            return jnp.where(jnp.eye(n, dtype=bool), 0.0, 1 / jnp.where(jnp.eye(n, dtype=bool), 1.0, gaps)).sum(axis=1)
-
-        v = jnp.asarray(x)
-        found["JAX"] = lambda: np.asarray(jax_sum(v))
+def contestants(x: np.ndarray) -> dict[str, Callable[[], np.ndarray]]:
+    """The peers that are installed: the sum over all pairs as one writes it, and in blocks of rows."""
+    found = numpy.repulsion(x)
+    for library, there in (("torch", peers.HAS_TORCH), ("jax", peers.HAS_JAX)):
+        if there:
+            found |= import_module(f"benchmarks.peers.{library}").repulsion(x, THREADS)
+        else:
+            skipped(library)
     return found
 
 
@@ -133,7 +81,7 @@ def direct_sum(n: int, rounds: int) -> list[dict]:
     everyone[LIBRARY] = lambda: repulsion(x, method="direct", threads=THREADS)
     # Before the peers: their threads go on spinning after a call, and would be counted.
     alone = float(np.median(in_turns(dict(everyone), rounds, SHORT)[LIBRARY][1])) / n**2 * 1e9
-    everyone |= peers(x)
+    everyone |= contestants(x)
     reference = everyone[LIBRARY]()
     for name, run in everyone.items():  # all of them sum the same
         np.testing.assert_allclose(run(), reference, rtol=0, atol=1e-9 * abs(reference).max(), err_msg=name)
@@ -245,5 +193,12 @@ def show(rows: list[dict]) -> list[dict]:
     return rows
 
 
-if __name__ == "__main__":
-    main()
+def run(options, keep) -> dict:
+    """Print every row as it is there."""
+    rounds = 3 if options.quick else 9
+    report: dict[str, object] = {"machine": announce() | {"threads": THREADS}, "rounds": rounds}
+    report["direct"] = show(direct_sum(10_000, rounds))
+    report["fast"] = show(fast_sum([10**3, 10**4, 10**5, 10**6] + ([] if options.quick else [4 * 10**6]), rounds))
+    report["crossover"] = show(crossover(rounds))
+    report["step"] = show(dyson_step(10**5 if options.quick else 10**6, rounds))
+    return report

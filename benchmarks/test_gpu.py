@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 import dysonsim as ds
-from benchmarks import cases, gpu, gpu_bounds, gpu_peers, peers
+from benchmarks import cases, gpu, gpu_bounds, harness, peers
 from benchmarks.test_peers import FEW, LIMIT, largest_deviation, mean_and_variance
 from dysonsim.backend import reference as plain
 
 TOP = Path(__file__).parent.parent
-needs_torch = pytest.mark.skipif(peers.torch is None, reason="PyTorch is not installed")
+needs_torch = pytest.mark.skipif(not peers.HAS_TORCH, reason="PyTorch is not installed")
 needs_card = pytest.mark.skipif(bool(gpu.no_device()), reason=f"no CUDA device: {gpu.no_device()[:80]}")
 
 
@@ -28,7 +28,9 @@ needs_card = pytest.mark.skipif(bool(gpu.no_device()), reason=f"no CUDA device: 
 @pytest.mark.parametrize("dtype", cases.DTYPES)
 def test_pytorch_trains_the_same_networks(dtype):
     """On the CPU, what the GPU then does; limits as in `test_peers.py`."""
-    peer = gpu_peers.torch_rbm(cases.CASES[cases.RBM].sgd, FEW, dtype, 5, graph=False, device="cpu")
+    from benchmarks.peers import torch_cuda
+
+    peer = torch_cuda.rbm(cases.CASES[cases.RBM].sgd, FEW, dtype, 5, graph=False, device="cpu")
     assert largest_deviation(cases.RBM, cases.CASES[cases.RBM].sgd, [peer]) < LIMIT
 
 
@@ -116,19 +118,19 @@ def test_without_a_device_it_says_so_and_fails(tmp_path):
 TOY = """
     import sys, warnings
     import dysonsim as ds
-    from benchmarks import gpu
+    from benchmarks import gpu, harness
 
     warnings.simplefilter("ignore")
     gpu.no_device = lambda: ""
     gpu.card = lambda: {"name": "simulator", "capability": [9, 0], "multiprocessors": 1, "hertz": 1e9}
     gpu.MAIN, gpu.OTHERS, gpu.REPLICAS, gpu.LEVELS = {"n": 2, "batch": 2, "k": 1}, ({"n": 3},), 12, 5
-    gpu.NETWORKS, gpu.cases.DTYPES, gpu.gpu_peers.CAPTURED, gpu.peers.torch = (4,), ("float64",), 2, None
+    gpu.NETWORKS, gpu.cases.DTYPES, gpu.CAPTURED, gpu.peers.HAS_TORCH = (4,), ("float64",), 2, False
     gpu.steps_for = lambda ensemble, seconds: 1
     many, large, data_set = gpu.motion_of_many, gpu.motion_of_large, gpu.papers_data_set
     gpu.WHAT["many"] = lambda **how: many(n=3, **how)
     gpu.WHAT["large"] = lambda **how: large(replicas=1, **how)
     gpu.WHAT["data set"] = lambda dtype, seconds: data_set(dtype, 0.01)
-    gpu.main(["--quick", "--in-turn", "--out", sys.argv[1]])
+    harness.main("gpu", ["--quick", "--in-turn", "--out", sys.argv[1]])
 """
 
 
@@ -151,14 +153,18 @@ def test_everything_that_is_timed_runs_in_the_simulator(tmp_path):
 @needs_torch
 @pytest.mark.parametrize("graph", [False, True])
 def test_pytorch_on_the_card_trains_the_same_networks(graph):
-    if not peers.torch.cuda.is_available():
+    import torch
+
+    from benchmarks.peers import torch_cuda
+
+    if not torch.cuda.is_available():
         pytest.skip("PyTorch is installed without CUDA")
     sgd, networks = cases.CASES[cases.RBM].sgd, FEW
-    peer = gpu_peers.torch_rbm(sgd, networks, "float64", 5, graph)
+    peer = torch_cuda.rbm(sgd, networks, "float64", 5, graph)
     if not graph:
         assert largest_deviation(cases.RBM, sgd, [peer]) < LIMIT
         return
-    steps = 28 * gpu_peers.CAPTURED  # arrived, by whole replays
+    steps = 28 * peers.CAPTURED  # arrived, by whole replays
     peer.advance(steps)
     run = ds.simulate(sgd, networks, steps, seed=11, keep_weights=True)
     mine, my_error = mean_and_variance(run.weights[:, -1])
@@ -169,5 +175,5 @@ def test_pytorch_on_the_card_trains_the_same_networks(graph):
 @pytest.mark.gpu
 @needs_card
 def test_the_benchmark_runs_on_the_card(tmp_path):
-    gpu.main(["--quick", "--out", str(tmp_path / "gpu.json")])
+    harness.main("gpu", ["--quick", "--out", str(tmp_path / "gpu.json")])
     assert (tmp_path / "gpu.json").exists()

@@ -11,11 +11,11 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import motion, motion_bias, motion_kernels, motion_peers
+from benchmarks import motion, motion_bias, motion_kernels
 
 LIMIT = 5.5
 REPLICAS, STEPS, BETA, DT = 20_000, 40, 1.5, 0.02
-PEERS = motion_peers.contestants()
+PEERS = motion.contestants()
 
 
 def start() -> np.ndarray:

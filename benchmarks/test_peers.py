@@ -88,6 +88,6 @@ def test_large_networks_are_timed_in_the_same_steps():
 
 
 def test_pytorch_peers_were_there():
-    if peers.torch is None:
+    if not peers.HAS_TORCH:
         pytest.skip("PyTorch is not installed: its peers were left out")
     assert cases.BATCHED_1 in cases.contestants(cases.CASES[cases.RBM])

@@ -23,6 +23,7 @@ from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
 from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
+from .training.weights import Weights, read_weights
 
 _moved.install()
 
@@ -47,6 +48,7 @@ __all__ = [
     "Run",
     "ScalingFit",
     "TeacherStudent",
+    "Weights",
     "check",
     "compare",
     "diagnostics",
@@ -56,6 +58,7 @@ __all__ = [
     "likelihood_ratio",
     "mean_and_error",
     "memory_needed",
+    "read_weights",
     "repulsion",
     "scaling_fit",
     "simulate",

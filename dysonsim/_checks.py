@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 LARGEST = 2**63 - 1  # kernels hold integers in 64 bits
-SMALLEST = 1e-60  # of what sets a scale, and 1e60 is the largest
+SMALLEST = 1e-60  # smallest number that may set a scale; the largest is 1e60
 MOST_LEVELS = 10**8
-MOST_NUMBERS = 2**40  # of an array, which can be a view that repeats itself; copies would take 8 TiB
-LONGEST_RANGE = 10**7  # entries of a range that is made an array; what is longer is a slip, and takes minutes
+MOST_NUMBERS = 2**40  # of an array; a view can repeat itself, but a copy would take 8 TiB
+LONGEST_RANGE = 10**7  # entries of a range that becomes an array; a longer one is a mistake, and takes minutes
 
 _brief = reprlib.Repr()
 _brief.maxlist = _brief.maxtuple = _brief.maxset = _brief.maxfrozenset = _brief.maxdict = 8

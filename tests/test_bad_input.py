@@ -341,6 +341,8 @@ def surface_of_functions():
     what = {"sgd": SGD, "levels": ("sgd", "langevin"), "closure": "corrected", "settle": 9, "records": 3, "path": 2,
             "observable": "eigenvalues", "resamples": 9, "given": {}}  # fmt: skip
     yield ds.hierarchy, how | what, {"path": {"[]", "dict", "set"}, "given": set()}
+    network = {"source": {"a": np.eye(4), "b": np.eye(2)}, "layers": "a", "skip": "b", "split": {"a": 2}}
+    yield ds.read_weights, network, {"skip": words | {"[]", "set", "dict"}, "split": {"dict"}}
     recorded = {"process": SGD, "steps": 4, "record_every": 2, "keep_weights": False, "progress": False}
     yield ds.simulate, how | recorded, keep | {"progress": {"True"}}
 

@@ -62,9 +62,11 @@ class ByContent:
         self.key = content(build), tuple((name, content(size)) for name, size in sizes)
 
     def __eq__(self, other: object) -> bool:
+        """Compare what they are, not which objects."""
         return isinstance(other, ByContent) and self.key == other.key
 
     def __hash__(self) -> int:
+        """Hash what equality compares."""
         return hash(self.key)
 
 
@@ -74,7 +76,7 @@ def content(value: Any) -> Any:
 
 
 def in_words(part: Any) -> Any:
-    """A part of a kernel, by words that are the same in every process."""
+    """Return a part of a kernel in words that are the same in every process."""
     if not callable(part):
         return part
     return fingerprint(part) if outside(part) else f"{part.__module__}.{part.__qualname__}"
@@ -107,7 +109,7 @@ def cache_directory(build, sizes: tuple = (), *parts: str) -> Path | None:
 
 
 def private(root: Path, name: str) -> Path:
-    """The directory root/name, which need not be there; Unsuitable or OSError if it is not this user's alone."""
+    """Return the directory root/name, which need not exist; Unsuitable or OSError if it is not this user's alone."""
     if not root.exists():
         above = next(path for path in root.absolute().parents if path.exists())
         if is_root() and above.stat().st_uid != 0:  # as with sudo: the owner could not use it afterwards
@@ -144,7 +146,7 @@ def is_root() -> bool:
 
 @cache
 def say_once(why: str) -> None:
-    """That kernels are not kept, and why."""
+    """Warn that kernels are not kept, and why."""
     warnings.warn(
         f"compiled kernels are not kept on disk: {why}. Every process compiles them anew, which takes seconds each; "
         "set DYSONSIM_CACHE_DIR to a directory that is yours and that nobody else may write to",
@@ -164,9 +166,14 @@ class Place:
     folder: Path | None = None  # None: nowhere
     final: Path | None = None
 
+    @property
+    def sealed(self) -> bool:
+        """Whether machine code is there already."""
+        return self.folder is not None and self.folder == self.final
+
     def keep(self) -> None:
-        """Once all is compiled: seal a new directory and put it where later processes look."""
-        if self.folder is None or self.final is None or self.folder == self.final:
+        """Seal a new directory, once all is compiled, and put it where later processes look."""
+        if self.folder is None or self.final is None or self.sealed:
             return
         try:
             seal(self.folder)
@@ -179,12 +186,12 @@ class Place:
 
     def drop(self) -> None:
         """Remove a new directory of what could not be compiled."""
-        if self.folder is not None and self.folder != self.final:
+        if self.folder is not None and not self.sealed:
             forget(self.folder)
 
 
 def execute(text: str, names: dict[str, Any], directory: Path | None) -> Place:
-    """Run `text`, the outermost functions of a kernel, in `names`; returns where Numba can keep what it compiles."""
+    """Run `text`, the outermost functions of a kernel, in `names`; return where Numba can keep what it compiles."""
     place = Place()
     if directory is not None and intact(directory):
         place = Place(directory, directory)
@@ -210,7 +217,7 @@ def clear(root: Path) -> None:
 
 
 def read(path: Path) -> bytes:
-    """What a file holds that is this user's alone; Unsuitable or OSError otherwise."""
+    """Return what a file holds that is this user's alone; Unsuitable or OSError otherwise."""
     # Neither waits for the other end of a pipe nor follows a link.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
     with open(handle, "rb") as file:
@@ -266,7 +273,7 @@ def cache_root() -> Path:
 
 @cache
 def settings() -> tuple[str, ...]:
-    """What machine code depends on beside its source."""
+    """Return what machine code depends on besides its source."""
     from .._version import __version__
 
     chosen = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("NUMBA_")]

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from .._patience import told_if_slow
-from .cache import execute, intact
+from .cache import execute
 from .machine import jit_disabled
 
-__all__ = ["Compiled", "in_some_directory"]
+__all__ = ["Compiled"]
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 # Numba keeps a function beside the file of its text: this one is written into the kernel's directory.
@@ -57,14 +57,7 @@ class Compiled:
         with global_compiler_lock, in_some_directory(), told:
             if self.run is not None:  # another thread has just made it
                 return
-            types = tuple(map(typeof, arguments))
-            there = self.directory is not None and intact(self.directory)
-            try:
-                run = self._compiled(types, self.directory)
-            except Exception as error:  # whatever ails the files: else it is the function's own
-                if not there and not isinstance(error, OSError):
-                    raise
-                run = self._compiled(types, None)
+            run = self._compiled(tuple(map(typeof, arguments)), self.directory)
             run.disable_compile()
             self.run = run
 
@@ -78,12 +71,15 @@ class Compiled:
         place = execute(TEXT.format(", ".join(inspect.signature(function).parameters)), names, directory)
         if directory is not None:  # machine code is linked by name, and that of every kernel comes here
             names["run"].__qualname__ = f"run_{directory.name}"
-        run: Any = njit(cache=place.folder is not None, **OPTIONS)(names["run"])
         try:
+            run: Any = njit(cache=place.folder is not None, **OPTIONS)(names["run"])
             run.compile(types)
-        except BaseException:  # an error of the function, or Ctrl-C
+        except BaseException as error:  # an error of the function or of the files, or Ctrl-C
             place.drop()
-            raise
+            files = isinstance(error, OSError) or (place.sealed and isinstance(error, Exception))
+            if place.folder is None or not files:
+                raise
+            return self._compiled(types, None)
         self.from_disk = bool(run.stats.cache_hits)
         place.keep()
         return run

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._functions import LevelFunction
 from .cache import ByContent, cache_directory, foreign, source_hash
-from .compiled import Compiled, in_some_directory
+from .compiled import Compiled
 from .host import (
     LOOP_OVER_BLOCKS,
     LOOP_OVER_NETWORKS,
@@ -34,15 +34,15 @@ class CpuDriver:
     name = "cpu"
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
+        """Compile a kernel for the cores of this machine, or load it from the cache on disk."""
         width, unit = layout(kernel, dtype)
         if foreign(kernel):
             check_kernel(kernel, dtype)
         what = ByContent(kernel.build, tuple(sorted(kernel.sizes.items())))
         # Compile or load now: a call that does no step.
         try:
-            with in_some_directory():
-                program = HostProgram.of(compiled(what, dtype, width), kernel, dtype, width)
-                program.open(np.zeros((1, kernel.state)), 0, 0).advance(0, 0)
+            program = HostProgram.of(compiled(what, dtype, width), kernel, dtype, width)
+            program.open(np.zeros((1, kernel.state)), 0, 0).advance(0, 0)
         except Exception as error:  # Numba's and LLVM's are of many kinds
             if not foreign(kernel):
                 raise
@@ -53,7 +53,7 @@ class CpuDriver:
 
 @cache
 def compiled(what: ByContent, dtype: str, width: int) -> Callable[..., None]:
-    """The compiled loop over blocks and steps of one kernel, `width` networks a block; 1: one in plain arrays."""
+    """Compile the loop over blocks and steps of one kernel, `width` networks a block; 1: one in plain arrays."""
     build, sizes = what.build, what.sizes
 
     def outermost():
@@ -74,7 +74,7 @@ def compiled(what: ByContent, dtype: str, width: int) -> Callable[..., None]:
 
 
 def function(build, sizes: tuple, dtype: str, width: int):
-    """The Python function that is to be compiled."""
+    """Return the Python function that is to be compiled."""
     from numba import njit
 
     from . import simd as vector

@@ -11,7 +11,7 @@ DEVICES = ("cpu", "cuda", "numpy")
 
 
 def driver(device: str) -> Driver:
-    """The driver of "cpu", "cuda" or "numpy", where kernels run as ordinary Python whose indices are checked.
+    """Return the driver of "cpu", "cuda" or "numpy", where kernels run as ordinary Python with checked indices.
 
     Raises
     ------

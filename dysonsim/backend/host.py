@@ -44,7 +44,7 @@ def advance(blocks, scratch, reals, integers, first, count, first_replica, key0,
 
 
 def loop_names(lanes, step, width: int) -> dict[str, Any]:
-    """What the text of the loops refers to."""
+    """Return the names to which the text of the loops refers."""
     names = {name: getattr(lanes, name) for name in ("load", "store", "select", "word", "index")}
     return names | {"__name__": __name__, "step": step, "u32": np.uint32, "WIDTH": width}
 
@@ -101,6 +101,7 @@ class Scratch:
 
     @contextmanager
     def one(self) -> Iterator[np.ndarray]:
+        """Lend working space that no other call uses."""
         try:
             mine = self.free.pop()
         except IndexError:
@@ -120,7 +121,7 @@ def to_blocks(start: np.ndarray, width: int, dtype: str) -> np.ndarray:
 
 
 def from_blocks(state: np.ndarray, width: int, networks: int) -> np.ndarray:
-    """The inverse of `to_blocks`."""
+    """Undo `to_blocks`."""
     blocks = len(state)
     return state.reshape(blocks, -1, width).transpose(0, 2, 1).reshape(blocks * width, -1)[:networks]
 
@@ -141,9 +142,11 @@ class HostEnsemble:
     marks: np.ndarray
 
     def set_reals(self, reals: np.ndarray) -> None:
+        """Replace the constants."""
         self.reals = checked_reals(reals, self.kernel, self.blocks.dtype)
 
     def advance(self, first: int, count: int) -> None:
+        """Do these steps in the calling thread."""
         key0, key1 = split_seed(self.seed)
         constants = self.reals, np.asarray(self.kernel.integers, np.int64)
         counters = first, count, self.first_replica, key0, key1
@@ -151,9 +154,11 @@ class HostEnsemble:
             self.run(self.blocks, scratch, *constants, *counters, self.marks)
 
     def state(self) -> np.ndarray:
+        """Return the state, (networks, kernel.state)."""
         return from_blocks(self.blocks, self.width, self.networks)
 
     def left(self) -> np.ndarray:
+        """Return at which step each network was first not well."""
         return self.marks.reshape(-1)[: self.networks]
 
 
@@ -173,7 +178,7 @@ class HostProgram:
         return cls(run, kernel, dtype, width, Scratch(kernel.scratch * width, dtype))
 
     def open(self, start: np.ndarray, first_replica: int, seed: int) -> HostEnsemble:
-        """An ensemble from start values (networks, kernel.state)."""
+        """Make an ensemble from start values (networks, kernel.state)."""
         blocks = to_blocks(checked_start(start, self.kernel), self.width, self.dtype)
         marks = np.full((len(blocks), self.width), STILL_WELL, np.uint32)
         reals = np.asarray(self.kernel.reals, self.dtype)

@@ -14,7 +14,7 @@ STILL_WELL = np.uint32(0xFFFFFFFF)  # in `left`: this network never left its dom
 
 
 def split_seed(seed: int) -> tuple[np.uint32, np.uint32]:
-    """The generator's key from a 64-bit seed."""
+    """Make the generator's key from a 64-bit seed."""
     return np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32)
 
 
@@ -77,6 +77,7 @@ class Kernel:
     basis: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        """Check the fields, which may be a user's: ValueError."""
         whole = lambda x: isinstance(x, (int, np.integer)) and not isinstance(x, bool)  # noqa: E731
         for name, least in (("weights", 1), ("scratch", 0)):
             if not whole(getattr(self, name)) or getattr(self, name) < least:

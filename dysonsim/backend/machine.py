@@ -34,7 +34,7 @@ def available_memory() -> int:
 
 
 def _of_machine() -> Iterator[int]:
-    """What the kernel says can be had without swapping."""
+    """Read how much the operating system says is available without swapping."""
     found = _fields(Path("/proc/meminfo"), ":").get("MemAvailable")
     if found is not None:
         yield found * 1024
@@ -43,7 +43,7 @@ def _of_machine() -> Iterator[int]:
 
 
 def _of_control_groups(about: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> Iterator[int]:
-    """What containers and batch systems leave of theirs, versions 1 and 2: a group's limit holds for all below it."""
+    """Read what control groups (versions 1 and 2) leave: a group's limit holds for all groups below it."""
     for line in _text(about).splitlines():
         _, controllers, path = line.split(":", 2) if line.count(":") >= 2 else ("", "-", "")
         if controllers == "":
@@ -63,7 +63,7 @@ def _of_control_groups(about: Path = Path("/proc/self/cgroup"), root: Path = Pat
 
 
 def _of_address_space() -> Iterator[int]:
-    """What `ulimit -v` and `ulimit -d` leave."""
+    """Read what `ulimit -v` and `ulimit -d` leave."""
     if sys.platform != "linux":
         return
     import resource

@@ -16,7 +16,7 @@ from .threads import share
 
 @cache
 def compiled(build: Callable, **sizes: int) -> Compiled:
-    """The compiled function ``build(lanes, **sizes)``, from the cache on disk where it is there. It holds no lock."""
+    """Compile ``build(lanes, **sizes)``, or load it from the cache on disk. The function runs without Python's lock."""
 
     def function():
         from .simd_levels import lanes

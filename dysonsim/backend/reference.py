@@ -18,12 +18,12 @@ from .kernel import Kernel, Program
 
 
 def unchanged(function):
-    """The decorator that compiles nothing."""
+    """Return the function: a decorator that compiles nothing."""
     return function
 
 
 def lanes(dtype, width: int) -> SimpleNamespace:
-    """The lane functions on arrays of `width` numbers; `dysonsim.backend` says what each name means."""
+    """Make the lane functions on arrays of `width` numbers; `dysonsim.backend` says what each name means."""
     number = np.dtype(dtype).type
 
     def store(a, i, v):
@@ -79,6 +79,7 @@ class Watched(np.ndarray):
     name: str = "an array"
 
     def __array_finalize__(self, other: object) -> None:
+        """Give a view the name of its array."""
         self.name = getattr(other, "name", self.name)
 
 
@@ -102,7 +103,7 @@ ENOUGH = 2 * 10**5  # after which no further step is begun, the first three exce
 
 
 def watching(dtype: str, width: int, most: float = MOST) -> SimpleNamespace:
-    """The lane functions on arrays, with an IndexError where compiled code would read or write elsewhere.
+    """Make the lane functions on arrays, with an IndexError where compiled code would read or write elsewhere.
 
     After `most` numbers that were loaded and stored they raise `Enough`.
     """
@@ -133,7 +134,7 @@ def watching(dtype: str, width: int, most: float = MOST) -> SimpleNamespace:
 
 
 def builder(kernel: Kernel) -> str:
-    """What makes the step of a kernel, for messages."""
+    """Name what makes the step of a kernel, for messages."""
     return f"{kernel.build.__module__}.{getattr(kernel.build, '__qualname__', kernel.build)}"
 
 
@@ -195,6 +196,7 @@ class ReferenceDriver:
         self.width, self.checked = width, checked
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
+        """Make the loops of a kernel as Python functions, without compiling."""
         if kernel.whole:
             raise RuntimeError("networks of so many units run as compiled code only: unset NUMBA_DISABLE_JIT")
         functions = watching(dtype, self.width, math.inf) if self.checked else lanes(dtype, self.width)

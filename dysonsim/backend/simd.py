@@ -60,7 +60,7 @@ def spread(context, builder, lane, given, value):
 
 
 def operand_lane(a, b):
-    """The lane type in which `a op b` is done, None if neither is a lane value or the two do not match."""
+    """Return the lane type in which `a op b` is done, None if neither is a lane value or the two do not match."""
     if isinstance(a, Lane):
         return a if a == b or isinstance(b, types.Number) else None
     return b if isinstance(b, Lane) and isinstance(a, types.Number) else None
@@ -118,7 +118,7 @@ define_operator(operator.lt, less_than, lambda lane: Lane("b1", lane.width))
 
 
 def conversion(source: Lane, target: Lane, emit):
-    """A function that turns a lane value of `source` into `target`; scalars are spread."""
+    """Make a function that turns a lane value of `source` into `target`; scalars are spread."""
 
     @intrinsic
     def convert(typing, value):
@@ -332,7 +332,7 @@ def one_by_one(width: int, jit):
 
 
 def lanes(dtype, width: int) -> SimpleNamespace:
-    """The lane functions of a CPU, for floats of `dtype` ("float64", "float32") and `width` networks at a time.
+    """Make the lane functions of a CPU, for floats of `dtype` ("float64", "float32") and `width` networks at a time.
 
     `dysonsim.backend` says what each name means.
     """

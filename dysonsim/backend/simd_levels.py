@@ -20,7 +20,7 @@ WIDTH = 8  # two AVX2 registers or one AVX-512 register: two chains of multiply-
 
 @cache
 def lanes() -> SimpleNamespace:
-    """The functions of `vector.lanes("float64", 8)`, and more for levels.
+    """Make the functions of `vector.lanes("float64", 8)`, and more for levels.
 
     `at(a, i)` is number i of the flat array a in every lane, `total(v)` the sum over the lanes; `number_at(a, i)` and
     `put(a, i, x)` read and write one number; `load_at(a, i)` and `store_at(a, i, v)` the lane value that begins with

@@ -148,7 +148,7 @@ if hasattr(os, "register_at_fork"):  # another thread may hold the lock
 
 @cache
 def _libraries(loaded: tuple[bool, ...]) -> Any:
-    """What is loaded by then; to look takes a millisecond."""
+    """Find the libraries that are loaded by now, which takes a millisecond."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

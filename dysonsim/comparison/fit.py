@@ -66,6 +66,7 @@ class FittedLaw:
     effective_parameters: float
 
     def __repr__(self) -> str:
+        """Name the law and the parameters that are fitted."""
         law = self.law if hasattr(self.law, "parameters") else law_name(self.law)
         return f"<FittedLaw {law}, fitted: {', '.join(self.names) or 'nothing'}>"
 

@@ -45,6 +45,7 @@ class LikelihoodRatio:
     levels: int
 
     def __str__(self) -> str:
+        """Tabulate both laws, the difference with its error, and which law is better."""
         better = "equally good" if self.pvalue >= 1e-3 else f"{'a' if self.difference > 0 else 'b'} is better"
         rows = [
             ["law a", _described(self.a)],
@@ -95,17 +96,16 @@ def likelihood_ratio(
 ) -> LikelihoodRatio:
     """Compare two laws on the same data (Vuong, Econometrica 57, 307 (1989)).
 
-    The unit is the replica: levels of one network may depend on each other in any way. Neither law need be
-    true.
+    The unit is the replica: levels of one network may depend on each other in any way. Neither law need be true.
 
     Parameters
     ----------
     data, observable, levels, record
         As for `compare`.
     law_a, law_b : law or class of laws
-        A class is fitted in all its parameters.
+        All parameters of a class are fitted.
     fit_a, fit_b : None, "all" or names
-        Parameters of an instance to fit by maximum likelihood first.
+        Parameters of an instance that are fitted first, by maximum likelihood.
 
     Returns
     -------
@@ -114,19 +114,20 @@ def likelihood_ratio(
     Raises
     ------
     TypeError, ValueError
-        Bad data or names; no law; a law that gives some datum no density at all.
+        For data or names that are not allowed, for something that is not a law, and for a law that gives some datum no
+        density at all.
 
     Warns
     -----
     RuntimeWarning
-        The data could be the spectrum of one matrix: see `compare`.
+        If the data could be the spectrum of one matrix: see `compare`.
 
     Notes
     -----
-    z is standard normal under the null if the laws differ there. Where one law contains the other (`TwoLevel`
-    in `TwoSpecies`) and the smaller is true, the densities coincide, z is not normal and the p-value is too
-    large: decide by `aic_difference` then. Several levels pooled make L a composite likelihood, and AIC its
-    analog (Varin and Vidoni, Biometrika 92, 519 (2005)).
+    z is standard normal under the null hypothesis if the laws differ there. If one law contains the other (`TwoLevel`
+    in `TwoSpecies`) and the smaller one is true, the densities coincide. Then z is not normal and the p-value is too
+    large: decide by `aic_difference`. If several levels are pooled, L is a composite likelihood and AIC its analog
+    (Varin and Vidoni, Biometrika 92, 519 (2005)).
 
     Examples
     --------

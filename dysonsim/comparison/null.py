@@ -71,7 +71,7 @@ def one_sample(values: np.ndarray, law: Any) -> tuple[float, float]:
 
 
 def _times_log(factor: np.ndarray, larger: np.ndarray, smaller: np.ndarray) -> np.ndarray:
-    """factor log(larger/smaller), 0 where the factor is or where both are 0 or equal."""
+    """Return factor log(larger/smaller), 0 where the factor is 0, where both are 0, or where both are equal."""
     with np.errstate(all="ignore"):
         return np.where((factor == 0) | (larger == smaller), 0.0, factor * np.log(larger / smaller))
 
@@ -122,7 +122,7 @@ def replica_covariance(values: np.ndarray, grid: np.ndarray, scores: np.ndarray 
 
 
 def draw_null(covariance: np.ndarray, weights: np.ndarray, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """sup |d| and sum weights d^2 of Gaussian processes d with `covariance` on the grid, (resamples,) each.
+    """Draw sup |d| and sum weights d^2 of Gaussian processes d with `covariance` on the grid, (resamples,) each.
 
     Between two grid points the process is as rough as Brownian motion, and its maximum there is drawn from
     the law of the maximum of a Brownian bridge: p-values are then within 2% of the Kolmogorov law for

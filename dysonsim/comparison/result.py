@@ -134,10 +134,12 @@ class Comparison:
         return Moments(float(self.law.mean()), 0.0, float(self.law.std()), 0.0)
 
     def __repr__(self) -> str:
+        """Give the law, the statistic and the p-value in one line."""
         name = "another sample" if self.other is not None else law_name(self.law)
         return f"<Comparison with {name}: {self.method} {self.statistic:.4g}, p = {self.pvalue:.3g}>"
 
     def __str__(self) -> str:
+        """Tabulate statistic, p-value, parameters and moments, under a verdict in words."""
         name = "the other sample" if self.other is not None else law_name(self.law)
         shape = "{} replicas x {} levels".format
         title = f"{shape(*self.values.shape)} against {name}"

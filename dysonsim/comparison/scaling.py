@@ -118,6 +118,7 @@ class ScalingFit:
         return (self.trend.slope - self.prediction) / self.trend.slope_error
 
     def __str__(self) -> str:
+        """Tabulate slope, chi2 and p-value of the fits."""
         rows = [
             ["", "slope", "chi2/dof", "p-value"],
             ["y = slope x", *_fit_cells(self.line)],
@@ -178,7 +179,7 @@ def scaling_fit(
     trend: ArrayLike | None = None,
     prediction: float | None = None,
 ) -> ScalingFit:
-    """Fit y = slope x by weighted least squares and test it; optionally how it fails with a second variable.
+    """Fit y = slope x by weighted least squares and test it; optionally fit how it fails with a second variable.
 
     Parameters
     ----------
@@ -187,8 +188,8 @@ def scaling_fit(
     y, yerr : (points,)
         Measured values and their standard errors, > 0, independent between points.
     trend : (points,), optional
-        eps, the small parameter of the rule: alpha/|B|, or alpha. Adds the fit y = slope (1 + c eps) x, whose
-        slope is the extrapolation eps -> 0.
+        The small parameter eps of the rule: alpha/|B|, or alpha. Adds the fit y = slope (1 + c eps) x, whose slope is
+        the extrapolation to eps -> 0.
     prediction : float, optional
         Expected slope: sqrt(2 pi) for the RBM and sqrt(pi) for teacher-student, to leading order.
 
@@ -199,13 +200,13 @@ def scaling_fit(
     Raises
     ------
     TypeError, ValueError
-        Arrays of different or too small size, entries that are not finite, x or yerr not positive, constant
+        For arrays of different or too small size, entries that are not finite, x or yerr not positive, or constant
         `trend`.
 
     Notes
     -----
-    Errors are those of yerr, never rescaled by chi^2: where the p-value is small, the line is not a
-    description and its slope is a weighted mean that depends on the points chosen. x is taken as exact.
+    Errors follow from yerr and are never rescaled by chi^2. If the p-value is small, the line does not describe the
+    data, and its slope is a weighted mean that depends on the points chosen. x is taken as exact.
 
     Examples
     --------
@@ -283,7 +284,7 @@ def _least_squares(
         covariance = np.linalg.inv(weighted.T @ weighted)
     except np.linalg.LinAlgError:
         sizes = f"{np.abs(design).min():.3g} to {np.abs(design).max():.3g} and {yerr.min():.3g} to {yerr.max():.3g}"
-        raise ValueError(f"x, yerr: from {sizes}, of too different sizes for a fit") from None
+        raise ValueError(f"x, yerr: from {sizes}, which differ too much in size for a fit") from None
     errors = np.sqrt(np.diag(covariance))
     back = unit / units
     return coefficients * back, errors * back, covariance / np.outer(errors, errors), chi2

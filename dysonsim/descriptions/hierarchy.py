@@ -31,7 +31,7 @@ __all__ = ["Hierarchy", "hierarchy"]
 
 LEVELS = ("sgd", "langevin", "dyson", "gas")
 CLOSURES = {"corrected": ("dyson",), "independent": ("independent",), "both": ("dyson", "independent")}
-MOST_RECORDS = 10**6  # of a sequence of steps, which may have no end
+MOST_RECORDS = 10**6  # of a sequence of steps, which may be endless
 SETTLE, INTERVAL = 25.0, 0.75  # in units of the slowest relaxation time
 
 
@@ -55,36 +55,38 @@ def hierarchy(
 ) -> Hierarchy:
     """Run SGD, Langevin, Dyson and the Coulomb gas alike, and measure how far each is from SGD.
 
-    All levels but the gas, which has no time, start from weights of the same law and are recorded at the same steps;
-    each has random numbers of its own. Errors are over replicas.
+    These are the descriptions of one training, "levels" for short. All but the gas, which has no time, start from
+    weights of the same law and are recorded at the same steps. Each has random numbers of its own. Errors are over
+    replicas.
 
     Parameters
     ----------
     sgd : SGD
-        What the other levels are derived from.
+        The training from which the other descriptions are derived.
     replicas : int, >= 8
-        Networks or gases at every level.
+        Number of networks or gases for each description.
     levels : sequence of "sgd", "langevin", "dyson", "gas"; optional
-        Must contain "sgd". By default all that the model has, with the reason for the others in the result.
+        Which descriptions to run; "sgd" must be among them. Default: all that the model has, and the result says why
+        others are missing.
     closure : {"corrected", "independent", "both"}
-        Of Dyson; "both" makes "independent" a level of its own.
+        Closure of `Dyson`. With "both", "independent" is a description of its own.
     settle : int, optional
         Step of the first stationary record. Default: 25 times the slowest relaxation time of the model, which leaves an
         RBM time to grow from small weights.
     records : int or steps
-        Stationary records, 0.75 of the slowest relaxation time apart; or their steps, two or more.
+        Number of stationary records, which are 0.75 of the slowest relaxation time apart; or their steps, two or more.
     path : int or steps
-        Records on the way there, denser at its beginning; or their steps; 0 for none.
+        Number of records before `settle`, denser at the beginning; or their steps. 0 for none.
     observable : str, Observable or callable(run) -> (replicas, records, n) array
-        "eigenvalues", "singular_values", or a function with one number for each level: the spacings within every well
-        are measured as well.
+        "eigenvalues", "singular_values", or a function with one number for each level. Spacings within every well are
+        measured as well.
     given : dict, optional
-        A Process to run or a Run that exists, by the name of the level that it stands for ("independent" is one), or
-        by a name of its own. A Run must have the records, of any number of replicas.
+        A Process to run or a finished Run, by the name of the description that it takes the place of ("independent" is
+        one), or under a new name. A Run must have the records that are asked for, and may have any number of replicas.
     seed : int
-        One seed for each level is derived from this one and the level's name.
+        The seed of each description is derived from this one and its name.
     resamples : int
-        Draws behind every p-value, see `compare`.
+        Number of draws behind every p-value, see `compare`.
     dtype, device, threads, progress :
         As for `simulate`.
 
@@ -97,19 +99,22 @@ def hierarchy(
     TypeError, ValueError
         For an argument that is not allowed.
     NotImplementedError
-        If a level that is asked for needs what the model does not state.
+        If a description that is asked for needs what the model does not state.
     DivergenceError, MixingError, MemoryError
         From `simulate`.
 
     Warns
     -----
     RuntimeWarning
-        If the stationary records of a level still drift: `settle` is too small.
+        If the stationary records of a description still drift: `settle` is too small.
 
     Notes
     -----
-    Wells are the model's degenerate groups and its single levels; levels that are always 0 are left out. The quantities
-    of one level of description are not independent of each other.
+    Wells are the model's degenerate groups and its single levels. Levels that are always 0 are left out. The quantities
+    that are measured in one description are not independent of each other.
+
+    All parameters but `sgd` are optional: which descriptions and records there are, what is measured, and how it is
+    run.
 
     Examples
     --------
@@ -133,7 +138,7 @@ def hierarchy(
     how = {"dtype": dtype, "device": device, "threads": threads, "progress": progress}
     every = sorted({*way.tolist(), *steps.tolist()})
     runs: dict[str, Run] = {}
-    for name in reversed(makers):  # the cheap ones first: what they refuse is known before the training
+    for name in reversed(makers):  # the cheap ones first, so that what they refuse is known before the training runs
         maker = makers[name]
         own = int(np.random.SeedSequence([seed, zlib.crc32(name.encode())]).generate_state(1, np.uint64)[0])
         try:
@@ -182,12 +187,12 @@ def _slowest(sgd: SGD, settle: int | None) -> float:
         rates = sgd.relaxation_rates()[sgd.fixed_point() > 0]
     except NotImplementedError as error:
         if settle is None:
-            raise ValueError(f"settle is missing: must be told where the model does not say how fast it is ({error})") \
+            raise ValueError(f"settle is missing: give it, as the model does not say how fast it relaxes ({error})") \
                 from None  # fmt: skip
         return 0.0
     rates = rates[np.isfinite(rates) & (rates > 0)]
     if not len(rates) and settle is None:
-        raise ValueError(f"settle is missing: must be told, for no level of {sgd.model} relaxes")
+        raise ValueError(f"settle is missing: give it, since no level of {sgd.model} relaxes")
     return float(rates.min(initial=math.inf)) if len(rates) else 0.0
 
 

@@ -34,26 +34,27 @@ class Deviation:
     sigmas: float
 
     def __str__(self) -> str:
+        """Write the deviation in percent, and in standard errors in brackets."""
         return f"{self.percent:+.2f}% ({self.sigmas:+.1f})"
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """One number of one well, at every level of description.
+    """One number of one well, in every description.
 
     Attributes
     ----------
     name : str
         "mean", "width" (standard deviation of a level), "width of the mean" and "spacing" (of levels that share a
-        well), all stationary, or "halfway" (mean at the recorded step at which SGD is nearest to half its way).
+        well), all stationary; or "halfway" (mean at the recorded step at which SGD is nearest to half its way).
     group : tuple of int
         The levels of the well; the number is an average over them.
     values : dict
-        (value, standard error over replicas) by level of description; the gas has no "halfway".
+        (value, standard error over replicas) by description; the gas has no "halfway".
     step : int or None
-        When, of "halfway".
+        Step of "halfway".
     expected : float or None
-        The model's fixed point of "mean"; else None.
+        For "mean", the model's fixed point; else None.
     """
 
     name: str

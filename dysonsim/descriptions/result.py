@@ -25,19 +25,19 @@ class Hierarchy:
     Attributes
     ----------
     sgd : SGD
-        What all levels are derived from.
+        The training from which all descriptions are derived.
     observable : str
-        The name of what was looked at: "eigenvalues", "singular_values", ...
+        Name of what was looked at: "eigenvalues", "singular_values", ...
     runs : dict of Run
-        By level of description, "sgd" first.
+        By description, "sgd" first.
     steps, path_steps : (S,) and (T,) int arrays
-        Steps of the stationary records and of those on the way there, at all levels but the gas.
+        Steps of the stationary records and of those before, in all descriptions but the gas.
     quantities : list of Quantity
     distributions : list of Distribution
     missing : dict
-        Levels that could not be had, with the reason.
+        Descriptions that are missing, with the reason.
     looked_at : Observable
-        What `observable` is the name of.
+        The observable whose name is `observable`.
 
     Examples
     --------
@@ -91,9 +91,11 @@ class Hierarchy:
         return self.runs[level]
 
     def __repr__(self) -> str:
+        """Name the training and the descriptions in one line."""
         return f"<Hierarchy of {self.sgd}: {', '.join(self.levels)}>"
 
     def __str__(self) -> str:
+        """Tabulate how far every description is from training."""
         replicas = sorted({run.replicas for run in self.runs.values()})
         shown = f"{replicas[0]}" if len(replicas) == 1 else f"{replicas[0]} to {replicas[-1]}"
         head = (
@@ -154,12 +156,12 @@ class Hierarchy:
         })  # fmt: skip
 
     def plot(self, group: tuple[int, ...] | None = None) -> Any:
-        """Draw the way to the stationary state, a well's density, and the deviations of its numbers; return the figure.
+        """Draw the path to the stationary state, the density in a well, and the deviations of its numbers.
 
         Parameters
         ----------
         group : tuple of int, optional
-            Well of the second panel; by default the last whose levels are two or more, or the last.
+            Well of the second panel. Default: the last with two or more levels, or else the last.
         """
         from .plot import draw
 

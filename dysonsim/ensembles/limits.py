@@ -61,8 +61,8 @@ def check_process(process: Process) -> None:
 def memory_needed(process: Process, replicas: int, records: int = 1, keep_weights: bool = False) -> int:
     """Return an upper bound of the bytes that `simulate` allocates, on all cores in float64.
 
-    That is what it returns (`Run.eigenvalues` included), the state of the networks or gases while they run, and the
-    working memory of the threads; not what Python and its libraries take. Compiling takes about 200 MB more, once;
+    This includes the result (`Run.eigenvalues` too), the state of the networks or gases while they run, and the working
+    memory of the threads. It does not include Python and its libraries. Compiling takes about 200 MB more, once, and
     `resume=` takes the records of the earlier run a second time.
 
     Examples
@@ -118,7 +118,7 @@ def check_work(process: Process, dtype: str, replicas: int, threads: int) -> Non
     if kernel.work * width > MOST_WORK:
         raise ValueError(
             f"{process}: one step takes some {kernel.work:.1g} multiply-adds for each network, and nothing can "
-            f"interrupt it; up to {MOST_WORK / width:.1g} are let through: take a smaller batch_size, fewer "
+            f"interrupt it; up to {MOST_WORK / width:.1g} are allowed: take a smaller batch_size, fewer "
             "gibbs_steps (math.inf draws fresh samples), or sampling='at_once'"
         )
     blocks = -(-replicas // width)

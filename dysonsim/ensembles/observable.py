@@ -25,24 +25,24 @@ Levels = int | slice | Sequence[int] | None
 class Observable:
     """Numbers that are read off a run.
 
-    Wherever a function takes `observable=`, a name ("eigenvalues", "singular_values", "spacings",
-    "singular_value_spacings"), an `Observable` and a function of the run are taken alike.
+    Wherever a function takes `observable=`, you can pass a name ("eigenvalues", "singular_values", "spacings",
+    "singular_value_spacings"), an `Observable`, or a function of the run.
 
     Parameters
     ----------
     name : str
         What messages, tables and axes call it.
     of : callable
-        ``of(run)``, a (replicas, records, n) array: one number for each replica, record and level. Records and
-        levels are chosen from it. In `compare` and `likelihood_ratio` it may choose for itself instead, and return
+        ``of(run)``, a (replicas, records, n) array: one number for each replica, record and level. Records and levels
+        are chosen from it. For `compare` and `likelihood_ratio` it may instead choose for itself, and return
         independent rows, (replicas,) or (replicas, m).
     among : callable, optional
-        ``among(values)``, (replicas, records, m) -> (replicas, records, k): what is made of the m levels that were
-        chosen, such as np.diff for the spacings among them.
+        ``among(values)``, (replicas, records, m) -> (replicas, records, k): what is made of the m chosen levels, such
+        as np.diff for the spacings among them.
     least : int
         How many levels `among` needs.
     symbol : str
-        Of one such number, in TeX, for axes.
+        Symbol of one such number in TeX, for axes.
 
     Raises
     ------
@@ -69,6 +69,7 @@ class Observable:
     symbol: str = ""
 
     def __post_init__(self) -> None:
+        """Check the fields."""
         for name in ("name", "symbol"):
             if not isinstance(getattr(self, name), str):
                 raise TypeError(f"{name} = {shown(getattr(self, name))}: must be a string")
@@ -83,9 +84,9 @@ class Observable:
         return self.values(run)
 
     def values(self, run: Any, levels: Levels = None, records: Levels = None) -> Any:
-        """Return what there is of some levels in some records, all by default, (replicas, records, k).
+        """Return the numbers for some levels in some records (default: all), (replicas, records, k).
 
-        What a function has chosen for itself, and so has other dimensions, is returned as it is.
+        If a function has chosen for itself, and so returns other dimensions, its array is returned as it is.
         """
         found = self.of(run)
         if getattr(found, "ndim", 0) != 3:

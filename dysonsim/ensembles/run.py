@@ -101,23 +101,28 @@ class Run:
     diagnostics: Any = None
 
     def __post_init__(self) -> None:
+        """Make the arrays read-only."""
         for name in ("times", "steps", "spectra", "weights", "state"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _read_only(getattr(self, name)))
 
     def __getstate__(self) -> dict[str, Any]:
+        """Leave out of a pickle what is computed on request."""
         return without_caches(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the fields, and make the arrays read-only again."""
         vars(self).update(state)
         self.__post_init__()  # a pickle forgets that arrays are read-only
 
     @cached_property
     def eigenvalues(self) -> np.ndarray:
+        """Levels as eigenvalues of W^T W, (replicas, records, n), ascending."""
         return self.spectra if self.coordinate == "eigenvalues" else _read_only(self.spectra**2)
 
     @cached_property
     def singular_values(self) -> np.ndarray:
+        """Square roots of the eigenvalues, (replicas, records, n), ascending; ValueError if one is negative."""
         if self.coordinate == "singular_values":
             return self.spectra
         if (self.spectra < 0).any():
@@ -126,9 +131,11 @@ class Run:
 
     @property
     def replicas(self) -> int:
+        """Number of independent replicas."""
         return self.spectra.shape[0]
 
     def __repr__(self) -> str:
+        """Give process, shape, seed, float type and device in one line."""
         shape = " x ".join(map(str, self.spectra.shape))
         how = f"seed {self.seed}, {self.dtype} on {self.device}"
         return f"<Run of {self.process}: {shape} (replicas x records x n), {how}>"
@@ -199,13 +206,13 @@ class Run:
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything but the process and the diagnostics to an .npz file; `Run.load` needs the process again.
 
-        A file that is there is replaced when the new one is complete: an error, a full disk, Ctrl-C or the end of the
-        process before that leaves the old one.
+        An existing file is replaced only when the new one is complete. An error, a full disk, Ctrl-C or the end of the
+        process before that leaves the old file in place.
 
         Raises
         ------
         TypeError, ValueError
-            If `path` is no path of a file: a file descriptor, a directory, a device.
+            If `path` is not the path of a file but a file descriptor, a directory or a device.
         OSError
             If the file cannot be written.
         """
@@ -236,8 +243,8 @@ class Run:
         Raises
         ------
         TypeError, ValueError
-            If `path` is no path of a file, the file is not one that `save` wrote, whatever is damaged, or it was made
-            by another process. Nothing is taken from a file that is not checked: sizes, types, a hash of all that
+            If `path` is not the path of a file; if the file is not one that `save` wrote, or is damaged; or if it was
+            made by another process. Everything in a file is checked before it is used: sizes, types, a hash of all that
             was saved, shapes, finite and ascending levels, times and steps, and that the state has the levels that were
             recorded last.
         OSError
@@ -251,7 +258,7 @@ class Run:
             about = _told(arrays.pop("about", None))
             saved = about.pop("sha256")
             if saved != fingerprint(({name: a for name, a in arrays.items() if a is not None}, about)):
-                raise ValueError("the arrays, or what is said about them, are not what was saved")
+                raise ValueError("the arrays, or their description, are not what was saved")
             made_by, described = about.pop("process"), about.pop("described")
             other = made_by != fingerprint(process)
             run = None if other else cls(process=process, **about, **arrays)
@@ -267,7 +274,7 @@ class Run:
     def fault(self) -> str:
         """Say what is inconsistent in this run; empty if nothing is.
 
-        Of numbers that were changed, or read from a file: they go into compiled code when the run is resumed.
+        This is for numbers that were changed, or read from a file: they go into compiled code when the run is resumed.
         """
         replicas, records, _ = np.shape(self.spectra) if np.ndim(self.spectra) == 3 else (0, 0, 0)
         wanted = {
@@ -324,7 +331,7 @@ class Run:
         return ""
 
 
-# What a file holds: kinds of arrays, and of what is told about them.
+# What a file holds: kinds of arrays, and kinds of the facts about them.
 KINDS = {"times": "f", "steps": "i", "spectra": "f", "weights": "f", "state": "f", "about": "U"}
 ABOUT = {
     "process": str, "described": str, "seed": int, "coordinate": str, "device": str, "dtype": str, "version": str,
@@ -336,11 +343,11 @@ SAME = 1e-9  # of the largest level: what LAPACK on another machine may change
 def _told(text: np.ndarray | None) -> dict[str, Any]:
     """Return what a file says about its arrays; ValueError if that is not what `Run.save` writes."""
     if text is None or text.ndim:
-        raise ValueError("nothing is said about the arrays")
+        raise ValueError("the description of the arrays is missing")
     try:
         about = json.loads(str(text))
     except RecursionError:
-        raise ValueError("what is said about the arrays is nested too deep") from None
+        raise ValueError("the description of the arrays is nested too deep") from None
     if not isinstance(about, dict) or {name: type(value) for name, value in about.items()} != ABOUT:
         raise ValueError(f"does not tell {', '.join(ABOUT)}")
     _checks.integer("seed", about["seed"], 0, 2**64 - 1)

@@ -30,6 +30,7 @@ class Schedule:
 
     @property
     def last_time(self) -> float:
+        """Time of the last record, in continuous time or in steps."""
         return float(self.times[-1]) if self.lengths is not None else float(self.end)
 
     def pieces(self, first: int, count: int) -> Iterator[tuple[int, int, float]]:

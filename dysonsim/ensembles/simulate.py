@@ -41,6 +41,7 @@ class DivergenceError(RuntimeError):
         self.replica, self.step = replica, step
 
     def __reduce__(self) -> tuple[type, tuple[str, int, int]]:
+        """Keep replica and step in a pickle, as when another process raises it."""
         return type(self), (str(self), self.replica, self.step)
 
 
@@ -129,6 +130,11 @@ def simulate(
         recovers. Once per process if compiled kernels cannot be stored on disk, or if they run as NumPy code because of
         NUMBA_DISABLE_JIT.
 
+    Notes
+    -----
+    All parameters but `process` and `replicas` are optional: how long to run and what to record (six), how to compute
+    (five). They stand in one place because a run that is resumed, or simulated again, needs the same ones.
+
     Examples
     --------
     >>> import numpy as np, dysonsim as ds
@@ -153,7 +159,7 @@ def simulate(
         raise TypeError(f"progress = {shown(progress)}: must be True, False or None")
     threads = usable_cores() if threads is None else _checks.integer("threads", threads, 1)
     check_imported()
-    # what is no number is looked for
+    # Numbers that are not finite are looked for below.
     with np.errstate(all="ignore"), one_blas_thread(), quiet(progress is False), process.building_once(device):
         if resume is not None:
             _check_resume(resume, process, replicas, seed, dtype, keep_weights)
@@ -179,8 +185,8 @@ def simulate(
 
         spectra = np.empty((replicas, records, process.n))
         weights = np.empty((replicas, records, *(process.weight_shape or ()))) if keep_weights else None
-        outside: list[tuple[int, int]] = []  # (record, replica) of recorded levels out of the process's domain
-        lost: list[tuple[int, int]] = []  # of those that are no numbers, which the check after the round should find
+        outside: list[tuple[int, int]] = []  # (record, replica) of levels outside the domain of the process
+        lost: list[tuple[int, int]] = []  # those that are not finite, which the check after the round should find
 
         def move(index: int, first: int, count: int) -> None:
             if plan.lengths is None:
@@ -194,7 +200,7 @@ def simulate(
             a, b = ranges[index]
             state = ensembles[index].state().astype(np.float64, copy=False)
             finite = np.asarray(np.isfinite(state).all(axis=1))
-            if not finite.all():  # LAPACK wants numbers
+            if not finite.all():  # LAPACK needs finite numbers
                 lost.extend((record, a + int(r)) for r in np.flatnonzero(~finite))
                 state = np.where(finite[:, None], state, 0.0)
             spectra[a:b, record] = process.spectra(state)
@@ -212,7 +218,7 @@ def simulate(
             advance_in_rounds(many, plan.begin, plan.end, plan.steps, workers, progress)
             state = _state(ensembles, ranges)
             if not process.marks_after_step and not program.looks_ahead:
-                for ensemble in ensembles:  # looked at where a step begins: one more shows whether the last went well
+                for ensemble in ensembles:  # a step checks where it begins: one more shows whether the last went well
                     ensemble.advance(plan.end, 1)
         check()
         if lost:

@@ -201,7 +201,7 @@ class DriftSums:
 
 
 def noise_curve(levels: np.ndarray, points: np.ndarray, lag: int, interval: float) -> Curve:
-    """g around each point, from the quadratic variation of S = sum_i w tanh((x_i - point)/w), w the points' distance.
+    """Estimate g near each point from the quadratic variation of S = sum_i w tanh((x_i - point)/w), w: their distance.
 
     E (Delta S)^2 = 2 g^2 interval E sum_i phi(x_i)^2 + O(interval^2), phi = 1/cosh^2, with the second order removed by
     extrapolation from the intervals 1 and 2 (once and twice the lag): a mean of g^2 with weight phi^2, reported at

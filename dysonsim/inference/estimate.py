@@ -52,34 +52,41 @@ def estimate_dynamics(
 ) -> Dynamics:
     """Estimate drift, noise and Dyson index of levels that share a well, with errors over replicas.
 
+    The levels of a group are taken to obey
+
+        dx_i = [K(x_i) + beta g^2 sum_{j != i} 1/(x_i - x_j)] dt + sqrt(2) g dB_i
+
+    and K, g and beta are estimated.
+
     Parameters
     ----------
     data : Run, or array (replicas, records, n)
-        Recorded levels, ascending; at least 8 independent replicas. One long trajectory can be cut into 8 or more
-        pieces that are long compared with 1/rate.
+        Recorded levels, ascending, of at least 8 independent replicas. One long trajectory can be cut into 8 or more
+        pieces, if these are long compared with 1/rate.
     times : (records,), optional
-        When an array's records were taken, equally spaced; a Run knows.
+        When the records of an array were taken, equally spaced. A Run knows its times.
     group : sequence of int, optional
-        Neighboring levels with the same K and g, ascending; `sgd.degenerate_groups()` lists them. By default
-        all levels, which for a model with several wells is an error. A single level has no repulsion in its group.
+        Neighboring levels with the same K and g, ascending; `sgd.degenerate_groups()` lists them. Default: all levels,
+        which is an error for a model with several wells. A group of one level has no repulsion.
     observable : str, Observable or callable(run) -> (replicas, records, n) array, optional
-        What moves, of a Run: "eigenvalues", the default, "singular_values", in which noise that comes with the data or
-        the gradient is additive, or a function with one number for each level, ascending. Spacings are no levels: no
-        equation of this form moves them. An array is taken as it is.
+        What moves, of a Run: "eigenvalues" (the default), "singular_values", or a function with one number for each
+        level, ascending. Noise that comes with the data or the gradient is additive in singular values. Spacings are
+        refused, since no equation of this form moves them. An array is taken as it is.
     records : slice or sequence of int, optional
-        Which records; all by default. They must be equally spaced in time.
+        Which records, equally spaced in time. Default: all.
     lag : int
-        Increments over this many records (all starts, overlapping). A noise with memory, as that of persistent
-        chains (`GaussianRBM.noise`: g^2 ~ c_ij), has c = 1 at a lag of one step and reaches its full c when the lag
-        exceeds the memory: compare a few lags. What survives there is the noise that the slow motion feels.
+        Increments are taken over this many records, from every record, so that they overlap. The noise of persistent
+        chains has a memory (`GaussianRBM.noise`: g^2 ~ c_ij): c = 1 at a lag of one step, and the full c once the lag
+        exceeds the memory. Compare a few lags. What survives at long lags is the noise that the slow motion feels.
     window : float or (float, float)
-        Gaps behind the betas, as fractions of the mean gap; a number is the upper end. Where the recorded motion is
-        in steps that do not resolve collisions (an Euler scheme), the lower end should exceed a step's 2 g sqrt(dt);
-        the steps of SGD itself are matrix steps, for which the estimator is exact.
+        Which gaps the estimates of beta use, as fractions of the mean gap; a single number is the upper end. If the
+        recorded motion has steps that do not resolve collisions (an Euler scheme), the lower end should exceed 2 g
+        sqrt(dt) of a step. The steps of SGD itself are matrix steps, for which the estimator is exact.
     points : int
-        Points of K(x), at quantiles of the levels, and of the repulsion by gap; g(x) has half as many, plus one.
+        Number of points of K(x), at quantiles of the levels, and of the repulsion by gap. g(x) has half as many plus
+        one.
     beta : float, optional
-        Known index to take out of K(x) in place of the estimate, whose error dominates that of K in short records.
+        Known index to take out of K(x) instead of the estimate, whose error dominates that of K in short records.
     coordinate : str, optional
         The old name of `observable`, with a DeprecationWarning.
 
@@ -90,32 +97,44 @@ def estimate_dynamics(
     Raises
     ------
     TypeError, ValueError
-        Levels that are not ascending or not finite, records not equally spaced, too few, or so far apart that the
-        center of mass has forgotten the last one (autocorrelation below 0.2): there is no dynamics in them. Levels of
-        different wells, their gap above 1.5 times the sum of their widths: by what their model says, or, without
-        one, by what they do (uncorrelated in a state that no longer spreads): beta would be any number.
+        For levels that are not ascending or not finite, and for records that are not equally spaced or too few. Also
+        for data that cannot tell:
+
+        - Records are so far apart that the center of mass has forgotten the last one (autocorrelation below 0.2). There
+          is no dynamics in them.
+        - Levels lie in different wells, so that beta could come out as any number. With a model, the gap between the
+          wells exceeds 1.5 times the sum of their widths. Without one, levels are uncorrelated in a state that no
+          longer spreads.
 
     Warns
     -----
     RuntimeWarning
-        If the interval is coarse: autocorrelation below 0.6 (a curved drift is averaged), K' times the interval that
-        varies by more than 0.2 (measured in a double well: at 0.46 beta is right and g(x) up to 9% low, at 1.0 beta is
-        22% and g(x) up to 20% low), or, with three or more levels, steps of a gap above 0.35 mean gaps (a third level
-        arrives within an interval; measured for 10 levels, pair_noise is 2% low at 0.35 and 7% at 0.7, beta stays
-        within 2%). If there are too few small gaps, and if levels may lie in different wells, with too few data to
+        If the interval between records is coarse:
+
+        - The autocorrelation is below 0.6, so that a curved drift is averaged.
+        - K' times the interval varies by more than 0.2. Measured in a double well: at 0.46 beta is right and g(x) up to
+          9% low; at 1.0 beta is 22% and g(x) up to 20% low.
+        - With three or more levels, a gap moves by more than 0.35 mean gaps, so that a third level arrives within an
+          interval. Measured for 10 levels: pair_noise is 2% low at 0.35 and 7% low at 0.7; beta stays within 2%.
+
+        Also if there are too few small gaps, and if levels may lie in different wells but the data do not suffice to
         tell.
 
     Notes
     -----
-    Bias from the interval tau: rate, center, g: none for linear drift, else second order in K' tau. K(x): none in a
-    stationary state, apart from those of g and beta; g(x): second order. beta: none for two levels in a quadratic
-    well, second order in K' tau in another one, K being taken out of the motion of each gap where the gap is (a double
-    well K = 3x - x^3 with beta = 1: 0.97 (2) at tau = 0.02, 0.99 (2) at 0.05); with other levels first order in
-    g^2 tau/D^2, D the distance of the third level, after the forces of all other levels at the start of the interval
-    have been taken out. Constant g within the group is assumed for K(x): where g varies, K(x) is off by (g^2)'.
+    Bias from the interval tau. Rate, center and g have none for a linear drift, else it is of second order in K' tau.
+    K(x) has none of its own in a stationary state, but inherits that of g and beta. The bias of g(x) is of second
+    order. beta has none for two levels in a quadratic well, and a bias of second order in K' tau in another well,
+    because K is taken out of the motion of each gap where the gap is (a double well K = 3x - x^3 with beta = 1: 0.97
+    (2) at tau = 0.02, 0.99 (2) at 0.05). With more levels it is of first order in g^2 tau/D^2, where D is the distance
+    of the third level; the forces of all other levels at the start of the interval are taken out before. K(x) assumes
+    that g is constant within the group: where g varies, K(x) is off by (g^2)'.
 
-    Errors are those of the jackknife over replicas times Student's t over 1.96, so that value +- 1.96 errors is meant
-    to hold the truth in 95% also for 8 replicas. One error is then more than one standard deviation.
+    Errors are those of the jackknife over replicas, times Student's t over 1.96. So value +- 1.96 errors is meant to
+    hold the truth in 95% of cases even for 8 replicas; one error is then more than one standard deviation.
+
+    All parameters but `data` are optional. Five say what to look at (times, group, observable, records, lag), three how
+    the estimates are made (window, points, beta), and `coordinate` is an old name.
 
     Examples
     --------
@@ -213,7 +232,7 @@ def _together(
 
 
 def _bent(center: CenterOfMass, drift: Drift, interval: float) -> Estimate:
-    """g of the center of mass where K is no straight line.
+    """Estimate g of the center of mass where K is no straight line.
 
     The linear fit leaves g^2 [1 + interval (rate + E K')/2] in a stationary state, to first order: E K' in the growth
     of the noise, and half of it taken back by what of K the line does not follow, whose variance is
@@ -227,7 +246,7 @@ def _bent(center: CenterOfMass, drift: Drift, interval: float) -> Estimate:
 
 
 def _strength(square: Estimate, beta: float | None, motion: Collisions | None, levels: int) -> Estimate:
-    """beta g^2: from the known index, or else from the collisions; nan where there is neither."""
+    """Return beta g^2, from the known index or else from the collisions; nan where there is neither."""
     if levels == 1:
         return Estimate(0.0, 0.0 * square.influence)
     if beta is not None:

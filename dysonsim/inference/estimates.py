@@ -52,6 +52,7 @@ class Estimate:
         return (self.value - expected) / self.error
 
     def __str__(self) -> str:
+        """Write the value with its error in brackets."""
         return with_error(self.value, self.error)
 
 

@@ -151,7 +151,7 @@ def _derivatives(
 
 
 def _spread(moves: Transitions, square: float, beta: float, pull: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """s and e^{-2 rho tau} of every move."""
+    """Return s and e^{-2 rho tau} of every move."""
     exponent = 2 * (pull + beta * square * moves.others) * moves.interval
     small = np.abs(exponent) < 1e-8
     safe = np.where(small, 1.0, exponent)
@@ -201,7 +201,7 @@ def repulsion_curve(moves: Transitions, found: Collisions, drift: Drift, points:
 
 
 def small_gap_exponent(levels: np.ndarray, bounds: Window, drift: Drift, square: float) -> Estimate | None:
-    """beta from the density P(y) ~ y^beta exp[(K'(x)/4g^2 - a) y^2] of gaps inside `bounds`, x their middle.
+    """Estimate beta from the density P(y) ~ y^beta exp[(K'(x)/4g^2 - a) y^2] of gaps inside `bounds`, x their middle.
 
     Maximum likelihood of beta and a on the truncated range, given the middle x: exact for two levels in a quadratic
     well, where K' is a constant and part of a. Elsewhere K' is what the density of a stationary state has besides, and

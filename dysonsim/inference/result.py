@@ -122,6 +122,7 @@ class Dynamics:
         )
 
     def __str__(self) -> str:
+        """Tabulate rate, center, noise and beta with their errors."""
         name = self.observable.replace("_", " ")
         which = (
             f"{name[:-1]} {self.group[0]}" if len(self.group) == 1 else f"{name} {self.group[0]} to {self.group[-1]}"

@@ -27,12 +27,12 @@ Widths = tuple[float, float, float]
 
 
 def log_density(x: np.ndarray, widths: Widths) -> np.ndarray:
-    """log pdf at x >= 0, (n,) -> (n,)."""
+    """Return log pdf at x >= 0, (n,) -> (n,)."""
     return _evaluate(x, widths, density=True)
 
 
 def log_upper(x: np.ndarray, widths: Widths) -> np.ndarray:
-    """log sf at x >= 0, (n,) -> (n,)."""
+    """Return log sf at x >= 0, (n,) -> (n,)."""
     return _evaluate(x, widths, density=False)
 
 
@@ -76,7 +76,7 @@ class _Nodes:
     weights: np.ndarray
 
     def mean(self, x: np.ndarray, density: bool) -> np.ndarray:
-        """pdf or sf, divided by exp(-x^2/2 widest^2); x (n,) -> (n,)."""
+        """Return pdf or sf, divided by exp(-x^2/2 widest^2); x (n,) -> (n,)."""
         from scipy.special import erfcx
 
         gauss, kernel = _kernel(x, self.eta, self.narrow, self.widest)
@@ -157,12 +157,12 @@ def _nodes(widths: Widths, level: int) -> _Nodes:
     nodes, node_weights = gauss_legendre(_ORDER)
 
     def place(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """eta and weights (of the mean over [0, pi]) at the nodes of panels, (m, _ORDER)."""
+        """Return eta and weights (of the mean over [0, pi]) at the nodes of panels, (m, _ORDER)."""
         length = (right - left)[:, None]
         return _eta(left[:, None] + length * nodes, widths), length * node_weights / math.pi
 
     def integrals(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """pdf and sf at every probe x from each panel, (m, 2 probes)."""
+        """Return pdf and sf at every probe x from each panel, (m, 2 probes)."""
         eta, weights = place(left, right)
         gauss, kernel = _kernel(x, eta, narrow, widest)
         constant, in_pdf, in_sf = _coefficients(eta, narrow)

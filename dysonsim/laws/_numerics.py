@@ -159,7 +159,7 @@ class Table:
 
     @classmethod
     def of_tail(cls, log_density: Callable[[np.ndarray], np.ndarray], edges: np.ndarray) -> Self:
-        """log of the integral of exp(log_density) from x to infinity, for edges[0] <= x <= edges[-1].
+        """Return the log of the integral of exp(log_density) from x to infinity, for edges[0] <= x <= edges[-1].
 
         Costs degree + 1 values of the density a panel, where integrals of it as a function would cost the square.
 

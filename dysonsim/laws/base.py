@@ -64,6 +64,7 @@ class Law(ABC):
     """Beyond, no method is asked: x is replaced by this, so that x over a width is still a float."""
 
     def __post_init__(self) -> None:
+        """Check every parameter."""
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, self._checked(field.name, getattr(self, field.name)))
 
@@ -79,6 +80,7 @@ class Law(ABC):
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def __iter__(self) -> Iterator[float]:
+        """Yield the values of `parameters`, so that a law can be unpacked."""
         return iter(self.parameters.values())
 
     def replace(self, **changes: float) -> Self:

@@ -74,9 +74,11 @@ class BulkSpacing(StandardizedLaw):
         return _standard(self.beta)
 
     def support(self) -> tuple[float, float]:
+        """Return (0, inf)."""
         return 0.0, math.inf
 
     def mean(self) -> float:
+        """Return the mean, which is the scale."""
         return self.scale
 
     @classmethod
@@ -125,7 +127,7 @@ def _standard(beta: int) -> Standard:
 
 
 def _from_pieces(beta: int, pieces: Pieces) -> tuple[np.ndarray, np.ndarray]:
-    """log P and log(-E') from L = -log E_2, R = L', mu = log(D-/D+), w = mu' and w', all of s (beta = 4: of 2 s)."""
+    """Return log P, log(-E') from L = -log E_2, R = L', mu = log(D-/D+), w = mu', w', all of s (beta = 4: of 2 s)."""
     big, rate, mu, w, slope = pieces
     even, odd = 0.5 * (rate + w), 0.5 * (rate - w)  # -(log D+-)'
     even_second, odd_second = even**2 - 0.5 * (w**2 + slope), odd**2 - 0.5 * (w**2 - slope)  # D+-''/D+-

@@ -79,6 +79,7 @@ class GaussianEnsembleDensity(StandardizedLaw):
         return _standard(self.n, self.beta)
 
     def median(self) -> float:
+        """Return the median, which is loc by symmetry."""
         return self.loc
 
     def _sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -139,7 +140,7 @@ class _StandardDensity:
 
     @cached_property
     def _log_upper(self) -> Table:
-        """log sf at u >= 0: on panels of two an oscillation inside, and of a factor exp(2) in the density outside."""
+        """Tabulate log sf at u >= 0: two panels an oscillation inside, one a factor exp(2) of the density outside."""
         edge = math.sqrt(2.0 * self.beta * self.n)
         grid = np.linspace(edge, self.top + 1.0, 451)
         logs = self.log_pdf(grid)

@@ -53,9 +53,11 @@ class MarchenkoPastur(RectangularLaw):
     _power: ClassVar[int] = 2
 
     def mean(self) -> float:
+        """Return the mean, exact."""
         return self.variance
 
     def var(self) -> float:
+        """Return the variance of an eigenvalue, exact."""
         return self.variance**2 * self.ratio
 
     def _to_edges(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -97,9 +99,11 @@ class MarchenkoPasturSingular(RectangularLaw):
     _power: ClassVar[int] = 1
 
     def mean(self) -> float:
+        """Return the mean, atom included."""
         return self._weight * math.sqrt(self.variance * max(self.ratio, 1.0)) * (1.0 - self._deficit())
 
     def var(self) -> float:
+        """Return the variance of a singular value, without cancellation where it is small."""
         deficit = self._deficit()
         return self.variance * (self.atom + self._weight * deficit * (2.0 - deficit))
 

@@ -41,6 +41,7 @@ class Normal(SymmetricLaw):
     _positive: ClassVar[tuple[str, ...]] = ("scale",)
 
     def var(self) -> float:
+        """Return scale^2."""
         return self.scale**2
 
     def _log_density(self, u: np.ndarray) -> np.ndarray:

@@ -34,13 +34,14 @@ def edges(ratio: float, variance: float, power: int) -> Edges:
 
 @np.errstate(all="ignore")
 def zeros_of_rounding(x: np.ndarray, power: int) -> tuple[np.ndarray, float]:
-    """Which of the data are 0 up to the rounding of an eigenvalue or singular value solver, and the tolerance.
+    """Return which of the data are 0 up to the rounding of an eigenvalue or singular value solver, and the tolerance.
 
-    A zero eigenvalue comes out as some eps times the largest one, of either sign: the tolerance is min(n, 1000) eps
-    max x (its root for singular values, which may be roots of such eigenvalues), eps that of float32 if the data are
-    float32 numbers. So small a number may also be a true one, of a square W, whose law has a hard edge at 0. There the
-    k smallest squares lie a factor g below the rest with probability g^(-k/2): what is to count as zeros must be
-    negative in part, or lie so far below that this is 1e-4 or less; and a hundred times below in any case.
+    A zero eigenvalue comes out as some eps times the largest one, of either sign. So the tolerance is min(n, 1000) eps
+    max x (its root for singular values, which may be roots of such eigenvalues), with the eps of float32 if the data
+    are float32 numbers. So small a number may also be a true one, of a square W, whose law has a hard edge at 0. There
+    the k smallest squares lie a factor g below the rest with probability g^(-k/2). Numbers therefore count as zeros
+    only if some of them are negative, or if they lie so far below the rest that this probability is 1e-4 or less; and
+    in any case a hundred times below.
 
     Parameters
     ----------
@@ -93,16 +94,18 @@ class RectangularLaw(Law):
 
     @property
     def _q(self) -> tuple[float, float]:
-        """q and 1 - q^2, the latter without cancellation."""
+        """Return q and 1 - q^2, the latter without cancellation."""
         gap = 1.0 - self.ratio if self.ratio <= 1.0 else self.atom
         return math.sqrt(min(self.ratio, 1.0 / self.ratio)), gap
 
     def support(self) -> tuple[float, float]:
+        """Return the edges of the continuous part; from 0 if there is an atom there."""
         (low, _), (high, _) = edges(self.ratio, self.variance, self._power)
         return (0.0 if self.ratio > 1.0 else low), high
 
     @property
     def atoms(self) -> tuple[tuple[float, float], ...]:
+        """The exact zeros of a matrix with more columns than rows: (0, their share), if there are any."""
         return ((0.0, self.atom),) if self.ratio > 1.0 else ()
 
     @classmethod
@@ -124,9 +127,10 @@ class RectangularLaw(Law):
 
     @abstractmethod
     def _from_squares(self, squares: np.ndarray) -> np.ndarray:
-        """x from squared singular values."""
+        """Return x from squared singular values."""
 
     def log_terms(self, x: ArrayLike) -> Any:
+        """Return the log density, and at 0 the log of the atom's probability."""
         terms = self.logpdf(x)
         return np.where(np.asarray(x) == 0.0, math.log(self.atom), terms) if self.ratio > 1.0 else terms
 
@@ -186,7 +190,7 @@ class RectangularLaw(Law):
         return self._inverse((self._weight - q) / self._weight, q / self._weight)
 
     def _inverse(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-        """x from the probabilities of the continuous part to its left and to its right."""
+        """Return x from the probabilities of the continuous part to its left and to its right."""
         x = np.zeros(lower.size)
         left = (lower > 0.0) & (lower <= 0.5)
         right = lower > 0.5
@@ -201,7 +205,7 @@ class RectangularLaw(Law):
         return x
 
     def _angle(self, p: np.ndarray, sign: float) -> np.ndarray:
-        """theta with F = p (sign -1) or pi - theta with 1 - F = p (sign +1), from log p against log theta."""
+        """Solve for theta with F = p (sign -1) or pi - theta with 1 - F = p (sign +1), from log p against log theta."""
         q, gap = self._q
         tail = self._lower_tail if sign < 0.0 else self._upper_tail
 

@@ -83,15 +83,19 @@ class Semicircle(Law):
         return left, right
 
     def support(self) -> tuple[float, float]:
+        """Return (loc - radius, loc + radius)."""
         return self.loc - self.radius, self.loc + self.radius
 
     def mean(self) -> float:
+        """Return the mean, which is loc by symmetry."""
         return self.loc
 
     def median(self) -> float:
+        """Return the median, which is loc by symmetry."""
         return self.loc
 
     def var(self) -> float:
+        """Return radius^2/4."""
         return 0.25 * self.radius**2
 
     def _pdf(self, x: np.ndarray) -> np.ndarray:

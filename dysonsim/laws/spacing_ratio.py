@@ -13,7 +13,7 @@ import numpy as np
 from ._numerics import gauss_legendre, log_gamma_half, minimize_on_interval, real
 from .base import Law
 
-_LARGEST_BETA = 1e10  # r is 1 but for 1e-5
+_LARGEST_BETA = 1e10  # r is then 1 to within 1e-5
 _CONCENTRATED = 40.0  # from here on the angle phi stays within 9/sqrt(beta) < pi/2 of its middle pi/2
 
 
@@ -60,15 +60,18 @@ class SpacingRatio(Law):
         return beta
 
     def support(self) -> tuple[float, float]:
+        """Return (0, 1)."""
         return 0.0, 1.0
 
     # In the plane of s1 and s2, r is an angle. With tan d = sqrt(3) r/(2 + r), 0 <= d <= pi/3, and phi = 3 d the
     # law is sin(phi)^beta dphi on (0, pi), the same for r and 1/r, that is for phi and pi - phi.
 
     def mean(self) -> float:
+        """Return the mean, by quadrature; in closed form at beta = 0."""
         return 2.0 * math.log(2.0) - 1.0 if self.beta == 0.0 else _moments(self.beta)[0]
 
     def var(self) -> float:
+        """Return the variance, by quadrature; in closed form at beta = 0."""
         if self.beta == 0.0:
             return 2.0 - 4.0 * math.log(2.0) ** 2
         return _moments(self.beta)[1]
@@ -80,7 +83,7 @@ class SpacingRatio(Law):
         return sine, np.sin(3.0 * np.arctan2(1.0 - r, math.sqrt(3.0) * (1.0 + r)))
 
     def _log_folded(self, r: np.ndarray) -> np.ndarray:
-        """log of the density on [0, 1]: that of the angle and d phi/dr = (3 sqrt 3/2)/(1 + r + r^2)."""
+        """Return the log density on [0, 1]: that of the angle and d phi/dr = (3 sqrt 3/2)/(1 + r + r^2)."""
         if self.beta == 0.0:
             return math.log(2.0) - 2.0 * np.log1p(r)
         sine, cosine = self._sine_cosine(r)
@@ -105,7 +108,7 @@ class SpacingRatio(Law):
 
     @property
     def _log_beta(self) -> float:
-        """log of B(a, 1/2) a, a = (beta + 1)/2: P(ratio <= r) -> sin(phi)^(2a)/(B a) as r -> 0."""
+        """Return the log of B(a, 1/2) a, a = (beta + 1)/2: P(ratio <= r) -> sin(phi)^(2a)/(B a) as r -> 0."""
         a = 0.5 * (self.beta + 1.0)
         return math.log(a) + 0.5 * math.log(math.pi) - log_gamma_half(a)
 
@@ -202,12 +205,15 @@ class UnfoldedSpacingRatio(SpacingRatio):
     _far: ClassVar[float] = math.inf  # a ratio has no unit, and its tail is a power
 
     def support(self) -> tuple[float, float]:
+        """Return (0, inf)."""
         return 0.0, math.inf
 
     def mean(self) -> float:
+        """Return the mean, infinite at beta = 0."""
         return math.inf if self.beta == 0.0 else _moments(self.beta)[2]
 
     def var(self) -> float:
+        """Return the variance, infinite for beta <= 1."""
         return math.inf if self.beta <= 1.0 else _moments(self.beta)[3]
 
     def _logpdf(self, x: np.ndarray) -> np.ndarray:

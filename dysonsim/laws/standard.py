@@ -71,6 +71,7 @@ class Standard:
         self.var = float(mass @ (x - self.mean) ** 2)
 
     def log_pdf(self, u: np.ndarray) -> np.ndarray:
+        """Return the log density at u: tabulated in the middle, asymptotic beyond."""
         result = np.empty_like(u)
         near = (u >= self.low) & (u <= self.high)
         result[near] = self._log_pdf(u[near])
@@ -78,7 +79,7 @@ class Standard:
         return result
 
     def _log_tail(self, u: np.ndarray) -> np.ndarray:
-        """log cdf below the middle, log sf above it."""
+        """Return log cdf below the middle, log sf above it."""
         result = np.empty_like(u)
         near = (u >= self.low) & (u <= self.high)
         left = near & (u < self.middle)
@@ -89,10 +90,12 @@ class Standard:
         return result
 
     def log_cdf(self, u: np.ndarray) -> np.ndarray:
+        """Return log cdf, precise in both tails."""
         tail = self._log_tail(u)
         return np.where(u < self.middle, tail, np.log1p(-np.exp(tail)))
 
     def log_sf(self, u: np.ndarray) -> np.ndarray:
+        """Return log (1 - cdf), precise in both tails."""
         tail = self._log_tail(u)
         return np.where(u < self.middle, np.log1p(-np.exp(tail)), tail)
 
@@ -128,10 +131,12 @@ class StandardizedLaw(Law):
         return (x - loc) / scale
 
     def mean(self) -> float:
+        """Return the mean of the standard law, scaled and shifted."""
         loc, scale = self._origin_and_unit
         return loc + scale * self._standard.mean
 
     def var(self) -> float:
+        """Return the variance of the standard law, scaled."""
         return self._origin_and_unit[1] ** 2 * self._standard.var
 
     def _logpdf(self, x: np.ndarray) -> np.ndarray:

@@ -66,12 +66,15 @@ class WignerSurmise(Law):
         return _RATE[self.beta] * (x / self.scale) ** 2
 
     def support(self) -> tuple[float, float]:
+        """Return (0, inf)."""
         return 0.0, math.inf
 
     def mean(self) -> float:
+        """Return the mean, which is the scale."""
         return self.scale
 
     def var(self) -> float:
+        """Return the variance, exact for the surmise."""
         return self.scale**2 * (self._gamma_shape / _RATE[self.beta] - 1.0)
 
     def _logpdf(self, x: np.ndarray) -> np.ndarray:

@@ -29,16 +29,18 @@ class SymmetricLaw(Law):
 
     @abstractmethod
     def _log_density(self, u: np.ndarray) -> np.ndarray:
-        """log pdf at distance u >= 0 from loc."""
+        """Return log pdf at distance u >= 0 from loc."""
 
     @abstractmethod
     def _upper(self, u: np.ndarray) -> np.ndarray:
         """P(X - loc > u), u >= 0, to full relative accuracy."""
 
     def mean(self) -> float:
+        """Return the mean, which is loc by symmetry."""
         return self.loc
 
     def median(self) -> float:
+        """Return the median, which is loc by symmetry."""
         return self.loc
 
     def _logpdf(self, x: np.ndarray) -> np.ndarray:

@@ -113,7 +113,7 @@ def _standard(beta: int) -> Standard:
 
 
 def _log_cdf(beta: int, pieces: Pieces) -> tuple[np.ndarray, np.ndarray]:
-    """log F_beta and its derivative in t, from L = -log F_2, R = -L', mu = log(D+/D-) and q = -mu'."""
+    """Return log F_beta and its derivative in t, from L = -log F_2, R = -L', mu = log(D+/D-) and q = -mu'."""
     big, slope, mu, q = pieces
     if beta == 1:
         return -0.5 * (big + mu), 0.5 * (slope + q)
@@ -234,7 +234,7 @@ def _right_coefficients(beta: int) -> tuple[float, float, list[float], list[floa
 
 
 def _right_series(beta: int, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """log pdf and log sf for t >= 16. Left out: exp(-zeta) (beta = 1) or exp(-2 zeta), relative.
+    """Return log pdf and log sf for t >= 16. Left out: exp(-zeta) (beta = 1) or exp(-2 zeta), relative.
 
     pdf = Ai/2, R and (R - Ai int Ai / 2)/2 for beta = 1, 2, 4, with R = int Ai^2.
     """

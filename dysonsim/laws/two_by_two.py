@@ -84,6 +84,7 @@ class SymmetricTwoByTwo(SymmetricLaw):
     )
 
     def __post_init__(self) -> None:
+        """Check that no width is negligible beside the others: ValueError."""
         super().__post_init__()
         least = _LEAST_SHARE * max(self.std11, self.std22, self.std12)
         for name in self._positive:
@@ -94,6 +95,7 @@ class SymmetricTwoByTwo(SymmetricLaw):
                 )
 
     def var(self) -> float:
+        """Return (std11^2 + std22^2)/2 + std12^2, exact."""
         return 0.5 * (self.std11**2 + self.std22**2) + self.std12**2
 
     def mean_spacing(self) -> float:

@@ -50,6 +50,7 @@ class TwoLevel(SymmetricLaw):
     _starts: ClassVar[Sequence[Sequence[float]]] = ((math.sqrt(2.0 / 3.0),),)
 
     def var(self) -> float:
+        """Return 3 scale^2/2, exact."""
         # half of E[x1^2 + x2^2] = scale^2 [N + beta N (N - 1)/2] = 3 scale^2
         return 1.5 * self.scale**2
 

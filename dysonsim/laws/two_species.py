@@ -62,6 +62,7 @@ class TwoSpecies(SymmetricLaw):
     )
 
     def var(self) -> float:
+        """Return the variance of one of the two levels, exact."""
         a, b = self.scale1**2, self.scale2**2
         return 0.5 * (a + b + a * (a / (a + b)) + b * (b / (a + b)))
 

@@ -177,24 +177,24 @@ class Model:
     def langevin_kernel(self, learning_rate: float, batch_size: int, correlated: bool | None = None) -> Kernel:
         """Return the kernel for one step of `Langevin`: SGD with Gaussian batches.
 
-        The update has the mean and the covariance of SGD's at the same state; `correlated` says whether its noise has
-        SGD's correlation in time (None: where SGD has any), ValueError where that cannot be.
+        The update has the mean and the covariance of SGD's at the same state. correlated: whether its noise is
+        correlated in time as SGD's is (None: where SGD's is); ValueError where that is impossible.
         """
         raise NotImplementedError(f"{type(self).__name__} states no Gaussian noise for Langevin (langevin_kernel)")
 
     def gaussian_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Predict the relative deviation of the stationary widths and spacings of `Langevin` from SGD's, shape (n,).
 
-        Of the spacing within its well for a level that shares one. It is what the higher cumulants of a batch do, which
-        Gaussian noise lacks, and of order alpha/|B|.
+        For a level that shares a well, that of the spacing within the well. The deviation is of order alpha/|B|: it
+        comes from the higher cumulants of a batch, which Gaussian noise lacks.
         """
         raise self._unpredicted("gaussian_error")
 
     def asymmetry_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Predict the relative excess of `Langevin` over SGD in sd(upper level)/sd(lower level), shape (groups,).
 
-        Of every pair in `degenerate_groups`. It is what the third cumulants of a batch do, and of order
-        sqrt(alpha/|B|): the levels of a pair, each for itself, show it long before their spacing does.
+        For every pair in `degenerate_groups`. The excess is of order sqrt(alpha/|B|): it comes from the third cumulants
+        of a batch. The levels of a pair show it long before their spacing does.
         """
         raise self._unpredicted("asymmetry_error")
 
@@ -219,18 +219,18 @@ class Model:
         raise self._unpredicted("noise")
 
     def dyson_terms(self, learning_rate: float, batch_size: int, closure: str = "corrected") -> DysonTerms:
-        """Return what moves the levels of `Dyson(sgd)`: drift, noise and repulsion, as kernels take them.
+        """Return what moves the levels of `Dyson(sgd)`: drift, noise and repulsion, in the form that kernels take.
 
-        closure "independent" is the paper's, wells that know nothing of each other; "corrected" keeps what the
-        rotations of the eigenvectors do to the levels (`dysonsim.models.closures`).
+        closure: "independent" is the paper's, where wells know nothing of each other. "corrected" includes the effect
+        on the levels of rotations of the eigenvectors (`dysonsim.models.closures`).
         """
         raise self._unpredicted("dyson_terms")
 
     def stationary_widths(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Return the stationary standard deviation sigma_i of every eigenvalue x_i in its own well, shape (n,).
 
-        For a level that shares its well sigma_i is the *parameter* of the ensemble (the `scale` of the two-level law),
-        not the standard deviation of the level once it is pushed about by its neighbors.
+        For a level that shares its well, sigma_i is the *parameter* of the ensemble (the `scale` of the two-level law).
+        It is not the standard deviation of the level, which its neighbors push about.
         """
         raise self._unpredicted("stationary_widths")
 
@@ -309,15 +309,18 @@ class Model:
         return [(field.name, getattr(self, field.name)) for field in dataclasses.fields(self)]
 
     def __eq__(self, other: object) -> bool:
+        """Compare class and parameters, arrays by their values."""
         if type(other) is not type(self):
             return NotImplemented
         assert isinstance(other, Model)
         return self._key() == other._key()
 
     def __hash__(self) -> int:
+        """Hash what equality compares."""
         return hash((type(self).__name__, self._key()))
 
     def __repr__(self) -> str:
+        """Write the parameters as in a call, arrays by their shapes."""
         parts = []
         for name, value in self._fields():
             shown = f"<{' x '.join(map(str, value.shape))}>" if isinstance(value, np.ndarray) else repr(value)

@@ -30,8 +30,8 @@ WINDOW, LEAST = 3.0, 5  # autocorrelations are summed up to this many times thei
 def autocorrelation(chains: ArrayLike) -> np.ndarray:
     """Return the autocorrelation function over lags 0 ... draws - 1, shape (draws,) or (draws, n).
 
-    About the mean of all chains, averaged over chains: with many chains unbiased even where a chain is short.
-    A constant observable has correlation 1 at every lag.
+    Deviations are from the mean of all chains, and the result is averaged over chains. With many chains it is unbiased
+    even if each chain is short. A constant observable has correlation 1 at every lag.
     """
     x = _checked(chains, 2)
     draws = x.shape[1]
@@ -47,12 +47,12 @@ def autocorrelation(chains: ArrayLike) -> np.ndarray:
 def autocorrelation_time(chains: ArrayLike, ranked: bool = False) -> Any:
     """Estimate the autocorrelation time tau = 1 + 2 sum_k rho_k, in draws: the variance of a mean is tau var/draws.
 
-    Summed up to the first lag that exceeds 3 tau, where an exponential memory is 0.3% short of the truth (A. Sokal, in
-    Functional Integration, Plenum 1997); the error is about tau sqrt(12 tau/(chains draws)). Trustworthy where chains
-    are longer than about 50 tau; at least 1/draws. A constant observable has tau = 2 draws - 1.
+    The sum ends at the first lag that exceeds 3 tau, where an exponential memory is 0.3% short of the truth (A. Sokal,
+    in Functional Integration, Plenum 1997). The error is about tau sqrt(12 tau/(chains draws)). The estimate can be
+    trusted if chains are longer than about 50 tau. It is at least 1/draws, and 2 draws - 1 for a constant observable.
 
-    Ranked: of the normal scores of the ranks, as `r_hat` has them. Levels that spend their time at many orders of
-    magnitude from a wall have a memory that only the ranks show.
+    ranked: take the normal scores of the ranks, as `r_hat` does. Levels that come near a wall, at distances of many
+    orders of magnitude, have a memory that only the ranks show.
     """
     rho = autocorrelation(_normal_scores(_checked(chains, 2)).reshape(np.shape(chains)) if ranked else chains)
     shaped = rho.reshape(len(rho), -1)
@@ -66,7 +66,7 @@ def autocorrelation_time(chains: ArrayLike, ranked: bool = False) -> Any:
 def effective_sample_size(chains: ArrayLike, ranked: bool = False) -> Any:
     """Estimate how many independent draws all chains are worth for the mean of the observable: chains draws / tau.
 
-    Ranked: what ArviZ calls the bulk effective sample size, of the normal scores of the ranks.
+    ranked: take the normal scores of the ranks. ArviZ calls this the bulk effective sample size.
     """
     x = _checked(chains, 2)
     return x.shape[0] * x.shape[1] / autocorrelation_time(x, ranked)
@@ -78,15 +78,15 @@ def r_hat(chains: ArrayLike, ranked: bool = True) -> Any:
     Parameters
     ----------
     chains : (chains, draws) or (chains, draws, n) array
-        One chain is enough, for it is split in two; at least 4 draws.
+        At least 4 draws. One chain is enough, since it is split in two.
     ranked : bool
-        Rank-normalized, and the larger of the values for location and for scale (Vehtari, Gelman, Simpson, Carpenter,
-        Buerkner, Bayesian Analysis 16, 667 (2021)); sees infinite variances, and chains that differ in width alone.
-        False: the classic quantity of Gelman and Rubin on half chains.
+        True: rank-normalized, the larger of the values for location and for scale (Vehtari, Gelman, Simpson, Carpenter,
+        Buerkner, Bayesian Analysis 16, 667 (2021)). This also detects infinite variances, and chains that differ only
+        in width. False: the classic quantity of Gelman and Rubin on half chains.
 
     Notes
     -----
-    Above 1.01 (ranked, with 4 chains and 400 draws or more) chains are not to be trusted. Chains that all miss the same
+    Above 1.01 (ranked, with 4 chains and 400 draws or more) chains should not be trusted. Chains that all miss the same
     part of the law agree: start them apart.
     """
     ranked = _checks.flag("ranked", ranked)

@@ -22,38 +22,40 @@ TASK_LEAVES = 6  # binary digits: a task is 2^6 leaves, 3000 levels
 
 
 def repulsion(levels: Any, *, method: str = "auto", tolerance: float = 1e-12, threads: int | None = None) -> np.ndarray:
-    """Repulsion sums F_i = sum_{j != i} 1/(x_i - x_j), the drift of Dyson Brownian motion over beta noise^2.
+    """Compute repulsion sums F_i = sum_{j != i} 1/(x_i - x_j), the drift of Dyson Brownian motion over beta noise^2.
 
     Parameters
     ----------
     levels : array_like (n,) or (replicas, n)
-        Levels in any order, no two of a gas equal.
+        Levels in any order; no two levels of a gas may be equal.
     method : {"auto", "direct", "fast"}
-        "direct" sums every pair, in a time that grows as n^2; "fast" is a fast multipole sum, in a time that grows
-        as n, however unevenly the levels lie. "auto" takes the faster one: "fast" from 700 levels on.
+        "direct" sums every pair, in a time that grows as n^2. "fast" is a fast multipole sum, in a time that grows as
+        n, however unevenly the levels lie. "auto" takes the faster one: "fast" from 700 levels on.
     tolerance : float
-        From 1e-12 to 1e-4, for the fast sum: a bound on its error in F_i relative to sum_j 1/abs(x_i - x_j), the sum
-        without its cancellations (relative to F_i itself the error is larger where F_i is small, as in the middle of a
-        spectrum). It is proved for exact arithmetic, roundings add about 1e-15; errors are usually 100 times smaller.
+        For the fast sum, from 1e-12 to 1e-4: a bound on its error in F_i relative to sum_j 1/abs(x_i - x_j), the sum
+        without its cancellations. Relative to F_i itself the error is larger where F_i is small, as in the middle of a
+        spectrum. The bound is proved for exact arithmetic, and rounding adds about 1e-15. Errors are usually 100 times
+        smaller.
     threads : int, optional
         Default: all cores that this process may use. The result is the same, bit for bit, on any number.
 
     Returns
     -------
     ndarray (n,) or (replicas, n)
-        In the order of `levels`. One level alone feels no force: 0.
+        In the order of `levels`. A single level feels no force: 0.
 
     Raises
     ------
     TypeError, ValueError
-        For levels that are not real, not finite, or coincide (the message says which), and other arguments that are
+        For levels that are not real, not finite, or coincide (the message says which), and for other arguments that are
         not allowed.
 
     Notes
     -----
-    The direct sum errs by a few 1e-16 of sum_j 1/abs(x_i - x_j). A far box of levels is replaced by p Chebyshev points:
-    the relative error of each 1/(x_i - x_j) is at most (1 + 1/T_p(r))^2 - 1, where r is the smallest distance of two
-    such boxes in units of half their length [1]_; p is 8 or 16, and r follows from the tolerance.
+    The direct sum errs by a few 1e-16 of sum_j 1/abs(x_i - x_j). The fast sum replaces a box of far levels by p
+    Chebyshev points. The relative error of each 1/(x_i - x_j) is then at most (1 + 1/T_p(r))^2 - 1, where r is the
+    smallest distance of two such boxes in units of half their length [1]_; p is 8 or 16, and r follows from the
+    tolerance.
 
     .. [1] W. Fong, E. Darve, "The black-box fast multipole method", J. Comput. Phys. 228, 8712 (2009).
 
@@ -177,7 +179,7 @@ class SortedSums:
 
 
 def _times_power_of_two(x: np.ndarray, exponent: int, out: np.ndarray) -> np.ndarray:
-    """x 2^exponent, exactly: a product where the factor is a normal number, eight times as fast as `ldexp`."""
+    """Return x 2^exponent, exact: a product where the factor is a normal number, eight times as fast as `ldexp`."""
     if abs(exponent) < 1022:
         return np.multiply(x, math.ldexp(1.0, exponent), out=out)
     return np.ldexp(x, exponent, out=out)

@@ -49,7 +49,7 @@ class Process(ABC):
     marks_after_step: ClassVar[bool] = True  # whether its kernel looks at a replica after its step or before
     coordinate: str = "eigenvalues"  # what `spectra` returns: these or "singular_values", whose squares are the levels
     spreads: ClassVar[tuple[str, ...]] = ("noise", "widths")  # which of `lengths` must not vanish
-    own_units: bool = False  # whether the kernel works in units of the process's own, whatever the float type
+    own_units: bool = False  # whether the kernel works in units that the process chooses, for any float type
     weight_shape: tuple[int, int] | None = None  # of the matrices behind the levels, None if there are none
 
     @property
@@ -160,6 +160,7 @@ class Process(ABC):
         return None
 
     def __getstate__(self) -> dict[str, Any]:
+        """Leave out of a pickle what is computed on request."""
         return without_caches(self)  # which are made again when they are asked for
 
     def _set(self, **fields: Any) -> None:
@@ -181,13 +182,16 @@ class NetworkProcess(Theory, Process):
 
     @property
     def n(self) -> int:
+        """Number of columns of W, and so of levels."""
         return self.model.n
 
     @property
     def weight_shape(self) -> tuple[int, int]:  # type: ignore[override]
+        """Shape (p, n) of W, as the model says."""
         return self.model.weight_shape
 
     def lengths(self) -> dict[str, Any]:
+        """Add the model's parameters with the unit of the weights, and the largest of all of them."""
         names = ("teacher", "gradient_noise", "label_noise", "mu", "sigma")
         found = {name: getattr(self.model, name, None) for name in names} | {"init_scale": self.init_scale}
         found = {name: value for name, value in found.items() if value is not None}
@@ -195,6 +199,7 @@ class NetworkProcess(Theory, Process):
         return found | ({"size of the weights": largest} if largest > 0 else {})
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
+        """Check first that the model's kernel moves as many weights as W has."""
         weights = self.built(device).weights
         if weights != self.model.weight_numbers:
             raise ValueError(
@@ -206,6 +211,7 @@ class NetworkProcess(Theory, Process):
         return program
 
     def start(self, replicas: int, seed: int) -> np.ndarray:
+        """Draw independent normal weights of width init_scale, (replicas, kernel.state)."""
         kernel = self.built()
         start = np.empty((replicas, kernel.state))
         rows = max(1, START_CHUNK // kernel.weights)
@@ -230,13 +236,16 @@ class NetworkProcess(Theory, Process):
         return self.built().basis
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
+        """Singular values (rows, n) of W, ascending."""
         p, n = self.weight_shape
         return singular_values(state[:, : p * n].reshape(-1, p, n))
 
     def is_defined(self, spectra: np.ndarray) -> np.ndarray:
+        """Tell whether the model is defined at singular values (..., n), shape (...)."""
         return self.model.is_defined(spectra)
 
     def why_left(self, step: int, state: np.ndarray) -> str:
+        """Say whether the initial weights are to blame, or what the model knows of stability."""
         if step == 0:
             return f"the initial weights, of init_scale = {self.init_scale:g}, are outside the model's domain"
         return self.model.stability(self.learning_rate, self.batch_size)
@@ -247,7 +256,7 @@ class NetworkProcess(Theory, Process):
 
         try:
             limit = self.max_learning_rate()
-        except (NotImplementedError, ValueError):  # none stated, or no unique fixed point
+        except (NotImplementedError, ValueError):  # not stated, or no unique fixed point
             return
         if self.learning_rate >= limit:
             why = self.model.stability(self.learning_rate, self.batch_size)

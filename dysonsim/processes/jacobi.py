@@ -29,26 +29,47 @@ LARGEST = 1e150  # noise that can be squared, and smallest the inverse
 
 @dataclass(frozen=True, eq=False)
 class JacobiProcess(Confined):
-    """The beta-Jacobi process of n levels in [0, 1].
+    """Jacobi process: n levels in [0, 1] that repel each other with any Dyson index beta.
 
         dx_i = beta noise^2 [p - (p + q) x_i + sum_{j != i} (x_i (1 - x_j) + x_j (1 - x_i))/(x_i - x_j)] dt
                + 2 noise sqrt(x_i (1 - x_i)) dB_i,        a = beta (p - n + 1)/2 - 1,  b = beta (q - n + 1)/2 - 1
 
-    For beta = 1, 2 and whole p, q: the eigenvalues of U^H U, U the p x n corner of a Brownian motion on the orthogonal
-    or unitary group of p + q dimensions. Y. Doumerc, thesis, Toulouse (2005); N. Demni, J. Theor. Probab. 23, 518
-    (2010).
-    For angles, x = sin^2 phi, where the noise is additive,
+    For beta = 1, 2 and whole p, q these are the eigenvalues of U^H U, where U is the p x n corner of a Brownian motion
+    on the orthogonal or unitary group of p + q dimensions. Y. Doumerc, thesis, Toulouse (2005); N. Demni, J. Theor.
+    Probab. 23, 518 (2010).
+
+    The noise is additive for the angles phi, x = sin^2 phi:
 
         dphi_i = noise^2 [(a + 1/2) cot phi_i - (b + 1/2) tan phi_i
                  + (beta/2) sum_{j != i} (cot(phi_i - phi_j) + cot(phi_i + phi_j))] dt + noise dB_i.
 
-    The stationary law is the Jacobi ensemble, weight x^a (1 - x)^b:
-    ``laws.gas_log_density(x, beta, "jacobi", a=a, b=b)``.
-    E sum x obeys a linear equation, d/dt E sum x = beta noise^2 (n p - (p + q) E sum x).
+    The stationary law is the Jacobi ensemble, with weight x^a (1 - x)^b:
+    ``laws.gas_log_density(x, beta, "jacobi", a=a, b=b)``. The mean of the sum obeys a linear equation,
+    d/dt E sum x = beta noise^2 (n p - (p + q) E sum x).
 
-    Integrated in steps that follow the gaps of each replica, see `dysonsim.kernels.dyson.walls`. No matrix and no
-    ensemble is known whose law it has at a finite time, so there is a bias. Measured in the stationary state (percent,
-    standard errors of the last digits in brackets; small gaps: below a fifth of the mean):
+    Parameters
+    ----------
+    a, b : float
+        Exponents of the weight, >= -1/2. With less, a level would be pulled into the wall at 0 (a) or at 1 (b), which
+        the scheme cannot handle.
+    beta : float
+        Dyson index > 0.
+    noise : float
+        Strength of the noise, > 0, per square root of unit time. It sets the unit of time, noise^2 t, and nothing else.
+    initial : (n,) or (replicas, n) array, optional
+        Levels at time 0, from 0 to 1, in any order; they may coincide. Default: all 0.
+    n : int, optional
+        Number of levels. Needed only if `initial` is not given.
+    dt : float, optional
+        Fixed step, for those who want to see its bias. It is cut to the time in which E sum x relaxes, and `simulate`
+        warns if it is too coarse for the gaps. Default: steps that follow the gaps, at most 0.15 of that time.
+
+    Notes
+    -----
+    Steps follow the gaps of each replica (`dysonsim.kernels.dyson.walls`). They have a bias: no matrix or ensemble is
+    known that has the law of the levels at a finite time. The bias was measured in the stationary state. The table has
+    it in percent, with the standard error of the last digits in brackets. Small gaps are those below a fifth of the
+    mean, and the lowest and the top angle are distances from their walls.
 
         n, beta, a, b        mean ratio   mean square gap   small gaps   lowest angle   top angle    sum of levels
         3, 1.5, 0, 0.5       -.11 (4)     +.15 (8)          +3.1 (7)     -.10 (5)       -.07 (4)     -.00 (2)
@@ -57,28 +78,14 @@ class JacobiProcess(Confined):
         30, 2.5, 1.5, 0      +.07 (11)    -.12 (14)         +1 (4)       -.22 (32)      -.42 (50)    -.02 (2)
         100, 1.5, -0.5, 1    -.12 (21)    -.04 (19)         +5 (4)       -1.4 (22)      +.6 (10)     -.01 (2)
 
-    (lowest and top: distances from their walls.) Levels may start together, on a wall or between them: the first inner
-    steps are 2^-30 (float32: 2^-20) of a step, and wrong; that is forgotten long before the first record.
-    On one core the time in which E sum x relaxes takes 1 us for n = 3, 7 us for 10, 75 us for 30, 1.6 ms for 100, for
-    beta = 1.5, and from there on about as n^2.5; more at small beta or next to walls that do not repel. Bias is not
-    measured beyond n = 100.
+    The bias is not measured beyond n = 100.
 
-    Parameters
-    ----------
-    a, b : float
-        Exponents of the weight, >= -1/2; with less than that a level would be pulled into the wall at 0 (a) or 1 (b),
-        which the scheme cannot do.
-    beta : float
-        Dyson index > 0.
-    noise : float
-        > 0, per square root of unit time; it sets the unit of time, noise^2 t, and nothing else.
-    initial : (n,) or (replicas, n) array, optional
-        Levels at time 0, from 0 to 1, in any order; they may coincide. Default: all 0.
-    n : int, optional
-        Number of levels, where `initial` does not say it.
-    dt : float, optional
-        Fixed step, for those who want to see its bias. Default: steps that follow the gaps, at most 0.15 of the time
-        in which E sum x relaxes; `dt` is never more than this time. Warns if it is too coarse for the gaps.
+    Levels may start together, on a wall or between the walls. The first inner steps are then 2^-30 of a step (2^-20 in
+    float32), and wrong; that is forgotten long before the first record.
+
+    To follow one replica for the time in which E sum x relaxes takes 1 us on one core for n = 3, 7 us for 10, 75 us for
+    30 and 1.6 ms for 100 (beta = 1.5), and from there on grows about as n^2.5. It takes longer at small beta, and next
+    to walls that do not repel (a or b = -1/2).
 
     Raises
     ------
@@ -105,6 +112,7 @@ class JacobiProcess(Confined):
     dt: float | None = None
 
     def __post_init__(self) -> None:
+        """Check the fields."""
         self._check()
         if not 1 / LARGEST < self.noise < LARGEST:
             raise ValueError(f"noise = {self.noise:g}: must be between {1 / LARGEST:g} and {LARGEST:g}")

@@ -23,20 +23,22 @@ LARGEST = 1e300  # stationary levels that there can be, and smallest the inverse
 
 @dataclass(frozen=True, eq=False)
 class LaguerreProcess(Confined):
-    """Eigenvalues of W^T W (Wishart, or Laguerre process) with dW = -rate W dt + noise dB, W of shape (m, n).
+    """Laguerre (Wishart) process: eigenvalues of W^T W, where W of shape (m, n) obeys dW = -rate W dt + noise dB.
 
-    Every one of the beta real components of an entry of W has a Brownian motion B of its own. So
+    Entries of W are real for beta = 1, complex for 2, quaternions for 4. Each of their beta real components has a
+    Brownian motion B of its own. The eigenvalues then obey
 
         dx_i = [-2 rate x_i + beta noise^2 (m + sum_{j != i} (x_i + x_j)/(x_i - x_j))] dt + 2 noise sqrt(x_i) dB_i,
 
-    and for singular values, x = xi^2, where the noise is additive,
+    which is the definition for any other beta. The noise is additive for the singular values xi, x = xi^2:
 
         dxi_i = [-rate xi_i + noise^2 (beta (m - n + 1) - 1)/(2 xi_i)
                  + (beta noise^2/2) sum_{j != i} (1/(xi_i - xi_j) + 1/(xi_i + xi_j))] dt + noise dB_i.
 
-    M.-F. Bru, J. Theor. Probab. 4, 725 (1991); W. Konig, N. O'Connell, Elect. Comm. Probab. 6, 107 (2001). The
-    stationary law is the Laguerre ensemble, weight x^(beta (m - n + 1)/2 - 1) exp(-x/2 s^2), s^2 = noise^2/(2 rate):
-    ``laws.gas_log_density(x, beta, "laguerre", scale=s, m=m)``. E sum x and E sum x^2 obey linear equations,
+    M.-F. Bru, J. Theor. Probab. 4, 725 (1991); W. Konig, N. O'Connell, Elect. Comm. Probab. 6, 107 (2001).
+
+    The stationary law is the Laguerre ensemble, with weight x^(beta (m - n + 1)/2 - 1) exp(-x/2 s^2) and s^2 =
+    noise^2/(2 rate): ``laws.gas_log_density(x, beta, "laguerre", scale=s, m=m)``. Two means obey linear equations:
 
         d/dt E sum x = -2 rate E sum x + beta noise^2 m n,
         d/dt E sum x^2 = -4 rate E sum x^2 + noise^2 (2 beta (m + n - 1) + 4) E sum x.
@@ -44,34 +46,36 @@ class LaguerreProcess(Confined):
     Parameters
     ----------
     m : float
-        Rows, m >= n - 1 + 1/beta; a whole number for the scheme "matrix". Less than that, and the lowest level would
-        be pulled into the wall at 0, which neither scheme can do.
+        Number of rows, at least n - 1 + 1/beta. For smaller m the lowest level would be pulled into the wall at 0,
+        which neither scheme can handle. The scheme "matrix" needs a whole number.
     beta : float
         Dyson index > 0.
     rate : float
-        >= 0, per unit time; 0 is free motion.
+        Rate of the linear drift, >= 0, per unit time. With 0 the entries of W are free Brownian motions.
     noise : float
-        > 0, per square root of unit time.
+        Strength of the noise, > 0, per square root of unit time.
     initial : (n,) or (replicas, n) array, optional
         Eigenvalues at time 0, >= 0, in any order; they may coincide. Default: all 0.
     n : int, optional
-        Number of levels, where `initial` does not say it.
+        Number of levels. Needed only if `initial` is not given.
     scheme : {"auto", "matrix", "bordering"}
-        Both are exact transitions for any length of time. "matrix": singular values of W; for beta = 1, 2, 4 and whole
-        m; on the CPU in float64. "bordering": one level after the other, see `dysonsim.kernels.dyson.bordering`; for
-        any beta and m. "auto": the first where it exists. ("pairs", the name of a splitting that there was, is taken
-        for "bordering".)
+        How to get from one record to the next. Both schemes are exact for any length of time. "matrix" moves W and
+        takes its singular values; for beta = 1, 2, 4 and whole m, on the CPU in float64. "bordering" draws one level
+        after the other, for any beta and m (`dysonsim.kernels.dyson.bordering`). "auto" takes "matrix" where it
+        applies. "pairs", the name of an older scheme, is read as "bordering".
     dt : float, optional
-        Has no influence any more: there are no steps. Accepted so that older scripts run.
+        Ignored, since there are no steps. Accepted so that older scripts run.
 
     Notes
     -----
-    No step, no bias: the law at every time is exact to rounding, from levels that coincide as well. A transition of
-    n levels takes a time of order n^3 whatever its length: on one core about 0.5 us for n = 3, 8 us for 10, 3 ms for
-    100, and 5 s for 1000, during which nothing can interrupt it. So it pays to record no more often than needed. Proved
-    for beta = 1, 2, 4, and for any beta from levels that are all 0; for other beta see
-    `dysonsim.kernels.dyson.bordering`. Float32 has levels to about 1e-6 of the largest, and noise below 1e-12 of the
-    levels is not told from none.
+    There are no time steps, and so no bias: the law at every time is exact up to rounding, even if levels start
+    together. This is proved for beta = 1, 2, 4, and for any beta if all levels start at 0. For other cases see
+    `dysonsim.kernels.dyson.bordering`.
+
+    A transition takes a time of order n^3, whatever its length: on one core about 0.5 us for n = 3, 8 us for 10, 3 ms
+    for 100, and 5 s for 1000. Nothing can interrupt it. So record no more often than you need.
+
+    In float32, levels are good to about 1e-6 of the largest, and noise below 1e-12 of the levels counts as none.
 
     Raises
     ------
@@ -99,6 +103,7 @@ class LaguerreProcess(Confined):
     dt: float | None = None
 
     def __post_init__(self) -> None:
+        """Check the fields."""
         self._check()
         self._set(
             m=_checks.real("m", self.m, at_least=self.n - 1 + 1 / self.beta, below=MOST_DEGREES),
@@ -193,4 +198,5 @@ class LaguerreProcess(Confined):
         return np.sqrt(levels) / self._unit
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
+        """Singular values of the matrix, in the user's units."""
         return state * self._unit

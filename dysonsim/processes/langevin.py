@@ -23,26 +23,28 @@ SYMMETRIC_ENOUGH = 0.05  # the same for the ratio of the widths of a pair's leve
 class Langevin(NetworkProcess):
     """SGD with Gaussian noise: W <- W + E[dW | W] + noise, with the exact covariance of SGD's update at the current W.
 
-    Time counts SGD steps, and a step is as large as SGD's: what Langevin lacks is only the third and higher cumulants
-    of a batch. Mean spacings, and the widths of levels with a well of their own, then differ from SGD's at relative
-    order alpha/|B| (`gaussian_error`). The levels of a pair, each for itself, differ at order sqrt(alpha/|B|): third
-    cumulants skew the pair, so that one level is wider than the other, and Langevin lacks them (`asymmetry_error`; a
-    Gaussian RBM with kappa = 2, 2, 4, mu = 3, |B| = 16, 3 Gibbs steps, alpha = 0.02: the upper level is 1.04 times as
-    wide as the lower one in SGD, 1.15 times here).
+    A step of Langevin is as long as a step of SGD. All that is missing are the third and higher cumulants of a batch:
 
-    The noise of the Gaussian RBM is that of its persistent chains; the linear networks have data, label and gradient
-    noise, and a fixed data set (`dataset_size`) becomes a fixed sequence of Gaussian batches, the same again in every
-    pass.
+    - Mean spacings, and the widths of levels with a well of their own, differ from those of SGD at relative order
+      alpha/|B| (`gaussian_error`).
+    - The widths of the two levels of a pair differ at order sqrt(alpha/|B|) (`asymmetry_error`). In SGD third cumulants
+      skew the pair, so that one level is wider than the other. In a Gaussian RBM with kappa = 2, 2, 4, mu = 3, |B| =
+      16, 3 Gibbs steps and alpha = 0.02, the upper level is 1.04 times as wide as the lower one in SGD, and 1.15 times
+      here.
+
+    In a Gaussian RBM the noise comes from the persistent chains. In the linear networks it comes from data, labels and
+    gradients; a fixed data set (`dataset_size`) becomes a fixed sequence of Gaussian batches that every pass repeats.
 
     Parameters
     ----------
     sgd : SGD
-        Model, learning rate, batch size and start. `Langevin.of(model, learning_rate, batch_size)` says it at once.
+        Model, learning rate, batch size and start. `Langevin.of(model, learning_rate, batch_size)` makes it on the way.
     correlated : bool, optional
-        Whether the noise has the correlation in time that persistent chains have: C is carried from step to step, its
-        law at each step being Gaussian with the exact mean and covariance given C and W. False draws the chains' C from
-        its equilibrium at the current W, independently at each step, which lacks the factor c_ij of `model.noise`.
-        Default: where SGD has such correlations, that is for RBMs with finitely many Gibbs steps.
+        Whether the noise is correlated in time, as persistent chains make it. With True, the second moments C of the
+        chains are carried from step to step; given C and W, their law at the next step is Gaussian with the exact mean
+        and covariance. With False, C is drawn at each step from the equilibrium of the chains at the current W, which
+        lacks the factor c_ij of `model.noise`. Default: True where SGD has such correlations, that is, for RBMs with
+        finitely many Gibbs steps.
 
     Raises
     ------
@@ -53,10 +55,10 @@ class Langevin(NetworkProcess):
 
     Notes
     -----
-    Not valid far from Gaussian, where batch_size is not large compared with what the noise multiplies. A mean over
-    chains is a positive matrix whatever happens, a Gaussian C need not be: for small batches or slow chains a run that
-    SGD survives may end in `DivergenceError`. `simulate` warns where `gaussian_error` exceeds 0.5%, or
-    `asymmetry_error` 5%.
+    Not valid where noise is far from Gaussian, that is, where batch_size is not large compared with what the noise
+    multiplies. A mean over chains is always a positive matrix, but a Gaussian C need not be. For small batches or slow
+    chains, a run that SGD survives may therefore end in a `DivergenceError` here. `simulate` warns if `gaussian_error`
+    exceeds 0.5%, or `asymmetry_error` 5%.
 
     Examples
     --------
@@ -72,6 +74,7 @@ class Langevin(NetworkProcess):
     correlated: bool | None = None
 
     def __post_init__(self) -> None:
+        """Check that there is an SGD, and that its model has a Langevin kernel."""
         if not isinstance(self.sgd, SGD):
             raise TypeError(f"sgd = {shown(self.sgd)}: must be a dysonsim.SGD (or use Langevin.of(model, ...))")
         self.kernel()  # checks `correlated`, and that the model has one
@@ -85,23 +88,27 @@ class Langevin(NetworkProcess):
         init_scale: float = 0.1,
         correlated: bool | None = None,
     ) -> Langevin:
-        """From the coefficients of SGD, with the arguments of `SGD`."""
+        """Make it from the arguments of `SGD`."""
         return cls(SGD(model, learning_rate, batch_size, init_scale), correlated)
 
     @property
     def model(self) -> Model:  # type: ignore[override]
+        """The model that the SGD trains."""
         return self.sgd.model
 
     @property
     def learning_rate(self) -> float:  # type: ignore[override]
+        """Learning rate of the SGD."""
         return self.sgd.learning_rate
 
     @property
     def batch_size(self) -> int:  # type: ignore[override]
+        """Batch size of the SGD."""
         return self.sgd.batch_size
 
     @property
     def init_scale(self) -> float:  # type: ignore[override]
+        """Width of the initial weights of the SGD."""
         return self.sgd.init_scale
 
     def kernel(self) -> Kernel:
@@ -109,20 +116,21 @@ class Langevin(NetworkProcess):
         return self.model.langevin_kernel(self.learning_rate, self.batch_size, self.correlated)
 
     def gaussian_error(self) -> np.ndarray:
-        """Predicted relative deviation of stationary widths and spacings from SGD's, shape (n,), `correlated` noise.
+        """Predict how far stationary widths and spacings are from SGD's, relative, shape (n,), for `correlated` noise.
 
         The model's prediction to leading order in alpha/|B|; NotImplementedError if it states none.
         """
         return self.model.gaussian_error(self.learning_rate, self.batch_size)
 
     def asymmetry_error(self) -> np.ndarray:
-        """Predicted relative excess over SGD of sd(upper level)/sd(lower level) of every pair, shape (groups,).
+        """Predict how far sd(upper level)/sd(lower level) of every pair exceeds SGD's, relative, shape (groups,).
 
         The model's prediction to leading order in sqrt(alpha/|B|); NotImplementedError if it states none.
         """
         return self.model.asymmetry_error(self.learning_rate, self.batch_size)
 
     def why_left(self, step: int, state: np.ndarray) -> str:
+        """Add what differs from SGD: Gaussian noise has no bound."""
         why = super().why_left(step, state)
         return f"{why}; Gaussian noise can leave the domain where SGD stays in it, a larger batch_size helps"
 

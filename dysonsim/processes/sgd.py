@@ -49,6 +49,7 @@ class SGD(NetworkProcess):
     init_scale: float = 0.1
 
     def __post_init__(self) -> None:
+        """Check the fields."""
         self._check_training()
 
     def kernel(self) -> Kernel:
@@ -56,10 +57,12 @@ class SGD(NetworkProcess):
         return self.model.kernel(self.learning_rate, self.batch_size)
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
+        """Make ready to run; on "numpy" the update of a model, if it has one."""
         program = self.model.reference(self.learning_rate, self.batch_size, dtype, "cpu") if device == "numpy" else None
         return program or super().prepare(device, dtype, threads)
 
     def stand_in(self, device: str) -> Kernel | None:
+        """Return the sizes of the kernel, for an update that runs as it is written."""
         return self.model.stand_in() if device == "numpy" else None
 
     def kernel_on(self, device: str) -> Kernel:

@@ -16,10 +16,10 @@ __all__ = ["Theory"]
 
 
 class Theory:
-    """Predictions of a process with a model; each docstring of the model states the order of approximation.
+    """Predictions of a process with a model; the docstrings of the model state the order of approximation.
 
-    What a model does not state raises NotImplementedError, which names the model and the prediction. Where there is no
-    stationary state or no unique fixed point, ValueError says why.
+    A prediction that the model does not state raises NotImplementedError, which names both. If there is no stationary
+    state or no unique fixed point, ValueError says why.
     """
 
     model: Model
@@ -36,7 +36,7 @@ class Theory:
         Raises
         ------
         NotImplementedError
-            If the model states none.
+            If the model does not state it.
 
         Examples
         --------
@@ -48,12 +48,12 @@ class Theory:
         return self.model.fixed_point()
 
     def degenerate_groups(self) -> list[tuple[int, ...]]:
-        """List groups of two or more levels that share a fixed point, and so repel each other.
+        """List the groups of two or more levels that share a fixed point, and so repel each other.
 
         Returns
         -------
         list of tuples of level indices, ascending
-            Without levels whose fixed point is 0.
+            Levels whose fixed point is 0 are left out.
 
         Raises
         ------
@@ -85,9 +85,9 @@ class Theory:
         Raises
         ------
         TypeError, ValueError
-            If x is no such array.
+            If x is not such an array.
         NotImplementedError
-            If the model states no drift.
+            If the model does not state it.
 
         Examples
         --------
@@ -114,9 +114,9 @@ class Theory:
         Raises
         ------
         TypeError, ValueError
-            If x is no such array.
+            If x is not such an array.
         NotImplementedError
-            If the model states no noise.
+            If the model does not state it.
 
         Examples
         --------
@@ -139,7 +139,7 @@ class Theory:
         Raises
         ------
         NotImplementedError
-            If the model states none.
+            If the model does not state it.
 
         Examples
         --------
@@ -153,7 +153,7 @@ class Theory:
     def stationary_widths(self) -> np.ndarray:
         """Return the stationary standard deviation of every eigenvalue in a well of its own.
 
-        Of levels that share a well it is the parameter of their ensemble, such as the `scale` of `laws.TwoLevel`.
+        For levels that share a well this is the parameter of their ensemble, such as the `scale` of `laws.TwoLevel`.
 
         Returns
         -------
@@ -164,7 +164,7 @@ class Theory:
         ValueError
             If there is no stationary state.
         NotImplementedError
-            If the model states none.
+            If the model does not state it.
 
         Examples
         --------
@@ -181,14 +181,14 @@ class Theory:
         Returns
         -------
         (groups,) array, in the unit of x
-            Of a group of m > 2 levels the mean of its m - 1 gaps.
+            For a group of m > 2 levels, the mean of its m - 1 gaps.
 
         Raises
         ------
         ValueError
             If there is no stationary state, or no closed form.
         NotImplementedError
-            If the model states none.
+            If the model does not state it.
 
         Examples
         --------
@@ -200,7 +200,7 @@ class Theory:
         return self.model.mean_spacings(self.learning_rate, self.batch_size)
 
     def singular_value_widths(self) -> np.ndarray:
-        """Return the stationary widths of the singular values of W, as `stationary_widths` of their squares.
+        """Return the stationary widths of the singular values of W; see `stationary_widths`.
 
         Returns
         -------
@@ -212,7 +212,7 @@ class Theory:
         ValueError
             If there is no stationary state.
         NotImplementedError
-            If the model states none.
+            If the model does not state it.
 
         Examples
         --------
@@ -235,7 +235,7 @@ class Theory:
         ValueError
             If there is no stationary state, or no closed form.
         NotImplementedError
-            If the model states none.
+            If the model does not state it.
 
         Examples
         --------
@@ -252,7 +252,7 @@ class Theory:
         Raises
         ------
         NotImplementedError
-            If the model states none.
+            If the model does not state it.
 
         Examples
         --------
@@ -264,7 +264,7 @@ class Theory:
         return self.model.max_learning_rate(self.batch_size)
 
     def mean_shift(self) -> np.ndarray:
-        """Return the stationary mean of the eigenvalues less their `fixed_point`; of a group the mean over its levels.
+        """Return the stationary mean of the eigenvalues minus their `fixed_point`, averaged over each group.
 
         Returns
         -------
@@ -273,7 +273,7 @@ class Theory:
         Raises
         ------
         NotImplementedError
-            If the model states none: `GaussianRBM` does.
+            If the model does not state it; `GaussianRBM` does.
 
         Examples
         --------
@@ -297,7 +297,7 @@ class Theory:
         ValueError
             If there is no stationary state.
         NotImplementedError
-            If the model states none: `TeacherStudent` and `LinearNetwork` do.
+            If the model does not state it; `TeacherStudent` and `LinearNetwork` do.
 
         Examples
         --------
@@ -314,9 +314,9 @@ class Theory:
         Raises
         ------
         ValueError
-            If the teacher is no multiple of the 2 x 2 unit matrix, or there is no stationary state.
+            If the teacher is not a multiple of the 2 x 2 unit matrix, or if there is no stationary state.
         NotImplementedError
-            If the model states none: `TeacherStudent` and `LinearNetwork` do.
+            If the model does not state it; `TeacherStudent` and `LinearNetwork` do.
 
         Examples
         --------
@@ -327,14 +327,14 @@ class Theory:
         return self._of_some_models("exact_two_by_two")(self.learning_rate, self.batch_size)
 
     def relaxation(self, steps: np.ndarray, singular_values: np.ndarray) -> np.ndarray:
-        """Return the mean path of the eigenvalues of X, once W has the singular vectors of the teacher.
+        """Return the mean path of the eigenvalues of X, from when W has the singular vectors of the teacher.
 
         Parameters
         ----------
         steps : (T,) int array
-            SGD steps since W had `singular_values`.
+            SGD steps since W had these singular values.
         singular_values : (n,) array
-            At step 0, >= 0.
+            Singular values of W at step 0, >= 0.
 
         Returns
         -------
@@ -343,9 +343,9 @@ class Theory:
         Raises
         ------
         TypeError, ValueError
-            If an argument is no such array.
+            If an argument is not such an array.
         NotImplementedError
-            If the model states none: `TeacherStudent` and `LinearNetwork` do.
+            If the model does not state it; `TeacherStudent` and `LinearNetwork` do.
 
         Examples
         --------
@@ -359,7 +359,7 @@ class Theory:
         return np.asarray(self._of_some_models("relaxation")(steps, singular_values, self.learning_rate))
 
     def _of_some_models(self, name: str) -> Any:
-        """Find a prediction that `Model` does not have; NotImplementedError if this model does not have it either."""
+        """Find a prediction that only some models state; NotImplementedError if this one does not."""
         stated = getattr(self.model, name, None)
         if stated is None:
             raise NotImplementedError(f"{type(self.model).__name__} states no prediction for {name}")

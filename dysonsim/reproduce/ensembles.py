@@ -49,11 +49,12 @@ class Point(Generic[M]):
 
     @property
     def ratio(self) -> float:
-        """alpha / |B|."""
+        """Learning rate over batch size, alpha / |B|."""
         return self.learning_rate / self.batch_size
 
     @cached_property
     def run(self) -> Run:
+        """The run, simulated when it is first asked for."""
         return simulate(
             SGD(self.model, self.learning_rate, self.batch_size),
             replicas=self.replicas,
@@ -108,6 +109,7 @@ class Descriptions(Generic[M]):
 
     @cached_property
     def result(self) -> Hierarchy:
+        """The comparison of descriptions, computed when it is first asked for."""
         point, run = self.point, self.point.run
         sgd = SGD(point.model, point.learning_rate, point.batch_size)
         return hierarchy(
@@ -136,8 +138,8 @@ class Ensembles:
         self.size = size
         self.seed = seed
         points = size.points()
-        self.rbm = {point: self._rbm(*point, number=k) for k, point in enumerate(points)}
-        self.teacher = {point: self._teacher(*point, number=100 + k) for k, point in enumerate(points)}
+        self.rbm = {point: self._rbm(point, number=k) for k, point in enumerate(points)}
+        self.teacher = {point: self._teacher(point, number=100 + k) for k, point in enumerate(points)}
         self.paths = {name: self._network(name, number=200 + k, path=True) for k, name in enumerate(OUTPUT_LAYERS)}
         self.densities = {name: self._network(name, number=300 + k, path=False) for k, name in enumerate(OUTPUT_LAYERS)}
         self.rbm_descriptions = [self._descriptions(self.rbm[rate, BATCH_SIZE]) for rate in size.level_rates]
@@ -159,26 +161,17 @@ class Ensembles:
         """The RBM whose modes are shown one by one."""
         return self.rbm[self.size.spectrum_rate, BATCH_SIZE]
 
-    def _rbm(self, rate: float, batch: int, number: int) -> Point[GaussianRBM]:
+    def _rbm(self, at: tuple[float, int], number: int) -> Point[GaussianRBM]:
         size = self.size
-        drawn = (rate, batch) == (size.spectrum_rate, BATCH_SIZE)
         times = (size.burn_in, size.duration, size.interval)
-        return self._point(
-            rbm_model(),
-            RBM_TEXT,
-            rate,
-            batch,
-            size.replicas(rate),
-            times,
-            number,
-            stride=CURVE if drawn else 1,
-        )
+        stride = CURVE if at == (size.spectrum_rate, BATCH_SIZE) else 1
+        return self._point(rbm_model(), RBM_TEXT, at, size.replicas(at[0]), times, number, stride)
 
-    def _teacher(self, rate: float, batch: int, number: int) -> Point[TeacherStudent]:
+    def _teacher(self, at: tuple[float, int], number: int) -> Point[TeacherStudent]:
         size = self.size
         model = TeacherStudent(TEACHER * np.eye(2), gradient_noise=GRADIENT_NOISE)
         times = (size.linear_burn_in, size.linear_duration, size.linear_interval)
-        return self._point(model, TEACHER_TEXT, rate, batch, size.teacher_replicas, times, number)
+        return self._point(model, TEACHER_TEXT, at, size.teacher_replicas, times, number)
 
     def _descriptions(self, point: Point[M]) -> Descriptions[M]:
         size = self.size
@@ -198,21 +191,23 @@ class Ensembles:
         else:
             times = (size.linear_burn_in, size.linear_duration, size.linear_interval)
             replicas = size.density_replicas if rate == NETWORK_RATE else size.linear_level_replicas
-        return self._point(model, text, rate, BATCH_SIZE, replicas, times, number)
+        return self._point(model, text, (rate, BATCH_SIZE), replicas, times, number)
 
     def _point(
         self,
         model: M,
         text: str,
-        rate: float,
-        batch: int,
+        at: tuple[float, int],
         replicas: int,
         times: tuple[float, float, float],
         number: int,
         stride: int = 1,
     ) -> Point[M]:
-        """Convert `times` (burn-in, duration, interval), in units of alpha x steps, to whole numbers of steps."""
-        burn_in, duration, interval = times
+        """Convert `times` (burn-in, duration, interval), in units of alpha x steps, to whole numbers of steps.
+
+        at: learning rate and batch size.
+        """
+        (rate, batch), (burn_in, duration, interval) = at, times
         every = max(1, round(interval / stride / rate))
         first, last = round(burn_in / interval), round(duration / interval)
         return Point(

@@ -40,6 +40,7 @@ class PathFit:
 
     @property
     def gamma(self) -> float:
+        """Fitted rate of relaxation."""
         return float(self.parameters[2])
 
     def left_at(self, time: float) -> float:
@@ -49,6 +50,7 @@ class PathFit:
 
     @property
     def gamma_error(self) -> float:
+        """Standard error of the rate."""
         return float(self.errors[2])
 
     def to_dict(self) -> dict[str, Any]:

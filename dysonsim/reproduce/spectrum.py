@@ -66,10 +66,12 @@ class Mode:
 
     @property
     def name(self) -> str:
+        """The levels of the mode, as the report names them."""
         return "levels " + ",".join(map(str, self.group))
 
     @property
     def law(self) -> str:
+        """Name of the law that the mode is compared with."""
         return type(self.test.law).__name__
 
     @property

@@ -148,7 +148,7 @@ def _rows(
 
 
 def _exact_coefficient(point: Point[TeacherStudent]) -> float:
-    """d log(<S>/sqrt(alpha))/d alpha at alpha = 0 and |B| = 16 from the exact variances: 1/4 + 3/(4 |B|)."""
+    """Return d log(<S>/sqrt(alpha))/d alpha at alpha = 0, |B| = 16 from the exact variances: 1/4 + 3/(4 |B|)."""
     rate = 1e-4
     spacing = point.model.singular_value_spacings(rate, BATCH_SIZE)[0]
     return (spacing / (GRADIENT_NOISE * math.sqrt(math.pi * rate / BATCH_SIZE)) - 1) / rate

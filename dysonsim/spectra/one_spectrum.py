@@ -11,12 +11,12 @@ POISSON_RATIO_STD = math.sqrt(2 - 4 * math.log(2) ** 2)
 
 
 def one_spectrum(values: np.ndarray) -> str:
-    """Say what makes a flat sample (n,) look like the levels of one matrix; "" where nothing does.
+    """Say what makes a flat sample (n,) look like the levels of one matrix; "" if nothing does.
 
-    Levels come in order from a solver, which independent values do (n >= 8) once in 10^4 times at most; and they repel:
-    the mean ratio of neighboring spacings of independent values is 0.386, with a standard deviation of 0.28/sqrt(n),
-    that of levels 0.53 and more. A mean more than 4 deviations above is no accident (once in 10^4 times or less).
-    Not for values with ties, but zeros.
+    There are two signs. A solver returns levels in order; independent values (n >= 8) come in order at most once in
+    10^4 times. And levels repel: the mean ratio of neighboring spacings is 0.53 or more for levels, and 0.386 for
+    independent values, with a standard deviation of 0.28/sqrt(n). A mean more than 4 deviations above is no accident
+    (once in 10^4 times or less). Not for values with ties other than zeros.
     """
     steps = np.diff(values)
     if (steps >= 0).all() or (steps <= 0).all():

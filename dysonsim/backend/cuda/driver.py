@@ -42,7 +42,7 @@ def advance(blocks, scratch, reals, integers, first, count, first_replica, key0,
 
 
 def text_of(chosen: Plan) -> str:
-    """The loop over blocks as the plan wants it."""
+    """Return the text of the loop over blocks as the plan wants it."""
     parts = {"arrays": "", "before": "", "after": "", "state": "(blocks[b], u64(0))", "marks": "(marks[b], u64(0))"}
     if chosen.place == "global":
         return TEXT.format(**parts | {"work": "(scratch[cuda.blockIdx.x], u64(0))"})
@@ -82,6 +82,7 @@ class CudaDriver:
         self.plan = chosen
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
+        """Compile a kernel for the current device, or load it from the cache on disk."""
         if foreign(kernel):
             check_kernel(kernel, dtype)
         card = this_card()
@@ -112,7 +113,7 @@ def require_device() -> None:
 
 
 def why_not() -> str:
-    """What stands in the way of a device, in words; empty if nothing does."""
+    """Say what stands in the way of a device; empty if nothing does."""
     if not SIMULATED and find_spec("numba_cuda") is None:  # the target within Numba itself lacks what kernels need
         return "the package numba-cuda is not installed"
     try:
@@ -126,7 +127,7 @@ def why_not() -> str:
 
 @cache
 def this_card() -> Card:
-    """The current device, in the numbers that plans need."""
+    """Describe the current device in the numbers that plans need."""
     if SIMULATED:
         return SIMULATOR
     device = cuda.get_current_device()
@@ -156,6 +157,7 @@ class CudaEnsemble:
 
     @classmethod
     def open(cls, run, kernel: Kernel, dtype: str, chosen: Plan, start: np.ndarray, first_replica: int, seed: int):
+        """Copy start values (networks, kernel.state) and constants to the device."""
         blocks = to_blocks(checked_start(start, kernel), chosen.networks, dtype)
         # Working space in device memory is there for the blocks that run at once, not for all.
         rows = min(len(blocks), chosen.blocks or len(blocks)) if chosen.place == "global" else 1
@@ -173,9 +175,11 @@ class CudaEnsemble:
             )  # fmt: skip
 
     def set_reals(self, reals: np.ndarray) -> None:
+        """Copy new constants to the device."""
         self.reals = cuda.to_device(checked_reals(reals, self.kernel, self.reals.dtype))
 
     def advance(self, first: int, count: int) -> None:
+        """Launch the kernel for these steps, and wait until it is done."""
         key0, key1 = split_seed(self.seed)
         grid = min(len(self.blocks), self.plan.blocks or len(self.blocks))
         constants, counters = (self.reals, self.integers), (first, count, self.first_replica, key0, key1)
@@ -185,9 +189,11 @@ class CudaEnsemble:
             cuda.synchronize()
 
     def state(self) -> np.ndarray:
+        """Copy the state (networks, kernel.state) to the host."""
         return from_blocks(self.blocks.copy_to_host(), self.plan.networks, self.networks)
 
     def left(self) -> np.ndarray:
+        """Copy to the host at which step each network was first not well."""
         return self.marks.copy_to_host().reshape(-1)[: self.networks]
 
 
@@ -224,12 +230,12 @@ def room_for(networks: int, first_replica: int, each: int, extra: int) -> Iterat
 
 
 def compiler() -> str:
-    """What makes machine code of kernels, in words; with which it is kept on disk."""
+    """Name what makes machine code of kernels; part of the key under which the code is kept on disk."""
     return "simulator" if SIMULATED else f"numba-cuda {metadata.version('numba-cuda')}"
 
 
 def signature(dtype: str):
-    """The argument types of a kernel."""
+    """Return the argument types of a kernel."""
     real = getattr(types, dtype)
     state, vector, long, word = real[:, ::1], real[::1], types.int64, types.uint32
     return types.void(state, state, vector, long[::1], long, long, long, word, word, word[:, ::1])
@@ -237,7 +243,7 @@ def signature(dtype: str):
 
 @cache
 def compiled(what: ByContent, dtype: str, chosen: Plan, state: int, scratch: int):
-    """The kernel that advances one block of networks a CUDA block."""
+    """Compile the kernel that advances one block of networks a CUDA block."""
     function, place = kernel_function(what.build, what.sizes, dtype, chosen, state, scratch)
     if SIMULATED:
         return cuda.jit(function)
@@ -270,7 +276,7 @@ def allow_shared(run, size: int) -> None:
 
 
 def kernel_function(build, sizes: tuple, dtype: str, chosen: Plan, state: int, scratch: int) -> tuple[Any, Place]:
-    """The kernel's Python function, for `cuda.jit` or `cuda.compile`, and where Numba can keep what it makes of it."""
+    """Return the kernel's Python function, for `cuda.jit` or `cuda.compile`, and where Numba keeps what it compiles."""
     functions = lanes(dtype, chosen.networks, chosen.place == "private", chosen.team, chosen.tile, chosen.unroll)
     names = loop_names(functions, build(functions, **dict(sizes)), chosen.networks)
     names |= {"cuda": cuda, "REAL": getattr(types, dtype), "WORD": types.uint32, "STATE": state, "SCRATCH": scratch}

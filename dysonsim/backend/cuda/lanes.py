@@ -23,7 +23,7 @@ SIMULATED = bool(getattr(config, "ENABLE_CUDASIM", False))
 
 
 def device_thread():
-    """Number of the thread in its block."""
+    """Return the number of the thread in its block."""
     return cuda.threadIdx.x
 
 
@@ -33,12 +33,12 @@ def device_barrier() -> None:
 
 
 def simulated_thread() -> int:
-    """Number of the simulator's thread in its block, without `cuda.threadIdx`, which nested calls race for there."""
+    """Return the number of the simulator's thread, without `cuda.threadIdx`, which nested calls race for there."""
     return threading.current_thread().threadIdx.x  # type: ignore[attr-defined]
 
 
 def simulated_barrier() -> None:
-    """The same as `device_barrier`."""
+    """Do the same as `device_barrier`."""
     threading.current_thread().syncthreads()  # type: ignore[attr-defined]
 
 
@@ -58,7 +58,7 @@ def plain_memory() -> SimpleNamespace:
 
 
 def barrier() -> Callable[[], None]:
-    """The function with which the threads of a block wait for each other."""
+    """Return the function with which the threads of a block wait for each other."""
     return simulated_barrier if SIMULATED else cuda.jit(device=True)(device_barrier)
 
 
@@ -146,7 +146,7 @@ def word_functions(device) -> SimpleNamespace:
 def lanes(
     dtype, networks: int, private: bool = False, team: int = 1, tile: int = 2, unroll: int = 1
 ) -> SimpleNamespace:
-    """The lane functions of a CUDA thread; `dysonsim.backend` says what each name means.
+    """Make the lane functions of a CUDA thread; `dysonsim.backend` says what each name means.
 
     Arrays are shared by all threads of a block, the network fastest, or `private` to each thread.
     """

@@ -114,7 +114,7 @@ def simulated_any(flag) -> bool:
 
 
 def lanes() -> SimpleNamespace:
-    """The functions of one thread in float64, and those with which the threads of a block wait for each other."""
+    """Make the functions of one thread in float64, and those with which the threads of a block wait for each other."""
     base = cuda_lanes.lanes("float64", 1, private=True)
     any_thread = simulated_any if SIMULATED else base.jit(device_any)
     memory = cuda_lanes.plain_memory()
@@ -122,7 +122,7 @@ def lanes() -> SimpleNamespace:
 
 
 def kernel_functions(kernel: ModuleType, normals: int) -> tuple[dict[str, Any], Place]:
-    """The kernels' Python functions, for `cuda.jit` or `cuda.compile`, and whether what is made of them can be cached.
+    """Return the kernels' Python functions, for `cuda.jit` or `cuda.compile`, and whether Numba can cache them.
 
     `normals` as of `kernel.build_before`.
     """
@@ -145,7 +145,7 @@ def kernel_functions(kernel: ModuleType, normals: int) -> tuple[dict[str, Any], 
 
 @cache
 def compiled(kernel: ModuleType, normals: int) -> SimpleNamespace:
-    """The kernels."""
+    """Compile the kernels."""
     functions, place = kernel_functions(kernel, normals)
     if SIMULATED:
         return SimpleNamespace(**{name: cuda.jit(function) for name, function in functions.items()})

@@ -94,7 +94,7 @@ class Plan:
 
 
 def plan(kernel: Kernel, dtype: str, card: Card) -> Plan:
-    """The plan of a kernel on a card."""
+    """Plan how a kernel runs on a card."""
     numbers, each = kernel.state + kernel.scratch, bytes_of(kernel, dtype)
     if kernel.registers and numbers <= PRIVATE:
         return alone(kernel, dtype, card, None)
@@ -118,12 +118,12 @@ def work_of(kernel: Kernel, dtype: str) -> int:
 
 
 def in_shared_memory(kernel: Kernel, dtype: str, card: Card) -> Plan:
-    """A thread a network, its working space in shared memory."""
+    """Give each network a thread, its working space in shared memory."""
     return Plan("shared", card.threads, shared=card.threads * work_of(kernel, dtype))
 
 
 def alone(kernel: Kernel, dtype: str, card: Card, blocks: int | None = LOCAL_BLOCKS) -> Plan:
-    """A thread a network, its numbers in registers or in local memory."""
+    """Give each network a thread, its numbers in registers or in local memory."""
     return Plan("private", card.threads, blocks=blocks and blocks * card.multiprocessors)
 
 
@@ -145,18 +145,18 @@ def in_teams(
 
 
 def edge_of(rows: int, columns: int) -> int:
-    """The edge of the tiles that do a product at least cost: multiply-adds of all tiles, and their loads."""
+    """Return the edge of the tiles that do a product at least cost: multiply-adds of all tiles, and their loads."""
     return min(EDGES, key=lambda edge: -(-rows // edge) * edge * -(-columns // edge) * edge * (1 + 2 / edge))
 
 
 def unrolled(terms: int) -> int:
-    """The largest divisor of the number of terms up to ten, if it is not small."""
+    """Return the largest divisor of the number of terms up to ten, if it is not small."""
     divisor = max(d for d in range(1, 11) if terms % d == 0)
     return divisor if divisor > 3 else min(terms, 8)
 
 
 def in_device_memory(kernel: Kernel, dtype: str, card: Card) -> Plan:
-    """A thread a network, its working space in device memory, for as many blocks as L2 holds it for."""
+    """Give each network a thread, its working space in device memory, for as many blocks as L2 holds it for."""
     resident = card.cached // (card.multiprocessors * card.threads * work_of(kernel, dtype))
     return Plan("global", card.threads, blocks=card.multiprocessors * int(np.clip(resident, FEWEST, MOST)))
 

@@ -33,7 +33,7 @@ ERF_END = 6.5  # from where erf is 1
 
 
 def horner(lanes, coefficients: tuple[float, ...], monic: bool):
-    """A polynomial as a lane function, highest power first; monic: its leading coefficient, 1, is left out."""
+    """Make a polynomial as a lane function, highest power first; monic: its leading coefficient, 1, is left out."""
     jit, number = lanes.jit, lanes.number
     values = tuple(number(c) for c in coefficients)
     lines = [f"    p = v + C{0}" if monic else "    p = v * C0 + C1"]

@@ -25,7 +25,7 @@ def products(lanes, sizes: tuple[int, ...], tall: bool):
     def product(
         put, start=nothing, lower=False, ragged=False, thin=False, unroll=lanes.unroll, load_a=load, load_b=load
     ):
-        """A function that does ``put(o, i, j, start(o, i, j, more) + sum_m a_im b_jm, more)`` for all i and j.
+        """Make a function that does ``put(o, i, j, start(o, i, j, more) + sum_m a_im b_jm, more)`` for all i and j.
 
         It is called as ``f(o, a, ai, am, b, bj, bm, rows, columns, inner, more)``, where a_im = a[i ai + m am] and
         b_jm = b[j bj + m bm]. lower: for j <= i, and some more; ragged: a_im = 0 for m > i; thin: columns come in
@@ -75,17 +75,17 @@ def usual_products(lanes, product) -> SimpleNamespace:
 
     @jit
     def gram(o, a, rows, n, scale):
-        """o = scale a^T a for a of shape (rows, n)."""
+        """Compute o = scale a^T a for a of shape (rows, n)."""
         symmetric(o, a, 1, n, a, 1, n, n, n, rows, (n, scale))
 
     @jit
     def symmetric_product(o, a, b, n):
-        """o = a b^T where that is symmetric: a b for symmetric a and b that commute, for example."""
+        """Compute o = a b^T where that is symmetric: a b for symmetric a and b that commute, for example."""
         symmetric(o, a, n, 1, b, n, 1, n, n, n, (n, one))
 
     @jit
     def times_transposed(o, a, b, n, scale, lower):
-        """o = scale a b^T for a and b of shape (n, n); lower: a is zero above the diagonal."""
+        """Compute o = scale a b^T for a and b of shape (n, n); lower: a is zero above the diagonal."""
         if lower:
             triangular(o, a, n, 1, b, n, 1, n, n, n, (n, scale))
         else:
@@ -103,7 +103,7 @@ def sums(lanes) -> SimpleNamespace:
     member, together, team = lanes.member, lanes.together, lanes.team
 
     def each(put):
-        """A function ``f(o, a, count)`` that does ``put(o, a, i)`` for all i < count."""
+        """Make a function ``f(o, a, count)`` that does ``put(o, a, i)`` for all i < count."""
 
         @jit
         def one_by_one(o, a, count):
@@ -127,7 +127,7 @@ def sums(lanes) -> SimpleNamespace:
 
     @jit
     def add_identity(o, a, n):
-        """o = 1 + a."""
+        """Compute o = 1 + a."""
         copy(o, a, n * n)
         for i in range(member(), n, team):
             store(o, i * n + i, load(o, i * n + i) + one)
@@ -135,7 +135,7 @@ def sums(lanes) -> SimpleNamespace:
 
     @jit
     def add(o, a, n):
-        """o += a."""
+        """Do o += a."""
         accumulate(o, a, n * n)
 
     return SimpleNamespace(copy=copy, add=add, add_identity=add_identity)
@@ -207,13 +207,13 @@ def cholesky_by_columns(lanes):
 
 
 def panels(lanes, product, order: int) -> SimpleNamespace:
-    """What a factor in several columns at a time takes: `panel` of a width, and `subtracted`."""
+    """Make what a factor in several columns at a time takes: `panel` of a width, and `subtracted`."""
     jit, load, store, full = lanes.jit, lanes.load, lanes.store, lanes.full
     sqrt, select, zero, one = lanes.sqrt, lanes.select, lanes.number(0), lanes.number(1)
     member, together, team = lanes.member, lanes.together, lanes.team
 
     def subtracted(**kinds):
-        """o -= a b^T in a matrix of that order, as a product of these kinds."""
+        """Do o -= a b^T in a matrix of that order, as a product of these kinds."""
 
         @jit
         def minus(o, i, j, more):
@@ -233,7 +233,7 @@ def panels(lanes, product, order: int) -> SimpleNamespace:
 
 
 def cholesky_by_pairs(lanes, product, order: int):
-    """The same in pairs of columns: what those before them contribute is taken off by a product."""
+    """Do the same in pairs of columns: what those before them contribute is taken off by a product."""
     jit, load, part, pieces = lanes.jit, lanes.load, lanes.part, panels(lanes, product, order)
     subtract, pair, single = pieces.subtracted(), pieces.panel(2), pieces.panel(1)
 
@@ -252,7 +252,7 @@ def cholesky_by_pairs(lanes, product, order: int):
 
 
 def cholesky_by_panels(lanes, product, order: int):
-    """The same in panels, a tile wide: the triangle at the top, the rows below it, what they take off the rest."""
+    """Do the same in panels, a tile wide: the triangle at the top, the rows below it, what they take off the rest."""
     jit, load, part, edge = lanes.jit, lanes.load, lanes.part, lanes.tile
     pieces = panels(lanes, product, order)
     left = order % edge
@@ -294,7 +294,7 @@ def build(lanes, sizes: tuple[int, ...], tall: bool = False) -> SimpleNamespace:
 
     @jit
     def add_product(o, scale, s, rows, n, work):
-        """o += scale o s for o of shape (rows, n) and symmetric s; work: rows n numbers."""
+        """Do o += scale o s for o of shape (rows, n) and symmetric s; work: rows n numbers."""
         stepped(work, o, n, 1, s, n, 1, rows, n, n, (o, n, scale))
         copy(o, work, rows * n)
 

@@ -94,7 +94,7 @@ def build(lanes) -> SimpleNamespace:
 
     @jit
     def powers_near(v):
-        """The power of two next to v >= 0 and its reciprocal, which bring numbers of that size near 1 and back."""
+        """Return the power of two next to v >= 0 and its reciprocal, to scale numbers of that size to 1 and back."""
         _, exponent = split(largest(least(v, full(huge)), full(minute)))
         return power_of_two(exponent), power_of_two(full(zero) - exponent)
 

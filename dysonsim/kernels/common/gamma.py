@@ -36,7 +36,7 @@ def build(lanes) -> SimpleNamespace:
 
     @jit
     def proposal(z, u, d, c, result, pending):
-        """A value d (1 + c z)^3 where it is accepted by the uniform number u and none has been before."""
+        """Take d (1 + c z)^3 where it is accepted by the uniform number u and none has been before."""
         t = z * f32(c)
         positive = f32(-1) < t
         # z^2/2 + d (1 - v + log v) with v = (1 + t)^3 and 9 d c^2 = 1.

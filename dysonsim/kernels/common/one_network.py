@@ -19,12 +19,12 @@ PADDING = 8 * WIDEST  # numbers behind the last that `normals` may write, and la
 
 
 def padded(batch: int) -> int:
-    """Samples of a batch, rounded up to whole lane values."""
+    """Round the samples of a batch up to whole lane values."""
     return -(-batch // WIDEST) * WIDEST
 
 
 def build(lanes) -> SimpleNamespace:
-    """`normals` and `thin`."""
+    """Make `normals` and `thin`."""
     jit, load, store, full = lanes.jit, lanes.load, lanes.store, lanes.full
     index, number = lanes.index, lanes.number
     generator = rng.build(lanes)

@@ -26,7 +26,7 @@ f32 = np.float32
 
 
 def constants(degrees: float) -> np.ndarray:
-    """What `build` needs to know, (COUNT,); zeros where it must not be used."""
+    """Return what `build` needs to know, (COUNT,); zeros where it must not be used."""
     from scipy.special import gammainccinv, gammaincinv
 
     if degrees > HIGHEST:

@@ -146,14 +146,14 @@ def philox(lanes) -> SimpleNamespace:
 
     @jit
     def words_of_blocks(block, stream, step, replica, key0, key1):
-        """The same where `block` is a lane value; the rest of the counter may be one or be shared."""
+        """Do the same where `block` is a lane value; the rest of the counter may be one or be shared."""
         return all_rounds(block, word(stream), word(step), word(replica), key0, key1)
 
     return SimpleNamespace(words=words, words_of_blocks=words_of_blocks)
 
 
 def build(lanes) -> SimpleNamespace:
-    """The generator on one target.
+    """Make the generator on one target.
 
     `words`, `words_of_blocks`, `uniform`, `normals`, `box_muller`, and what these are made of, in float32: `log`,
     `exp`, `single_normals`.
@@ -165,7 +165,7 @@ def build(lanes) -> SimpleNamespace:
 
     @jit
     def uniform(a):
-        """A float32 in (0, 1]: the middle of one of 2^31 intervals."""
+        """Return a float32 in (0, 1]: the middle of one of 2^31 intervals."""
         return signed_to_single(a >> u32(1)) * f32(2.0**-31) + f32(2.0**-32)
 
     @jit
@@ -177,7 +177,7 @@ def build(lanes) -> SimpleNamespace:
 
     @jit
     def box_muller(a, b):
-        """The same in the float type of the run."""
+        """Do the same in the float type of the run."""
         y, z = single_normals(a, b)
         return real(y), real(z)
 

@@ -145,7 +145,7 @@ def build_shift(lanes):
 
 
 def build_masked(lanes) -> SimpleNamespace:
-    """What lanes that go their own ways share: `keep` and `range_of`.
+    """Make what lanes that go their own ways share: `keep` and `range_of`.
 
     A store of what a mask selects compiles to masked stores, which some processors do very slowly, and masks made of
     two comparisons are slow to carry over a branch. Hence sums with zeros, and one comparison a mask.

@@ -11,7 +11,7 @@ from typing import Any
 
 
 def made(text: str) -> Callable[..., Any]:
-    """The `make` of a text."""
+    """Run a text and return its `make`."""
     names: dict[str, Any] = {}
     exec(compile(text, "<dysonsim>", "exec"), names)
     return names["make"]
@@ -32,7 +32,7 @@ def product(
     unroll: int = 1,
     even: tuple[bool, bool] = (False, False),
 ) -> str:
-    """The text of a product by tiles of so many rows and columns, see `algebra`.
+    """Write the text of a product by tiles of so many rows and columns, see `algebra`.
 
     rest: only whole tiles of rows, what is left goes to another function; team: threads take turns at the tiles;
     unroll: terms of the sums to a turn of their loop; even: whether there are only whole tiles of rows, and of columns.
@@ -81,7 +81,7 @@ def product(
 
 
 def panel(width: int, order: int) -> str:
-    """The text of ``panel(c, at, smallest)``: columns at, ..., at + width - 1 of the Cholesky factor of c.
+    """Write the text of ``panel(c, at, smallest)``: columns at, ..., at + width - 1 of the Cholesky factor of c.
 
     c has had the columns before it taken off. All threads of a team factor the triangle at the top, each then divides
     rows below it. Returned is the smallest pivot, or `smallest`.

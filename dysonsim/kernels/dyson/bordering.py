@@ -150,7 +150,7 @@ def transitions(lanes) -> SimpleNamespace:
 
     @jit
     def row(z, k, first, beta, variance, s, replica, key0, key1):
-        """k chi-squared numbers of beta degrees times the variance, into z; their sum."""
+        """Draw k chi-squared numbers of beta degrees times the variance into z; return their sum."""
         total = full(zero)
         for j in range(k):
             v = (chi_squared(beta, first + j, rng.PAIRS, s, replica, key0, key1) + tiny) * variance
@@ -160,7 +160,7 @@ def transitions(lanes) -> SimpleNamespace:
 
     @jit
     def off_center(mean, degrees, variance, draw, s, replica, key0, key1):
-        """The square of a normal vector of `degrees` dimensions with this mean, a length."""
+        """Draw the square of a normal vector of `degrees` dimensions whose mean has this length."""
         if degrees < one:  # a Poisson number of pairs of dimensions more
             rate = mean * mean * (half / variance)
             u = real(uniform(words(u32(draw), u32(rng.LEVELS), u32(s), replica, key0, key1)[0]))

@@ -79,7 +79,7 @@ def displacements(lanes, n: int, layout: Layout) -> SimpleNamespace:
 
     @jit
     def remainder(x, held):
-        """What is left of displacements without a common shift and scale, in the space; that scale."""
+        """Take a common shift and scale off the displacements, in the space; return that scale."""
         out, anchor = part(held, remainders, n), part(held, anchors, n)
         center, square = load(held, fixed), load(held, fixed + 1)
         shift, stretch = full(zero), full(zero)

@@ -27,7 +27,7 @@ TINY = {"float64": 1e-200, "float32": 1e-30}  # squares of columns that count as
 
 
 def draws(shape: str, m: int, n: int, beta: int) -> int:
-    """Normals of a transition."""
+    """Count the normals of a transition."""
     return n + beta * (n * (n - 1) // 2) if shape == "hermitian" else beta * m * n
 
 

@@ -74,7 +74,7 @@ def inner_steps(n: int, direct: bool) -> int:
 
 
 def first_averages(levels: np.ndarray) -> np.ndarray:
-    """What the moving averages begin with, (replicas, n - 2): means over a few neighbors, not far above their own."""
+    """Start the moving averages, (replicas, n - 2): means over a few neighbors, not far above their own."""
     from scipy.ndimage import uniform_filter1d
 
     squares = (levels[:, 2:] - levels[:, :-2]) ** 2
@@ -144,7 +144,7 @@ def near_pushes(lanes, n: int, coefficients, follow):
 
 
 def all_pushes(lanes, n: int, coefficients):
-    """The same of all pairs that are no neighbors."""
+    """Compute the same for all pairs that are no neighbors."""
     jit, load, store, full = lanes.jit, lanes.load, lanes.store, lanes.full
     pair, share, number = coefficients.pair, coefficients.share, lanes.number
     largest = functions.build(lanes).largest

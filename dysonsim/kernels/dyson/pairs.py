@@ -57,7 +57,7 @@ def draws(beta: float) -> str:
 
 
 def quick_draws(beta: float) -> str:
-    """The same where the constants hold a table of `kernels/common/quantile.py`."""
+    """Say the same where the constants hold a table of `kernels/common/quantile.py`."""
     any_beta = "few" if beta <= quantile.HIGHEST else "many"
     return any_beta if draws(beta) == "any" else draws(beta)
 
@@ -239,7 +239,7 @@ def build(lanes, n: int, chi: str, adaptive: bool, terms, **sizes):
 
     @jit
     def room(x, scratch, reals):
-        """The part of a step that the levels, as they are, allow: known before any noise is drawn."""
+        """Return the part of a step that the levels, as they are, allow: known before any noise is drawn."""
         work, constants = part(scratch, numbers, work_size), reals[TERMS:]
         prepare(reals[DT], constants, work)
         strained = strain(x, reals[DT], constants, work)

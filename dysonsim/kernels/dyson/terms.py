@@ -241,7 +241,7 @@ def of_model(lanes, n: int, closure, nested: bool = False, **sizes) -> SimpleNam
 
     @jit
     def midpoint(x, h, constants, work):
-        """The rates at x, left in the last n numbers of work, and half a step h on, in the second n."""
+        """Compute the rates at x, left in the last n numbers of work, and half a step h on, in the second n."""
         middle, out, first = part(work, 0, n), part(work, n, n), part(work, length + 1, n)
         rates(first, x, constants, work)
         for i in range(n):

@@ -31,6 +31,8 @@ Weak order 2 at fixed gaps; gaps below g sqrt(h) limit it, and their share falls
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from ..common import functions, gamma, quantile, rng
@@ -62,7 +64,7 @@ def next_neighbors(levels: np.ndarray) -> np.ndarray:
 
 
 def first_averages(levels: np.ndarray) -> np.ndarray:
-    """What the moving averages begin with, (..., extra): means over a few neighbors, not far above their own."""
+    """Start the moving averages, (..., extra): means over a few neighbors, not far above their own."""
     from scipy.ndimage import uniform_filter1d
 
     squares = next_neighbors(levels)[..., : extra(levels.shape[-1])] ** 2
@@ -84,34 +86,27 @@ def scratch(n: int, size: int) -> int:
     return 8 * -(-(n + 2) // 4) + space_of(n, size) + n + extra(n)
 
 
-def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int, size: int):
-    """One step on one target; chi, walls: how the openings are drawn; size: levels of a group."""
-    jit, number = lanes.jit, lanes.number
-    load, store, full, part, sqrt = lanes.load, lanes.store, lanes.full, lanes.part, lanes.sqrt
-    select, any_lane = lanes.select, lanes.any
-    helpers, generator = functions.build(lanes), rng.build(lanes)
-    least, largest, absolute, sum_of_squares = (
-        helpers.least, helpers.largest, helpers.absolute, helpers.sum_of_squares
-    )  # fmt: skip
-    words, chi_squared, few = generator.words, gamma.build(lanes).chi_squared, quantile.build(lanes, generator)
-    held, by_quantile = few.held, few.chi_squared
-    order, drawn, (behind, numbers) = pairs(lanes, chi).order, draw(lanes, n + 2, chi), places(n + 2, chi)
-    zero, half, two = number(0), number(0.5), number(2)
-    length, twice = number(LENGTH), number(2 * LENGTH)
-    memory, most, rest_of_step = number(MEMORY), number(MOST), number(1e-6)
-    shortest, outer, tiny = number(SHORTEST[number.__name__]), number(inner), number(1e-30)
-    lower, upper = walls
-    kept_size, space_size, moments_size = n + extra(n), space_of(n, size), walls_forces.moments_of(n, size)
-    forces = walls_forces.build(lanes, n, size)
+def mirror(lanes, helpers):
+    """`inside(v)`: a level mirrored into the interval."""
+    largest, absolute, full = helpers.largest, helpers.absolute, lanes.full
+    zero, length = lanes.number(0), lanes.number(LENGTH)
 
-    @jit
+    @lanes.jit
     def inside(v):
-        """Mirrored into the interval."""
         return largest(length - absolute(length - absolute(v)), full(zero))
+
+    return inside
+
+
+def beside_walls(lanes, n: int, helpers) -> SimpleNamespace:
+    """Make what moves the levels next to a wall: `images`, by each other's images, and `turned`, by the wall."""
+    jit, number, load, full = lanes.jit, lanes.number, lanes.load, lanes.full
+    sqrt, select, largest = lanes.sqrt, lanes.select, helpers.largest
+    zero, half, two, twice, tiny = number(0), number(0.5), number(2), number(2 * LENGTH), number(1e-30)
 
     @jit
     def images(x, up, low, lifts, below, above):
-        """What the two levels beside each wall move by each other's images, whose distance squared grows by so much."""
+        """Return how the two levels at each wall move by each other's images; below, above: what the squares gain."""
         s = load(x, 0) + load(x, 1) + (load(up, 0) - load(low, 1))
         rest = twice - load(x, n - 2) - load(x, n - 1) + (load(low, n - 1) - load(up, n - 2))
         if n == 2:
@@ -119,8 +114,22 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int, size: int
         return (sqrt(s * s + below) - s) * half, (sqrt(rest * rest + above) - rest) * half
 
     @jit
+    def turned(motion, distance, reach):
+        """Turn the motion of a level that noise has carried through a wall, unless the wall's push does."""
+        part_of = distance * distance * two / largest(reach * reach, full(tiny))
+        return select(distance < zero, motion - motion * part_of, motion)
+
+    return SimpleNamespace(images=images, turned=turned)
+
+
+def mean_openings(lanes, n: int, images):
+    """`foresee`: by how much gaps will open in the mean."""
+    jit, number, load, store = lanes.jit, lanes.number, lanes.load, lanes.store
+    full, sqrt, zero, half, length = lanes.full, lanes.sqrt, number(0), number(0.5), number(LENGTH)
+
+    @jit
     def foresee(x, up, low, lifts, v, reals):
-        """By how much half of N, for the variance v, will open the gaps in the mean.
+        """Compute by how much half of N, for the variance v, will open the gaps in the mean.
 
         low[i] is what level i will give way by the gap above it, up[i] by that below; lifts: what both levels beside a
         wall will by each other's images.
@@ -145,27 +154,16 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int, size: int
             store(up, 1, load(up, 1) + lift)
             store(low, n - 2, load(low, n - 2) + drop)
 
-    @jit
-    def wall_openings(k, s, reals, replica, key0, key1):
-        """Chi-squared numbers of both walls."""
-        below, above = full(zero), full(zero)
-        if lower == "few" or upper == "few":
-            a, b, _, _ = words(u32(k), u32(rng.LENGTHS), u32(s), replica, key0, key1)
-            if lower == "few":
-                below = by_quantile(a, held(reals[TABLE_0:]))
-            if upper == "few":
-                above = by_quantile(b, held(reals[TABLE_1:]))
-        if lower == "many":
-            below = chi_squared(reals[WALL_0], k, rng.MOMENTA, s, replica, key0, key1)
-        if upper == "many":
-            above = chi_squared(reals[WALL_1], k, rng.CHOICES, s, replica, key0, key1)
-        return below, above
+    return foresee
 
-    @jit
-    def turned(motion, distance, reach):
-        """Of a level that noise may have carried through a wall, which turns it back unless the wall's push does."""
-        part_of = distance * distance * two / largest(reach * reach, full(tiny))
-        return select(distance < zero, motion - motion * part_of, motion)
+
+def openings(lanes, n: int, helpers, inside, order):
+    """`open_gaps`, the motion N of one variance, and `foresee`, its mean beforehand."""
+    jit, number, load, store = lanes.jit, lanes.number, lanes.load, lanes.store
+    full, sqrt, any_lane, least = lanes.full, lanes.sqrt, lanes.any, helpers.least
+    zero, half, two, length = number(0), number(0.5), number(2), number(LENGTH)
+    beside = beside_walls(lanes, n, helpers)
+    images, turned = beside.images, beside.turned
 
     @jit
     def open_gaps(x, up, low, lifts, z, c, v, below, above, reals):
@@ -212,6 +210,41 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int, size: int
         if any_lane(least(worst, level - before) < zero):
             order(x, n)
 
+    return SimpleNamespace(open_gaps=open_gaps, foresee=mean_openings(lanes, n, images))
+
+
+def wall_chi_squared(lanes, walls: tuple[str, str]):
+    """`wall_openings`: chi-squared numbers of both walls, drawn as `wall_draws` says."""
+    jit, full, zero, (lower, upper) = lanes.jit, lanes.full, lanes.number(0), walls
+    generator = rng.build(lanes)
+    few = quantile.build(lanes, generator)
+    words, chi_squared, held, by_quantile = generator.words, gamma.build(lanes).chi_squared, few.held, few.chi_squared
+
+    @jit
+    def wall_openings(k, s, reals, replica, key0, key1):
+        below, above = full(zero), full(zero)
+        if lower == "few" or upper == "few":
+            a, b, _, _ = words(u32(k), u32(rng.LENGTHS), u32(s), replica, key0, key1)
+            if lower == "few":
+                below = by_quantile(a, held(reals[TABLE_0:]))
+            if upper == "few":
+                above = by_quantile(b, held(reals[TABLE_1:]))
+        if lower == "many":
+            below = chi_squared(reals[WALL_0], k, rng.MOMENTA, s, replica, key0, key1)
+        if upper == "many":
+            above = chi_squared(reals[WALL_1], k, rng.CHOICES, s, replica, key0, key1)
+        return below, above
+
+    return wall_openings
+
+
+def lengths(lanes, n: int, inner: int, helpers) -> SimpleNamespace:
+    """How long inner steps are: `divide` chooses, `renew` follows the gaps with the moving averages."""
+    jit, number, load, store = lanes.jit, lanes.number, lanes.load, lanes.store
+    full, select, least, largest = lanes.full, lanes.select, helpers.least, helpers.largest
+    zero, half, twice, outer = number(0), number(0.5), number(2 * LENGTH), number(inner)
+    memory, most, shortest = number(MEMORY), number(MOST), number(SHORTEST[number.__name__])
+
     @jit
     def next_neighbor(x, i):
         """Distance of the levels beside level i, images included."""
@@ -240,6 +273,22 @@ def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int, size: int
                 distance = next_neighbor(x, i)
                 square, average = distance * distance, load(averaged, i)
                 store(averaged, i, least((square - average) * memory + average, square * most))
+
+    return SimpleNamespace(divide=divide, renew=renew)
+
+
+def build(lanes, n: int, chi: str, walls: tuple[str, str], inner: int, size: int):
+    """One step on one target; chi, walls: how the openings are drawn; size: levels of a group."""
+    jit, number, load, store = lanes.jit, lanes.number, lanes.load, lanes.store
+    full, part, select, any_lane = lanes.full, lanes.part, lanes.select, lanes.any
+    helpers = functions.build(lanes)
+    inside, sum_of_squares, order = mirror(lanes, helpers), helpers.sum_of_squares, pairs(lanes, chi).order
+    gaps, length = openings(lanes, n, helpers, inside, order), lengths(lanes, n, inner, helpers)
+    foresee, open_gaps, divide, renew = gaps.foresee, gaps.open_gaps, length.divide, length.renew
+    drawn, (behind, numbers) = draw(lanes, n + 2, chi), places(n + 2, chi)
+    wall_openings, forces = wall_chi_squared(lanes, walls), walls_forces.build(lanes, n, size)
+    zero, half, outer, rest_of_step = number(0), number(0.5), number(inner), number(1e-6)
+    kept_size, space_size, moments_size = n + extra(n), space_of(n, size), walls_forces.moments_of(n, size)
 
     @jit
     def noise(x, v, seen, at, up, low, lifts, z, c, reals, s, replica, key0, key1):

@@ -114,7 +114,7 @@ def geometry(lanes, elementary, inner, walls: str) -> SimpleNamespace:
 
     @jit
     def place(v, constants):
-        """x and its distances to the walls, the upper one of two excepted."""
+        """Return x and its distances to the walls, the upper one of two excepted."""
         if mirrored:
             return full(constants[wall]) - v
         if walled:
@@ -129,7 +129,7 @@ def geometry(lanes, elementary, inner, walls: str) -> SimpleNamespace:
 
     @jit
     def coordinates(x, q, v, reals, n):
-        """q of levels in order, the inverse of `positions`; v is overwritten."""
+        """Compute q of levels in order, the inverse of `positions`; v is overwritten."""
         constants = reals[WELLS:MODE]
         for i in range(n):
             level = load(x, i)

@@ -157,7 +157,7 @@ def build(lanes, ensemble: str):
 
     @jit
     def lowest_from_determinant(d, logarithm, n):
-        """The lowest of the ascending positive levels d, from the logarithm of their product, where it is small."""
+        """Find the lowest of the ascending positive levels d from the logarithm of their product, where it is small."""
         rest = logarithm
         largest = load(d, n - 1)
         for i in range(1, n):
@@ -174,7 +174,7 @@ def build(lanes, ensemble: str):
 
     @jit
     def beta_number(reals, i, s, replica, key0, key1):
-        """Number i of those with a beta distribution, and its complement."""
+        """Draw number i of those with a beta distribution, and its complement."""
         x = chi(reals, 2 * i, s, replica, key0, key1) + tiny
         y = chi(reals, 2 * i + 1, s, replica, key0, key1) + tiny
         total = one / (x + y)

@@ -41,7 +41,7 @@ def build_forces(lanes):
 
     @jit
     def one_by_one(tile, c, t, i, first, n):
-        """The sum over chunk c of a tile that begins with level `first`."""
+        """Sum over chunk c of a tile that begins with level `first`."""
         total = 0.0
         for q in range(CHUNK):
             if counts(i, first + c + q, n):
@@ -50,7 +50,7 @@ def build_forces(lanes):
 
     @jit
     def some(tile, c, t, i, first, n):
-        """The same as numerator and denominator."""
+        """Return the same as numerator and denominator."""
         above, below = 0.0, 1.0
         for q in range(CHUNK):
             if counts(i, first + c + q, n):
@@ -61,7 +61,7 @@ def build_forces(lanes):
 
     @jit
     def all_of(tile, c, t):
-        """The same where every level of the chunk counts."""
+        """Return the same where every level of the chunk counts."""
         a, b = t - load(tile, c), t - load(tile, c + 1)
         above, below = a + b, a * b
         for q in range(2, CHUNK):

@@ -51,7 +51,7 @@ def build_chunks(lanes) -> SimpleNamespace:
 
     @jit
     def distance(t, s):
-        """t - s; FAR for the distance of a level to itself."""
+        """Return t - s; FAR for the distance of a level to itself."""
         a = t - s
         return select(full(0.0) < a, a, select(a < full(0.0), a, full(FAR)))
 

@@ -166,7 +166,7 @@ def build_move(lanes):
 
 
 def build_before(lanes, normals: int):
-    """The first half of a step, ``before(x, g, y, c, table, first, last, levels, constants, work, ...)``.
+    """Make the first half of a step, ``before(x, g, y, c, table, first, last, levels, constants, work, ...)``.
 
     Levels x are moved to shift + scale x + push g, pairs that are not neighbors open by `opening`, and the levels get
     noise; y receives them, sorted in each block, and c the chi-squared numbers for the neighbors. constants = (shift,
@@ -204,7 +204,7 @@ def build_before(lanes, normals: int):
 
 
 def build_after(lanes):
-    """The second half, ``after(y, c, x, table, first, last, levels, opening, beta, parity, work)``.
+    """Make the second half, ``after(y, c, x, table, first, last, levels, opening, beta, parity, work)``.
 
     Neighbors in y open by `opening` times c, half of it in two turns; the other pairs by half of `opening` times beta.
     x receives the levels, sorted in each block.

@@ -23,7 +23,7 @@ CHUNKS = LEAF // direct_sum.CHUNK
 
 
 def tree(levels: int) -> np.ndarray:
-    """Number of the first box of each height; last, the number of boxes in all."""
+    """Return the number of the first box of each height; last, the number of boxes in all."""
     counts = [-(-levels // LEAF)]
     while counts[-1] > 1:
         counts.append(-(-counts[-1] // 2))
@@ -78,7 +78,7 @@ def build_up(lanes, points):
 
     @jit
     def settle(low, high, center, half, box):
-        """A box from the lowest to the highest of its levels; returns center and 1/half."""
+        """Fit a box from the lowest to the highest of its levels; return center and 1/half."""
         c = low + 0.5 * (high - low)
         h = max(high - c, c - low)  # c is rounded: no level may stick out
         put(center, box, c)
@@ -174,7 +174,7 @@ def build_down(lanes, points):
 
     @jit
     def evaluate(scratch, coefficients, s):
-        """A Chebyshev series at s (C. W. Clenshaw, Math. Comp. 9, 118 (1955))."""
+        """Evaluate a Chebyshev series at s (C. W. Clenshaw, Math. Comp. 9, 118 (1955))."""
         r = s + s
         a, b = at(scratch, coefficients + points - 1), full(0.0)
         for i in range(1, points - 1):
@@ -183,7 +183,7 @@ def build_down(lanes, points):
 
     @jit
     def box_field(first, table, center, half, charge, ratio, close, height, k, near, counts, scratch):
-        """The field on one box of all that is far, as a series; and the list of what is near."""
+        """Find the field on one box of all that is far, as a series; and the list of what is near."""
         box, here = number_at(first, height) + k, number_at(first, height)
         values, series = vectors, (2 + height) * points
         c, h = number_at(center, box), number_at(half, box)

@@ -47,7 +47,7 @@ def drawn_blocks(n: int, p: int, q: int) -> int:
 
 
 def noise_numbers(n: int, p: int) -> int:
-    """Normals that the gradient noise of a p x n matrix takes."""
+    """Count the normals that the gradient noise of a p x n matrix takes."""
     return n * (n + 1) // 2 if n == p else n * p
 
 
@@ -57,7 +57,7 @@ def noise_blocks(n: int, p: int) -> int:
 
 
 def triangle_numbers(n: int, sampling: str) -> int:
-    """Normals of a step that the matrix of the inputs takes: those below its diagonal, and on it."""
+    """Count the normals of a step that the matrix of the inputs takes: those below its diagonal, and on it."""
     return n * (n - 1) // 2 if sampling == "at_once" else n * (n + 1) // 2
 
 
@@ -147,7 +147,7 @@ def sample_sums(lanes, matrix, normals, n: int, q: int, label_noise: bool):
 
     @jit
     def accumulate(o, a, rows, b, columns, count):
-        """o += sum over `count` samples of a_s b_sT; samples are the rows of a and b."""
+        """Do o += sum over `count` samples of a_s b_sT; samples are the rows of a and b."""
         added(o, a, 1, rows, b, 1, columns, rows, columns, count, columns)
 
     @jit
@@ -168,14 +168,14 @@ def sample_sums(lanes, matrix, normals, n: int, q: int, label_noise: bool):
 
 
 def pushes(lanes, n: int, p: int) -> SimpleNamespace:
-    """What moves W: `add_scaled`, a matrix times another one, and `add_gradient_noise`."""
+    """Make what moves W: `add_scaled`, a matrix times another one, and `add_gradient_noise`."""
     jit, number = lanes.jit, lanes.number
     load, store, full = lanes.load, lanes.store, lanes.full
     zero, sqrt2 = number(0), number(math.sqrt(2))
 
     @jit
     def add_scaled(w, scratch, at, matrix, inner, scale):
-        """w += scale matrix scratch[at:], for a matrix of shared numbers of shape (p, inner)."""
+        """Do w += scale matrix scratch[at:], for a matrix of shared numbers of shape (p, inner)."""
         for i in range(p):
             for j in range(n):
                 s = full(zero)
@@ -185,7 +185,7 @@ def pushes(lanes, n: int, p: int) -> SimpleNamespace:
 
     @jit
     def add_gradient_noise(w, a, scale):
-        """w += scale S; the normals fill S by rows, from the diagonal on if S is symmetric."""
+        """Do w += scale S; the normals fill S by rows, from the diagonal on if S is symmetric."""
         d = 0
         for i in range(p):
             if n == p:

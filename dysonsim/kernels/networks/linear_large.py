@@ -30,7 +30,7 @@ def build(lanes, inputs: int, width: int, outputs: int, identity: bool, gradient
 
     @jit
     def add_gradient_noise(w, a, scale):
-        """w += scale S; the normals fill S by rows, from the diagonal on if S is symmetric."""
+        """Do w += scale S; the normals fill S by rows, from the diagonal on if S is symmetric."""
         d = 0
         for i in range(p):
             if n == p:

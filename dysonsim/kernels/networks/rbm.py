@@ -35,7 +35,7 @@ TEAM_CHUNKS = (16, 8)  # the same where a team of threads draws them: the first 
 
 
 def team_chunk(n_visible: int, n_hidden: int) -> int:
-    """Samples that a team of threads draws together."""
+    """Count the samples that a team of threads draws together."""
     widest = max(n_visible, n_hidden)
     return next((chunk for chunk in TEAM_CHUNKS if chunk * widest <= n_visible**2), TEAM_CHUNKS[-1])
 
@@ -52,7 +52,7 @@ def scratch(n_visible: int, n_hidden: int, batch: int, sampling: str, diagonal: 
 
 
 def costs(n: int, p: int, batch: int, k: int) -> dict[str, float]:
-    """What the ways to draw the chains take, in multiply-adds, by these and by normals."""
+    """Compare what the two ways to draw the chains cost, in multiply-adds: these themselves, and normals."""
     samples = -(-batch // CHUNK) * CHUNK
     to_factor = n * n * p / 2 + n**3 / 6
     products = 2 * k.bit_length() + k.bit_count() - 3  # of matrices, half of each is computed: `algebra.powers`
@@ -247,7 +247,7 @@ def fresh_chains(lanes, matrix, normals, n: int, p: int):
 
     @jit
     def draw(chains, at, count, factor, z):
-        """phi = L^-T z, of covariance (L LT)^-1, for `count` samples; factor = L lower triangular."""
+        """Compute phi = L^-T z, of covariance (L LT)^-1, for `count` samples; factor = L lower triangular."""
         for b in range(member(), count, team):
             for i in range(n - 1, -1, -1):
                 s = load(z, b * n + i)
@@ -302,7 +302,7 @@ def learning(lanes, matrix, n: int, p: int):
 
 
 def diagonal_learning(lanes, matrix, n: int, p: int):
-    """The same for a diagonal target, through -rate/B W phi_b of all b."""
+    """Do the same for a diagonal target, through -rate/B W phi_b of all b."""
     jit, load, store, part = lanes.jit, lanes.load, lanes.store, lanes.part
 
     @jit

@@ -65,7 +65,7 @@ def pieces(lanes, gibbs_steps: int) -> SimpleNamespace:
 
     @jit
     def inside(v, reals):
-        """A level in units with sigma = 1, kept where the coefficients are finite."""
+        """Return a level in units with sigma = 1, kept where the coefficients are finite."""
         return least(largest(v * reals[SCALE], full(zero)), full(reals[HIGHEST]))
 
     @jit

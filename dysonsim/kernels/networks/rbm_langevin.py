@@ -55,7 +55,7 @@ def build(lanes, n_visible: int, n_hidden: int, correlated: bool, tall: bool = F
 
     @jit
     def fluctuate(x, z, size):
-        """x = 1 + size S with the normals z in the upper triangle of S, by rows."""
+        """Compute x = 1 + size S with the normals z in the upper triangle of S, by rows."""
         d = 0
         for i in range(n):
             store(x, i * n + i, load(z, d) * (size * root) + one)
@@ -67,7 +67,7 @@ def build(lanes, n_visible: int, n_hidden: int, correlated: bool, tall: bool = F
 
     @jit
     def solve_both_sides(x, factor):
-        """x <- factor^-T x factor^-1 for a lower triangular factor."""
+        """Do x <- factor^-T x factor^-1 for a lower triangular factor."""
         for i in range(n - 1, -1, -1):
             for j in range(n):
                 s = load(x, i * n + j)
@@ -83,7 +83,7 @@ def build(lanes, n_visible: int, n_hidden: int, correlated: bool, tall: bool = F
 
     @jit
     def draw_independent(c, a, factor, z, size, unit):
-        """c = C from equilibrium; returns the smallest pivot of K / mu^2."""
+        """Draw c = C from equilibrium; return the smallest pivot of K / mu^2."""
         for i in range(square):
             store(c, i, full(zero) - load(a, i))
         add_identity(factor, c, n)

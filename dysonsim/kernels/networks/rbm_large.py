@@ -29,7 +29,7 @@ def build(lanes, n_visible: int, n_hidden: int):
 
     @jit
     def blend(o, weight, z, noise, units, batch, samples):
-        """o = weight o + noise z, for z of shape (batch, units) and o of shape (units, samples)."""
+        """Do o = weight o + noise z, for z of shape (batch, units) and o of shape (units, samples)."""
         for i in range(units):
             for b in range(batch):
                 o[i * samples + b] = o[i * samples + b] * weight + z[b * units + i] * noise

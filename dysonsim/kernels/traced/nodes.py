@@ -52,14 +52,17 @@ class Node:
 
     @property
     def rows(self) -> int:
+        """Rows of the matrix that it is for the text."""
         return self.shape[0] if len(self.shape) == 2 else 1
 
     @property
     def columns(self) -> int:
+        """Columns of that matrix."""
         return self.shape[-1] if self.shape else 1
 
     @property
     def size(self) -> int:
+        """Number of entries."""
         return self.rows * self.columns
 
 
@@ -86,4 +89,5 @@ class Trace:
         return node
 
     def view(self, source: Node, shape: Shape, view: View) -> Node:
+        """Append a view of a node."""
         return self.add("view", shape, (source,), view, mask=source.mask)

@@ -11,7 +11,7 @@ __all__ = ["build", "build_normals", "build_wishart"]
 
 
 def products(lanes, text: str):
-    """The products that the text calls: ``product_`` puts, ``added_`` adds to what is there.
+    """Make the products that the text calls: ``product_`` puts, ``added_`` adds to what is there.
 
     Their last letters say whether left and right are lane values (s) or constants (r), of shared numbers.
     """
@@ -42,7 +42,7 @@ def products(lanes, text: str):
 
 
 def elementary(lanes):
-    """The functions of entries that a text may call."""
+    """Make the functions of entries that a text may call."""
     jit, store, load, sqrt2 = lanes.jit, lanes.store, lanes.load, lanes.number(math.sqrt(2))
     known, more = functions.build(lanes), activations.build(lanes)
 
@@ -52,7 +52,7 @@ def elementary(lanes):
 
     @jit
     def symmetric(o, z, n):
-        """A symmetric matrix of the normals z, by rows from the diagonal on; variances 1 off and 2 on the diagonal."""
+        """Make a symmetric matrix of the normals z, by rows from the diagonal on; variances 1 off and 2 on the diagonal."""
         d = 0
         for i in range(n):
             store(o, i * n + i, load(z, d) * sqrt2)
@@ -70,7 +70,7 @@ def elementary(lanes):
 
 
 def build(lanes, text: str, wisharts: tuple[tuple[int, int, int], ...]):
-    """The step of a text (`text.Text`): reals are its constants, the only integer is the batch size."""
+    """Make the step of a text (`text.Text`): reals are its constants, the only integer is the batch size."""
     names = {name: getattr(lanes, name) for name in ("load", "store", "part", "full", "select")}
     names |= {"zero": lanes.number(0), "one": lanes.number(1), "normals": rng.build(lanes).normals}
     names |= {name: function for name, function in elementary(lanes).items() if f"{name}(" in text}
@@ -83,7 +83,7 @@ def build(lanes, text: str, wisharts: tuple[tuple[int, int, int], ...]):
 
 
 def build_normals(lanes):
-    """Normals of a stream as the state: `integers` are blocks of four and the stream."""
+    """Make the step that draws normals of a stream as the state: `integers` are blocks of four and the stream."""
     jit, number, full = lanes.jit, lanes.number, lanes.full
     normals = rng.build(lanes).normals
     zero, one = number(0), number(1)

@@ -67,7 +67,7 @@ def text_of(trace: Trace, outputs: list[Node], states: list[tuple[int, int]], we
 
 
 def sum_of(*terms: tuple[int, str] | int) -> str:
-    """An index, in as few words as there are: numbers, and (factor, index)."""
+    """Write an index, in as few words as there are: numbers, and (factor, index)."""
     constant, words = 0, []
     for term in terms:
         if isinstance(term, int):

@@ -23,7 +23,7 @@ from ..closures import DysonTerms, check_closure
 from .closure import linear_terms
 from .training import LinearTraining
 
-_ZERO = 1e-9  # singular values of a teacher below this times the largest are zeros of a computation
+_ZERO = 1e-9  # singular values of a teacher below this times the largest count as 0
 
 
 class _Frame(NamedTuple):
@@ -46,9 +46,9 @@ class _Response(NamedTuple):
 class LinearModel(LinearTraining):
     """Predictions of a linear network; subclasses are dataclasses with the fields below and `hessian`.
 
-    All predictions are for fresh samples at every step. With a fixed data set of M samples they hold while
-    alpha z^2 M/|B| >> 1, because additive noise that repeats every M/|B| steps has the same stationary variance up to
-    the factor (1 + q)/(1 - q), q = (1 - alpha z^2)^(M/|B|), when the ensemble runs over data sets as well.
+    All predictions are for fresh samples at every step. With a fixed data set of M samples they hold while alpha z^2
+    M/|B| >> 1. Additive noise that repeats every M/|B| steps has the same stationary variance up to the factor (1 +
+    q)/(1 - q), q = (1 - alpha z^2)^(M/|B|), if the ensemble runs over data sets as well.
     """
 
     def fixed_point(self) -> np.ndarray:
@@ -142,11 +142,11 @@ class LinearModel(LinearTraining):
     def relaxation_rates(self, learning_rate: float) -> np.ndarray:
         """gamma_i = alpha z_i^2 per SGD step, shape (n,), z_i^2 the diagonal of P in the teacher's basis.
 
-        One step multiplies the mean displacement by 1 - gamma_i exactly where P is diagonal in that basis. In a
-        degenerate group in the order of the species. A level whose fixed point is 0 decays as (1 - gamma_i)^2t, at the
-        rate -2 log|1 - gamma_i|, z_i^2 an eigenvalue of P among the left null vectors of the teacher: the slowest for
-        the highest level, and so on. Levels that are identically 0 (more columns than rows) have rate inf, as in
-        `GaussianRBM`, for they never are elsewhere.
+        One step multiplies the mean displacement by 1 - gamma_i, exactly if P is diagonal in that basis. The rates of a
+        degenerate group are in the order of the species. A level whose fixed point is 0 decays as (1 - gamma_i)^2t, at
+        the rate -2 log|1 - gamma_i|, where z_i^2 is an eigenvalue of P among the left null vectors of the teacher: the
+        slowest for the highest level, and so on. Levels that are identically 0 (more columns than rows) have rate inf,
+        as in `GaussianRBM`.
         """
         alpha = _checks.scale("learning_rate", learning_rate)
         gamma = alpha * np.diag(self._frame.hessian)
@@ -203,20 +203,21 @@ class LinearModel(LinearTraining):
         return np.einsum("ca,db,aibj->cidj", basis, basis, moment, optimize=True)
 
     def gaussian_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
-        """Of the spacing of a pair, leading order in alpha: -(alpha z_i^2/8|B|) s (2 - s), shape (n,).
+        """For the spacing of a pair, leading order in alpha: -(alpha z_i^2/8|B|) s (2 - s), shape (n,).
 
-        s is the share of label noise in the variance of W. The variances of W are exactly SGD's; what differs is the
-        shape of their law, by the fourth cumulant of eta x^T (+32 s^2) and the third of eta x^T, eta x^T and C (-64 s)
-        in that of the gap. Gradient noise is Gaussian already. For fresh samples; a fixed set of M, passed over many
-        times in a relaxation time, repeats its cumulants and adds about +2/M (measured: 2.0 (1)% at M = 80).
+        s is the share of label noise in the variance of W. The variances of W are exactly SGD's. What differs is the
+        shape of their law: in that of the gap, by the fourth cumulant of eta x^T (+32 s^2) and the third cumulant of
+        eta x^T, eta x^T and C (-64 s). Gradient noise is Gaussian already. This is for fresh samples. A fixed set of M
+        samples, passed over many times in a relaxation time, repeats its cumulants and adds about +2/M (measured: 2.0
+        (1)% at M = 80).
 
-        Not valid for alpha z^2/|B| near 1, where the third cumulant of C takes its part in second order: for gradient
-        noise alone (s = 0), a TeacherStudent at |B| = 1, measured -0.4 (1)% at alpha = 0.1 and -5.5 (2)% at 0.35.
+        Not valid for alpha z^2/|B| near 1, where the third cumulant of C matters in second order: for gradient noise
+        alone (s = 0), a TeacherStudent at |B| = 1, measured -0.4 (1)% at alpha = 0.1 and -5.5 (2)% at 0.35.
 
-        It compares Langevin with SGD, not with `mean_spacings`, which takes W for Gaussian. C multiplies W and gives it
-        a wider law: with gradient noise alone SGD's mean spacing is about alpha z^2/(8|B|) below `mean_spacings` in
-        first order, with label noise alone it is not (same model, |B| = 1, measured: -0.9 (1) and 0.0 (1)% at
-        alpha = 0.1, -5.1 (1) and -8.0 (1)% at 0.35).
+        This compares Langevin with SGD, not with `mean_spacings`, which takes W to be Gaussian. C multiplies W and
+        gives it a wider law: with gradient noise alone SGD's mean spacing is about alpha z^2/(8|B|) below
+        `mean_spacings` in first order, with label noise alone it is not (same model, |B| = 1, measured: -0.9 (1) and
+        0.0 (1)% at alpha = 0.1, -5.1 (1) and -8.0 (1)% at 0.35).
         """
         alpha, batch = self._rates(learning_rate, batch_size)
         z2 = np.diag(self._frame.hessian)

@@ -54,6 +54,7 @@ class LinearNetwork(LinearModel):
     sampling: str = "auto"
 
     def __post_init__(self) -> None:
+        """Check the fields; the output layer must match the teacher."""
         self._check_fields()
         layer = _checks.matrix("output_layer", self.output_layer, (None, self.weight_shape[0]))
         object.__setattr__(self, "output_layer", layer)

@@ -56,4 +56,5 @@ class TeacherStudent(LinearModel):
     sampling: str = "auto"
 
     def __post_init__(self) -> None:
+        """Check the fields."""
         self._check_fields()

@@ -70,7 +70,7 @@ def rbm_terms(model: Any, alpha: float, batch: int, corrected: bool) -> DysonTer
 def _rbm_corrections(
     y: np.ndarray, p: np.ndarray, mu2: float, gibbs_steps: int, wells: np.ndarray, rate: float, batch: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """tau (n,), factors of g_ij^2, sizes of the rotations and their relative slopes (n, n); units with sigma = 1."""
+    """Return tau (n,), factors of g_ij^2, rotations and their relative slopes (n, n); units with sigma = 1."""
     n, epsilon, k = len(y), rate / batch, mu2 - y
     learned = y > 0
     q = (y / mu2) ** gibbs_steps if gibbs_steps else np.zeros(n)

@@ -15,7 +15,7 @@ from .closure import rbm_terms
 from .gaussian_error import asymmetry_error, width_error
 from .training import MOST_NOISES, RBMTraining
 
-MOST_UNITS = 10**4  # of a ring: a matrix of so many rows and columns takes 0.8 GB
+MOST_UNITS = 10**4  # sites of a ring; a matrix with so many rows and columns takes 0.8 GB
 SAMPLINGS = ("auto", "at_once", "two_noises", "step_by_step")
 
 
@@ -79,6 +79,7 @@ class GaussianRBM(RBMTraining):
     allow_unreachable: bool = False
 
     def __post_init__(self) -> None:
+        """Check the fields."""
         target = _checks.positive_definite("target", self.target)
         hidden = target.shape[0] if self.n_hidden is None else self.n_hidden
         fields = {
@@ -119,16 +120,16 @@ class GaussianRBM(RBMTraining):
         sampling: str = "auto",
         allow_unreachable: bool = False,
     ) -> GaussianRBM:
-        """Free scalar field on a ring of `n_visible` >= 2 sites: kappa_k = mass^2 + 2 - 2 cos(2 pi k / n_visible).
+        """Make a free scalar field on a ring of n >= 2 sites: kappa_k = mass^2 + 2 - 2 cos(2 pi k / n), n = n_visible.
 
         The target has mass^2 + 2 on the diagonal and -1 for every neighbor. On two sites the left and the right
-        neighbor are the same site, which therefore gets -2. `mass` >= 1e-6. The others are the
-        arguments of the class, all of them, so that a field takes the place of a target and nothing else changes.
+        neighbor are the same site, which therefore gets -2. `mass` is >= 1e-6. All other arguments of the class can be
+        given as well.
         """
         n_visible = _checks.integer("n_visible", n_visible, 2)
         if n_visible > MOST_UNITS:
             raise ValueError(f"n_visible = {n_visible}: must be at most {MOST_UNITS}")
-        mass = _checks.real("mass", mass, at_least=1e-6, below=1e30)  # its square beside 2, in rounding
+        mass = _checks.real("mass", mass, at_least=1e-6, below=1e30)  # else its square is lost in rounding beside 2
         one = np.eye(n_visible)
         target = (mass**2 + 2) * one - np.roll(one, 1, axis=1) - np.roll(one, -1, axis=1)
         return cls(target, mu, sigma, gibbs_steps, n_hidden, sampling, allow_unreachable)
@@ -141,11 +142,11 @@ class GaussianRBM(RBMTraining):
 
     @np.errstate(under="ignore")
     def gaussian_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
-        """Leading order in alpha/|B|: third cumulants of C, with their memory (`models._gaussian_error`), shape (n,).
+        """Leading order in alpha/|B|: third cumulants of C, with their memory (`.gaussian_error`), shape (n,).
 
         10 modes, mu = 3, alpha = 0.1, |B| = 16: -0.7 to -1.8% of the mean spacings for 3 Gibbs steps (measured: -1.1
-        to -1.7, error 0.3), -0.9 to -2.3% for 1 (measured: -0.7 to -1.4). Of a single level beside a close well it is
-        an order of magnitude only (4% for 7% measured). Levels that are not learned have 0.
+        to -1.7, error 0.3), -0.9 to -2.3% for 1 (measured: -0.7 to -1.4). For a single level beside a close well it is
+        only an order of magnitude (4%, where 7% were measured). It is 0 for levels that are not learned.
         """
         alpha, batch = self._rates(learning_rate, batch_size)
         y, k = self._scaled(self.fixed_point())
@@ -155,10 +156,10 @@ class GaussianRBM(RBMTraining):
         return width_error(y, k, self._learned(), self._unit_memory(y), wells, alpha * self.sigma**2, batch)
 
     def asymmetry_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
-        """Leading order, sqrt(alpha/|B|): third cumulants of C skew a pair (`models._gaussian_error`), shape (groups,).
+        """Leading order, sqrt(alpha/|B|): third cumulants of C skew a pair (`.gaussian_error`), shape (groups,).
 
-        Target diag(2, 2, 4), mu = 3, alpha = 0.02, |B| = 16, 3 Gibbs steps: +10.3% (measured: +10.4, error 0.5, the
-        upper level being 3.9% wider than the lower one in SGD and 14.7% in Langevin).
+        Target diag(2, 2, 4), mu = 3, alpha = 0.02, |B| = 16, 3 Gibbs steps: +10.3% (measured: +10.4, error 0.5; the
+        upper level is 3.9% wider than the lower one in SGD, and 14.7% wider in Langevin).
         """
         alpha, batch = self._rates(learning_rate, batch_size)
         y, k = self._scaled(self.fixed_point())

@@ -43,7 +43,7 @@ class RBMTraining(Model):
         else:
             basis, target = None, np.linalg.inv(self.target).ravel()
         if batch_size * n >= 2**58:
-            raise MemoryError(f"batch_size = {batch_size}: so many chains fit into no memory")
+            raise MemoryError(f"batch_size = {batch_size}: so many chains do not fit into any memory")
         chains = np.broadcast_to(1.0 if basis is None else basis.sum(axis=0), (batch_size, n))  # takes no memory
         sizes = {"n_visible": n, "n_hidden": p, "sampling": sampling, "tall": n >= TALL, "diagonal": basis is not None}
         return Kernel(

@@ -104,6 +104,7 @@ class Noise(ABC):
         """Draw the sum of x x^T, and below it of y x^T, (n + q, n)."""
 
     def __getattr__(self, name: str) -> Any:
+        """Refuse what there is not, by name."""
         if name.startswith("_"):
             raise AttributeError(name)
         fail(AttributeError, f"noise.{name} is not known: there are normal, symmetric, samples, label, second_moment")

@@ -35,12 +35,15 @@ class Stack(Matrix):
         self.shape, self.mask = numbers.shape[1:], numbers.dtype == bool
 
     def __repr__(self) -> str:
+        """Write the numbers of all networks."""
         return repr(self.numbers)
 
     def __str__(self) -> str:
+        """Write the numbers of all networks, as NumPy prints them."""
         return str(self.numbers)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Copy the numbers, (networks, *shape)."""
         return np.array(self.numbers, dtype=dtype)
 
     def _stack(self, numbers: np.ndarray) -> Stack:

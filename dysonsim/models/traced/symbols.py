@@ -21,9 +21,11 @@ class Symbol(Matrix):
         self.shape, self.mask = node.shape, node.mask
 
     def __repr__(self) -> str:
+        """Write the shape: numbers are not there yet."""
         return f"<traced {' x '.join(map(str, self.shape)) or 'number'}>"
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse to become an array."""
         fail(TypeError, "an array of weights or random inputs: their numbers are not there yet; use them as they are")
 
     def _made(self, kind: str, shape: Shape, sources: tuple[Node, ...], data: Any, mask: bool = False) -> Symbol:

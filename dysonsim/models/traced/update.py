@@ -47,6 +47,7 @@ class Layout:
 
     @property
     def size(self) -> int:
+        """Numbers of the state of a network."""
         return self.weights + self.start.size
 
     def cut(self, state: np.ndarray) -> dict[str, np.ndarray]:

@@ -161,8 +161,8 @@ def slopes(process: Any) -> np.ndarray:
         level, at = (int(k) for k in np.argwhere(~np.isfinite(values))[0])
         name = "drift" if process.drift is not None else "potential"
         raise ValueError(
-            f"{name}: level {level} at x = {points[at]:g} gives {values[level, at]}, no finite number; if levels "
-            "never get there, give dt, the step of the integrator, and the function is not asked beforehand"
+            f"{name}: level {level} at x = {points[at]:g} gives {values[level, at]}, which is not finite; if levels "
+            "never get there, give dt, the step of the integrator, and the function is not checked beforehand"
         )
     return np.abs(np.gradient(values, points, axis=1)).max(axis=1)
 

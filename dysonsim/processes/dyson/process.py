@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ... import _checks
-from ..._functions import level_function
 from ...backend import Kernel, Program
 from ...kernels.common import quantile
 from ...kernels.dyson import nested
-from ..base import NetworkProcess, Process, initial_weights, network_process
+from ..base import NetworkProcess, Process, initial_weights
 from ..matrix_motion import LinearMotion, hermitian, in_lanes, working_numbers
+from .checks import of_levels, of_model
 from .common_point import from_common_point
 from .gaps import check_strict_order, drift_at, gap_step, slopes, warn_after, warn_before
 from .kernel import constants, fast_program, kernel
@@ -24,71 +24,77 @@ from .kernel import constants, fast_program, kernel
 __all__ = ["Dyson"]
 
 SCHEMES = ("auto", "matrix", "bordering", "nested", "pairs", "fast", "semi_implicit")
-LARGE, LARGE_STEPS = 2000, 400  # levels from which "auto" takes the fast sum; if dt is given
+LARGE, LARGE_STEPS = 2000, 400  # levels from which "auto" takes the fast sum: without dt, and with dt
 BORDERED = 100  # levels up to which "auto" takes exact transitions by bordering, whose cost grows as n^3
 STEP = 0.1  # longest step of "pairs", in units of the fastest relaxation time
 DIRECT = 32  # levels of a model up to which "nested" freezes no force
-OUTER_STEPS = 20  # that a step of "nested" has room for at least, more or less: it must not take long
-LONGEST = 10.0  # in units of the same: the longest step of all, beyond which exp(rate dt) leaves floating point
+OUTER_STEPS = 20  # more levels than this shorten a step of "nested" in proportion, so that none takes long
+LONGEST = 10.0  # longest step of any scheme, in the same unit: beyond, exp(rate dt) leaves floating point
 
 
 @dataclass(frozen=True, eq=False)
 class Dyson(Process):
     """Dyson Brownian motion of the eigenvalues of a network, or of any levels.
 
-    ``Dyson(sgd)`` takes the drift K_i(x) and the noise g_ij(x) from the model of an `SGD`,
+    ``Dyson(sgd)`` takes the drift K_i(x) and the noise g_ij(x) from the model of an `SGD`:
 
         dx_i = [K_i(x) + sum_{j != i} g_ij^2 / (x_i - x_j)] dt + sqrt(2) g_ii dB_i       (arXiv:2412.20496, section 2)
 
-    Time is counted in SGD steps, and the start is the spectrum of the initial weights of `SGD`. The general process is
+    Time counts SGD steps, and levels start from the spectrum of the initial weights of `SGD`. Without a training, the
+    process is
 
         dx_i = K_i(x_i) dt + beta g_i^2 sum_{j != i} dt / (x_i - x_j) + sqrt(2) g_i dB_i
 
-    with K_i = -rate_i (x_i - center_i), a function `drift`, or -dV/dx of a function `potential`. Its stationary state
+    where K_i is -rate_i (x_i - center_i), a function `drift`, or -dV/dx of a function `potential`. Its stationary state
     is the Coulomb gas P ~ prod_{i<j} |x_i - x_j|^beta exp(-sum_i V_i(x_i)/g_i^2) of ordered levels (for beta >= 1
     levels never cross). A linear drift gives wells of width g_i/sqrt(rate_i).
 
     Parameters
     ----------
     sgd : SGD, optional
-        Take everything from this training; only `closure`, `dt` and `initial` can then be given as well.
+        Take everything from this training. Only `closure`, `dt` and `initial` can then be given as well.
     n : int, optional
         Number of levels. Needed only if neither `initial` nor another array determines it.
     beta : float
         Dyson index > 0, the strength of the repulsion.
     rate : float or (n,) array, optional
-        Rate >= 0 of a linear drift, per unit time; 0 means no drift. Default 1, if no function is given.
+        Rate >= 0 of a linear drift, per unit time; 0 means no drift. Default: 1, unless a function is given.
     center : float or (n,) array
         Fixed point of the linear drift.
     drift : function, optional
-        K(x), or K(x, i) for level i = 0, 1, ..., of one number. Either plain Python, which Numba compiles together with
-        the functions that it calls, or decorated with numba.njit, or a functools.partial of these. A second parameter
-        without a default must be called i; all others need defaults. Global variables, closures and arrays are captured
-        when the process is made; later changes have no effect. 1/0 gives inf and sqrt(-1) gives nan, without an error.
+        K(x), or K(x, i) for level i = 0, 1, ..., of one number x. Plain Python, which Numba compiles together with the
+        functions that it calls; or decorated with numba.njit; or a functools.partial of these. A second parameter
+        without a default must be called i, and all others need defaults. Global variables, closures and arrays are
+        captured when the process is made, and later changes have no effect. 1/0 gives inf and sqrt(-1) gives nan,
+        without an error.
     potential : function, optional
-        V(x) or V(x, i), instead of `drift`; differentiated numerically (error about 1e-10).
+        V(x) or V(x, i), instead of `drift`. It is differentiated numerically (error about 1e-10).
     noise : float or (n,) array
         g > 0, per square root of unit time.
     initial : (n,) or (replicas, n) array, optional
         Levels at time 0, in any order; they may coincide. Default: all at `center`, or at 0.
     closure : {"corrected", "independent"}
-        For `Dyson(sgd)`, how the model's eigenvectors are treated. "independent", as in the paper: they stay those of
-        the target. "corrected": their mean rotation away from the target's is included.
+        For `Dyson(sgd)`: how the model's eigenvectors are treated. With "independent", as in the paper, they stay those
+        of the target. With "corrected", their mean rotation away from the target's is included.
     scheme : {"auto", "matrix", "bordering", "nested", "pairs", "fast", "semi_implicit"}
-        "matrix": exact transition of a matrix Ornstein-Uhlenbeck process over any time, for beta = 1, 2, 4, linear
-        drift, and rates, centers and noise that are the same for all levels. "bordering": the same for any beta, one
-        level after the other (`dysonsim.kernels.dyson.bordering`), in a time of order n^3 per record. "nested": inner
-        steps that follow the gaps, with far forces computed once in ten of them (`dysonsim.kernels.dyson.nested`); for
-        any drift and noise. "pairs": steps of fixed length (`dysonsim.kernels.dyson.pairs`). "fast": one system of many
-        levels at a time, pairs for neighbors and a fast multipole sum for the rest (on "cuda" a direct sum), see
-        `dysonsim.numerics.many_levels`; any beta, float64, the conditions of "matrix", and initial levels that are all
-        different or all equal. "semi_implicit": levels stay strictly ordered at every step, but the bias is large
-        unless dt is small. "auto": the first that applies of "fast" (2000 levels or more; 400 if `dt` is given),
-        "matrix" and, if neither `dt` nor `tolerance` is given, "bordering" (up to 100 levels) and "nested"; else
-        "pairs".
+        How levels are moved from one record to the next.
+
+        - "matrix": exact transition of a matrix Ornstein-Uhlenbeck process, over any time. For beta = 1, 2, 4, a linear
+          drift, and the same rate, center and noise for all levels.
+        - "bordering": the same for any beta, one level after the other (`dysonsim.kernels.dyson.bordering`), in a time
+          of order n^3 per record.
+        - "nested": inner steps that follow the gaps, with far forces computed once in ten of them
+          (`dysonsim.kernels.dyson.nested`). For any drift and noise.
+        - "pairs": steps of fixed length (`dysonsim.kernels.dyson.pairs`).
+        - "fast": for one system of many levels at a time. Neighbors move in pairs; the rest is a fast multipole sum, or
+          on "cuda" a direct sum (`dysonsim.numerics.many_levels`). For any beta, in float64, under the conditions of
+          "matrix", and for initial levels that are all different or all equal.
+        - "semi_implicit": levels stay strictly ordered at every step, but the bias is large unless dt is small.
+        - "auto": the first that applies of "fast" (2000 levels or more; 400 if `dt` is given), "matrix" and, if neither
+          `dt` nor `tolerance` is given, "bordering" (up to 100 levels) and "nested"; else "pairs".
     dt : float, optional
         Longest step of "pairs", "fast" and "semi_implicit". It must resolve the gaps, which relax about n times faster
-        than the levels: `simulate` warns if it is too long, and says which step would do. Default: 0.1 of the shortest
+        than the levels. If it is too long, `simulate` warns and says which step would do. Default: 0.1 of the shortest
         relaxation time (of a function: at the initial levels), or 0.04 gap^2/(g^2 (1 + beta)) with the mean gap, if
         that is less.
     tolerance : float, optional
@@ -97,11 +103,13 @@ class Dyson(Process):
 
     Notes
     -----
-    Levels that all start from one point under the same linear drift follow a known law at any time, a scaled Gaussian
-    beta-ensemble; "nested" and "fast" draw the first record from it. Biases measured for "nested" (n = 5 to 30, beta to
-    50): below 0.5% (mean ratio of successive gaps), 0.3% (mean gaps, top level), 0.6% (mean squares of gaps and levels)
-    and 2% (smallest gap). For "fast" (2000 levels, beta = 0.5 and 1.5): -0.3 (0.2)%, -0.2 (0.1)% (mean ratio), +0.5
-    (0.4)%, +0.7 (0.4)% (variance of gaps), +4 (1)%, +9 (2)% (number of gaps below a fifth of the mean).
+    Levels that all start from one point under the same linear drift follow a known law at any time: a scaled Gaussian
+    beta-ensemble. "nested" and "fast" draw the first record from it.
+
+    Biases measured for "nested" (n = 5 to 30, beta to 50): below 0.5% (mean ratio of successive gaps), 0.3% (mean gaps,
+    top level), 0.6% (mean squares of gaps and levels) and 2% (smallest gap). For "fast" (2000 levels, beta = 0.5 and
+    1.5, errors in brackets): -0.3 (0.2)%, -0.2 (0.1)% (mean ratio), +0.5 (0.4)%, +0.7 (0.4)% (variance of gaps), +4
+    (1)%, +9 (2)% (number of gaps below a fifth of the mean).
 
     Raises
     ------
@@ -136,6 +144,7 @@ class Dyson(Process):
     tolerance: float | None = None
 
     def __post_init__(self) -> None:
+        """Check the fields, and that the scheme can move these levels."""
         _checks.choice("closure", self.closure, ("corrected", "independent"))
         _checks.choice("scheme", self.scheme, SCHEMES)
         if self.dt is not None:
@@ -143,9 +152,10 @@ class Dyson(Process):
         if self.tolerance is not None:
             self._set(tolerance=_checks.real("tolerance", self.tolerance, above=0))
         if self.sgd is not None:
-            self._check_of_model()
+            self._set(**of_model(self))
+            self._set(coordinate=self.terms.coordinate)
         else:
-            self._check_general()
+            self._set(**of_levels(self))
         why = {"matrix": self._why_no_matrix, "bordering": self.why_not_alike}.get(self.scheme, str)()
         if why:
             raise ValueError(f"scheme = {self.scheme!r}: no exact transition is known for {why}")
@@ -159,50 +169,6 @@ class Dyson(Process):
             raise ValueError(f"dt = {self.dt:g}: scheme = 'nested' chooses its steps by the gaps; take 'pairs' for dt")
         if self.scheme == "fast" and self._why_not_fast():
             raise ValueError(f"scheme = 'fast': cannot be had for {self._why_not_fast()}")
-
-    def _check_of_model(self) -> None:
-        sgd = network_process(self.sgd)
-        given = {"n": self.n, "rate": self.rate, "drift": self.drift, "potential": self.potential}
-        for name, value in given.items():
-            if value is not None:
-                shown = _checks.shown(value)
-                raise ValueError(f"{name} = {shown}: must be left out where sgd is given, which says it all")
-        for name, default in (("beta", 1.0), ("center", 0.0), ("noise", 1.0)):
-            value = getattr(self, name)
-            if _checks.shape_of(name, value) or _checks.real(name, value) != default:
-                raise ValueError(f"{name} = {_checks.shown(value)}: must be left out where sgd is given")
-        self._set(n=sgd.n, initial=_checks.levels("initial", self.initial, sgd.n))
-        if self.initial is not None and (self.initial < 0).any():
-            raise ValueError(f"initial: eigenvalues of W^T W must be >= 0, the smallest is {self.initial.min():g}")
-        self._set(coordinate=self.terms.coordinate)
-
-    def _check_general(self) -> None:
-        given_arrays = {name: getattr(self, name) for name in ("initial", "rate", "center", "noise")}
-        shapes = [_checks.shape_of(name, value) for name, value in given_arrays.items() if value is not None]
-        sizes = [shape[-1] for shape in shapes if shape]
-        if self.n is None and not sizes:
-            raise ValueError("n is missing: give n, or initial levels")
-        n = sizes[0] if self.n is None else _checks.integer("n", self.n, 1, most=_checks.MOST_LEVELS)
-        if n < 1:
-            raise ValueError("initial is empty: must hold at least one level")
-        functions = {"drift": self.drift, "potential": self.potential}
-        given = [name for name in ("rate", *functions) if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} exclude each other: give one of them")
-        for name, function in functions.items():
-            if function is not None:
-                self._set(**{name: level_function(name, function, n)})
-        rate = None
-        if self.drift is None and self.potential is None:
-            rate = _checks.vector("rate", 1.0 if self.rate is None else self.rate, n, at_least=0)
-        self._set(
-            n=n,
-            beta=_checks.real("beta", self.beta, above=0),
-            rate=rate,
-            center=_checks.vector("center", self.center, n),
-            noise=_checks.vector("noise", self.noise, n, above=0),
-            initial=_checks.levels("initial", self.initial, n),
-        )
 
     def _why_no_matrix(self) -> str:
         """Say what stands in the way of the exact transition; empty if nothing does."""
@@ -221,6 +187,7 @@ class Dyson(Process):
         return ""
 
     def why_not_alike(self) -> str:
+        """Say why levels do not all move under the same linear drift and noise; empty if they do."""
         if self.rate is None:
             return "a drift that is not linear" if self.sgd is None else "the drift of a model"
         for name in ("rate", "center", "noise"):
@@ -230,6 +197,7 @@ class Dyson(Process):
 
     @cached_property
     def terms(self) -> Any:
+        """Drift, noise and repulsion of the model, for the kernel."""
         assert self.sgd is not None
         return self.sgd.model.dyson_terms(self.sgd.learning_rate, self.sgd.batch_size, closure=self.closure)
 
@@ -373,6 +341,7 @@ class Dyson(Process):
         return _checks.for_replicas(np.sort(self.center) if self.initial is None else self.initial, replicas)
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
+        """Return the levels, which come first in the state."""
         return state[:, : self.n]
 
     def warn(self, stacklevel: int) -> None:
@@ -384,6 +353,7 @@ class Dyson(Process):
         warn_after(self, run)
 
     def why_left(self, step: int, state: np.ndarray) -> str:
+        """Name the level at which a function failed, or what makes levels run away."""
         if self.drift is not None or self.potential is not None:
             level, x = int(state[self.n]), float(state[self.n + 1])
             if level >= 0 and math.isfinite(x) and not math.isfinite(drift_at(self, x, level)):

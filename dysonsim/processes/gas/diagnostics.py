@@ -58,6 +58,7 @@ class GasDiagnostics:
     warm_up: int
 
     def __str__(self) -> str:
+        """Tabulate acceptance, autocorrelation time, effective draws and R-hat."""
         lines = [f"{self.method}: acceptance {self.acceptance:.3g}, warm-up {self.warm_up} iterations"]
         lines += [
             f"{name:>8}: tau {self.tau[name]:.3g}, effective draws {self.ess[name]:.4g}, R-hat {self.r_hat[name]:.4g}"
@@ -100,7 +101,7 @@ def diagnose_chains(method: str, tuning: Tuning, run: Any) -> GasDiagnostics:
         why = f"R-hat of {names[at]} is {spread[at]:.3g} (at most {np.hypot(MIXED, np.sqrt(short[at])):.3g} is allowed)"
     if why:
         warnings.warn(
-            f"the chains of {run.process} have not mixed: {why}; averages weigh the law's parts by where chains began",
+            f"the chains of {run.process} have not mixed: {why}; averages depend on where chains started",
             RuntimeWarning, stacklevel=4,
         )  # fmt: skip
     elif steps < tuning.steps:

@@ -46,7 +46,7 @@ class Mode:
         return float(np.ptp(self.levels)) / (n - 1) if n > 1 else self._single
 
     def unscaled(self, y: np.ndarray) -> np.ndarray:
-        """q of coordinates y (rows, n); every row by the same operations, whatever rows there are beside it."""
+        """Return q of coordinates y (rows, n); every row by the same operations, whatever rows there are beside it."""
         q = y - self.y0
         for k in range(len(self.y0) - 1, -1, -1):
             q[:, k] /= self.factor[k, k]
@@ -79,6 +79,7 @@ class Coordinates:
         return gaps, height
 
     def levels(self, v: np.ndarray) -> np.ndarray:
+        """Return the levels at distances v from the wall, or at v if there is no wall."""
         return self.origin + self.sign * v
 
     def to_levels(self, y: np.ndarray) -> np.ndarray:

@@ -66,6 +66,7 @@ class Tuning:
 
     @property
     def mixed(self) -> bool:
+        """Whether R-hat and the length of the pilot say that the chains have mixed."""
         return bool(self.r_hat.max() <= MIXED and self.tau.max() * MEMORIES <= self.length)
 
     def why_not_mixed(self) -> str:
@@ -154,7 +155,7 @@ def run_pilot(
 
 
 def observables(levels: np.ndarray) -> np.ndarray:
-    """sum x, sum x^2, lowest and highest level of ascending levels (..., n), shape (..., 4)."""
+    """Return sum x, sum x^2, lowest and highest level of ascending levels (..., n), shape (..., 4)."""
     return np.stack([levels.sum(axis=-1), (levels**2).sum(axis=-1), levels[..., 0], levels[..., -1]], axis=-1)
 
 

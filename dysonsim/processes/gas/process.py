@@ -15,7 +15,8 @@ from ..._patience import told_if_slow
 from ...backend import Kernel
 from ...kernels.gas import trace as gas_trace
 from ...kernels.gas import wells as gas_wells
-from ..base import NetworkProcess, Process, initial_weights, network_process
+from ..base import NetworkProcess, Process, initial_weights
+from .checks import of_ensemble, of_model
 from .diagnostics import GasDiagnostics, MixingError, diagnose_chains, independent_draws
 from .kernel import chain, exact_draws
 from .mode import Coordinates, Mode, find_mode
@@ -24,9 +25,11 @@ from .wells import Wells, checked_walls
 
 __all__ = ["CoulombGas", "GasDiagnostics", "MixingError"]
 
-DISPERSION = 1.5  # of many levels' start: sum x is then as wide as in the law
-MATCH = {"float64": 1e-9, "float32": 1e-3}  # of levels and of where their chain is, relative
-RESOLVED = 1e12  # beta up to which a chain's energies are good to 1e-3 (measured at 1e14: still good, at 1e16: not)
+DISPERSION = 1.5  # spread of many levels at the start, where sum x is as wide as in the law
+MATCH = {"float64": 1e-9, "float32": 1e-3}  # relative tolerance between levels and the position of their chain
+RESOLVED = (
+    1e12  # beta up to which the energies of a chain are good to 1e-3 (measured: they still are at 1e14, not at 1e16)
+)
 METHODS = ("auto", "exact", "hmc", "metropolis")
 
 
@@ -34,42 +37,44 @@ METHODS = ("auto", "exact", "hmc", "metropolis")
 class CoulombGas(Process):
     """Coulomb gas: levels with the joint density prod_{i<j} |x_i - x_j|^beta exp(-sum_i V_i(x_i)), any x_i.
 
-    ``CoulombGas(sgd)`` takes beta = 1, wells and widths from a model: V_i = (x - x_i^s)^2 / 2 sigma_i^2 around its
-    fixed points, sigma_i^2 = g_ii^2/Omega_i to leading order in alpha/|B| (arXiv:2412.20496). As in the paper, all
-    pairs repel alike; levels of different wells then repel more than in SGD (`Dyson` has a closure that corrects this).
+    ``CoulombGas(sgd)`` takes beta = 1 and the wells from a model: V_i = (x - x_i^s)^2 / 2 sigma_i^2 around its fixed
+    points x_i^s, with sigma_i^2 = g_ii^2/Omega_i to leading order in alpha/|B| (arXiv:2412.20496). As in the paper, all
+    pairs repel alike. Levels of different wells then repel more than in SGD; `Dyson` has a closure that corrects this.
 
-    Levels are recorded in ascending order, but a well belongs to a label, not to a rank: the level of a narrow well may
-    lie on either side of its neighbor. For two levels this is `laws.TwoSpecies`.
+    Levels are recorded in ascending order. A well belongs to a label, though, and not to a rank: the level of a narrow
+    well may lie on either side of its neighbor. For two levels this is `laws.TwoSpecies`.
 
     Parameters
     ----------
     sgd : SGD, optional
-        Take everything from this training; only `method` can then be given as well.
+        Take everything from this training. Only `method` can then be given as well.
     beta : float
         Dyson index > 0.
     centers, widths : float or (n,) array
         V_i = (x - centers_i)^2 / 2 widths_i^2. Default: 0 and 1.
     potential : function, optional
-        V(x), or V(x, i) for label i = 0, 1, ..., of one number, instead of wells: plain Python or decorated with
-        numba.njit, as for `Dyson`. It must grow faster than (1 + beta (n - 1)) log|x|, and may be inf where no level
-        can be; where it becomes inf at one x for all levels, there is a wall.
+        V(x), or V(x, i) for label i = 0, 1, ..., of one number, instead of wells. Plain Python or decorated with
+        numba.njit, as for `Dyson`. It must grow faster than (1 + beta (n - 1)) log|x|. It may be inf where no level can
+        be; where it becomes inf at one x for all levels, there is a wall.
     n : int, optional
         Number of levels. Needed only if no array determines it.
     walls : (float or None, float or None), optional
         Lower and upper bound of all levels.
     method : {"auto", "exact", "hmc", "metropolis"}
-        "exact": independent draws from tridiagonal matrices, one a step; for equal quadratic wells, `laguerre` and
-        `jacobi`. "hmc" and "metropolis": Markov chains, one iteration a step, for any gas (`dysonsim.kernels.gas`).
-        "auto": the first that applies. Chains are tuned by 64 pilot chains; if the rank-normalized split R-hat of these
-        stays above 1.01, `simulate` raises a `MixingError`, or warns if `steps` are given. That happens with barriers,
-        and at walls with a weight x^(c - 1), c below about 0.02 for "hmc", 0.2 for "metropolis".
+        "exact" draws independent levels from tridiagonal matrices, one draw a step. It applies to equal quadratic
+        wells, `laguerre` and `jacobi`. "hmc" and "metropolis" are Markov chains, one iteration a step, for any gas
+        (`dysonsim.kernels.gas`). "auto" takes the first that applies.
+
+        Chains are tuned by 64 pilot chains. If the rank-normalized split R-hat of these stays above 1.01, `simulate`
+        raises a `MixingError`, or warns if `steps` are given. That happens with barriers, and at walls with a weight
+        x^(c - 1) where c is below about 0.02 for "hmc", or 0.2 for "metropolis".
     ensemble, parameters : {"wells", "laguerre", "jacobi"}, tuple
         Set by the class methods: (m, width) for `laguerre`, (a, b) for `jacobi`.
 
     Raises
     ------
     TypeError, ValueError
-        For a parameter that is not allowed, or a potential that does not confine the levels or is not a number.
+        For a parameter that is not allowed, and for a potential that does not confine the levels or is not a number.
 
     Examples
     --------
@@ -108,8 +113,8 @@ class CoulombGas(Process):
     def laguerre(cls, n: int, m: float, beta: float, width: float = 1.0, *, method: str = "auto") -> CoulombGas:
         """Make a Laguerre ensemble: weight x^(beta (m - n + 1)/2 - 1) exp(-x / 2 width^2), x > 0.
 
-        Eigenvalues of W^T W, W of shape (m, n); each of the beta real components of an entry has variance width^2.
-        m > n - 1 need not be an integer.
+        These are eigenvalues of W^T W for W of shape (m, n), where each of the beta real components of an entry has
+        variance width^2. m > n - 1 need not be an integer.
         """
         return cls(beta=beta, n=n, method=method, ensemble="laguerre", parameters=(m, width))
 
@@ -117,16 +122,17 @@ class CoulombGas(Process):
     def jacobi(cls, n: int, a: float, b: float, beta: float, *, method: str = "auto") -> CoulombGas:
         """Make a Jacobi ensemble: weight x^a (1 - x)^b on 0 < x < 1, a and b > -1.
 
-        For correlations between matrices a = beta (m1 - n + 1)/2 - 1.
+        For correlations between matrices, a = beta (m1 - n + 1)/2 - 1.
         """
         return cls(beta=beta, n=n, method=method, ensemble="jacobi", parameters=(a, b))
 
     def __post_init__(self) -> None:
+        """Check the fields, and that the wells hold the levels."""
         _checks.choice("method", self.method, METHODS)
         _checks.choice("ensemble", self.ensemble, ("wells", "laguerre", "jacobi"))
         self._set(beta=_checks.real("beta", self.beta, above=0))
         if self.sgd is not None:
-            self._take_from_model()
+            self._set(**of_model(self))
         arrays = {"centers": self.centers, "widths": self.widths}
         shapes = [_checks.shape_of(name, value) for name, value in arrays.items() if value is not None]
         sizes = [shape[-1] for shape in shapes if shape]
@@ -135,7 +141,7 @@ class CoulombGas(Process):
         n = sizes[0] if self.n is None else self.n
         self._set(n=_checks.integer("n", n, 1))
         if self.ensemble != "wells":
-            self._check_ensemble()
+            self._set(**of_ensemble(self))
         elif not isinstance(self.parameters, tuple) or self.parameters:
             raise ValueError(f"parameters = {_checks.shown(self.parameters)}: must be left out for wells")
         self._set(walls=checked_walls(self.walls))
@@ -159,49 +165,8 @@ class CoulombGas(Process):
         if self.method == "exact" and self._why_not_exact():
             raise ValueError(f"method = 'exact': no independent draws are known for {self._why_not_exact()}")
 
-    def _check_ensemble(self) -> None:
-        """Parameters and walls of a classical ensemble, which leaves nothing else to say."""
-        for name in ("sgd", "centers", "widths", "potential"):
-            if getattr(self, name) is not None:
-                raise ValueError(f"{name}: must be left out where ensemble = {self.ensemble!r}, which says it all")
-        names = {"laguerre": ("m", "width"), "jacobi": ("a", "b")}[self.ensemble]
-        if not isinstance(self.parameters, (tuple, list)) or len(self.parameters) != 2:
-            raise ValueError(
-                f"parameters = {self.parameters!r}: must be ({', '.join(names)}) for ensemble = {self.ensemble!r}; use "
-                f"CoulombGas.{self.ensemble}"
-            )
-        lowest = (self.n - 1, 0) if self.ensemble == "laguerre" else (-1, -1)
-        values = zip(names, self.parameters, lowest, strict=True)
-        walls = (0.0, None) if self.ensemble == "laguerre" else (0.0, 1.0)
-        if self.walls is not None and checked_walls(self.walls) != checked_walls(walls):
-            raise ValueError(f"walls = {self.walls!r}: must be left out, levels of this ensemble have walls at {walls}")
-        if self.ensemble == "laguerre":
-            width = _checks.real("width", self.parameters[1], above=0)
-            if not 1e-150 < width < 1e150:
-                raise ValueError(
-                    f"width = {width:g}: must be between 1e-150 and 1e150, levels have its square; choose other units"
-                )
-        self._set(
-            parameters=tuple(_checks.real(name, value, above=least) for name, value, least in values), walls=walls
-        )
-
-    def _take_from_model(self) -> None:
-        sgd = network_process(self.sgd)
-        names = ("centers", "widths", "potential", "n", "walls")
-        for name in names:
-            if getattr(self, name) is not None:
-                shown = _checks.shown(getattr(self, name))
-                raise ValueError(f"{name} = {shown}: must be left out where sgd is given, which says it")
-        if self.beta != 1:
-            given = _checks.exact(self.beta)
-            raise ValueError(f"beta = {given}: must be left out where sgd is given; real weights have beta = 1")
-        widths = sgd.stationary_widths()
-        if (widths <= 0).any():
-            level = int(np.argmin(widths))
-            raise ValueError(f"sgd: level {level} of {sgd.model} does not fluctuate, so there is no gas of all levels")
-        self._set(centers=sgd.fixed_point(), widths=widths)
-
     def __repr__(self) -> str:
+        """Write the call that makes this gas."""
         how = "" if self.method == "auto" else f", method={self.method!r}"
         if self.sgd is not None:
             return f"CoulombGas({self.sgd!r}{how})"
@@ -268,6 +233,7 @@ class CoulombGas(Process):
 
     @cached_property
     def mode(self) -> Mode:
+        """The most likely levels and the curvature there, which scale the moves."""
         import scipy.linalg  # noqa: F401 (a BLAS that is loaded later would not be limited)
 
         from ...backend.cpu import one_blas_thread
@@ -296,7 +262,7 @@ class CoulombGas(Process):
         x = wells.place(wells.draw(initial_weights(replicas, n, seed), mode.temperature))[0]
         order = np.argsort(coordinates.sign * x, axis=1)
         x = np.take_along_axis(x, order, axis=1)
-        if n > 1:  # independent levels lie too close together and too far out: toward the mode, where none does
+        if n > 1:  # independent levels lie too close together and too far out: move them toward the mode
             x = mode.levels + min(0.5, DISPERSION / np.sqrt(n * max(self.beta, 1.0))) * (x - mode.levels)
         tags = [tag[order] for tag in wells.tags(mode.temperature)]
         middle, last = [], []
@@ -304,13 +270,14 @@ class CoulombGas(Process):
             q = mode.unscaled(coordinates.of_levels(x))
             middle, last = [q, np.zeros((replicas, n))], [np.zeros((replicas, 1))]
         else:
-            back = np.argsort(order, axis=1)  # a sweep finds its labels in their places
+            back = np.argsort(order, axis=1)  # a sweep expects every label in its place
             x, tags = np.take_along_axis(x, back, axis=1), [np.take_along_axis(t, back, axis=1) for t in tags]
         ends = [np.zeros((replicas, gas_trace.NUMBERS)), np.tile([-1.0, 0.0], (replicas, 1))]
         return np.concatenate([x, *middle, *tags, *last, *ends], axis=1)
 
     @property
     def state_size(self) -> int:
+        """Numbers of a replica's state; an exact sampler keeps the levels only."""
         return self.n if self.sampler == "exact" else self._chain(untuned(self.sampler)).state
 
     def fault_of_state(self, state: np.ndarray) -> str:
@@ -332,11 +299,13 @@ class CoulombGas(Process):
         return ""
 
     def start(self, replicas: int, seed: int) -> np.ndarray:
+        """Draw start values more dispersed than the stationary law; zeros for an exact sampler."""
         if self.sampler == "exact":
             return np.zeros((replicas, self.n))
         return self._dispersed(replicas, seed)
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
+        """Return ascending levels in the user's units."""
         origin, unit = self.units
         return origin + unit * self._ascending(state)
 
@@ -351,6 +320,7 @@ class CoulombGas(Process):
 
     @property
     def own_units(self) -> bool:  # type: ignore[override]
+        """Whether the kernel works in units of the wells, which it does unless a function or [0, 1] fixes them."""
         return self.potential is None and self.ensemble != "jacobi"
 
     def lengths(self) -> dict[str, Any]:
@@ -367,16 +337,17 @@ class CoulombGas(Process):
             exact = "" if self._why_not_exact() else "; method = 'exact' needs no chains"
             raise MixingError(
                 f"the chains of {self} have not mixed: {self.tuning.why_not_mixed()} over 64 pilot chains of "
-                f"{self.tuning.length} iterations, and as many as are tried would not do. Levels that barriers keep "
-                "apart, or that a wall draws, are weighted by where chains start, not by the law; give steps= to run "
-                f"regardless{exact}"
+                f"{self.tuning.length} iterations, the most that are tried. Levels that barriers keep apart, or that a "
+                "wall draws, are weighted by where chains start, not by the law; give steps= to run regardless"
+                f"{exact}"
             )
         return self.tuning.steps
 
     def why_left(self, step: int, state: np.ndarray) -> str:
+        """Name the level at which the potential gave nan."""
         if self.potential is not None and self.sampler != "exact" and state[-2] >= 0:
             level = f"label {int(state[-2])}" if self.wells.kind == "labeled" else f"level {int(state[-2])}"
-            return f"potential gives nan for {level} at x = {state[-1]:g}; where no level can be it must give inf"
+            return f"potential gives nan for {level} at x = {state[-1]:g}; it must be inf where no level can be"
         return super().why_left(step, state)
 
     def _check_word(self, state: np.ndarray) -> None:

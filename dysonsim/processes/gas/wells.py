@@ -14,11 +14,11 @@ from ..._fingerprint import without_caches
 from ..._functions import LevelFunction
 from ...kernels.gas import wells as gas_wells
 
-# Where a function is looked at: 60 decades on either side of 0, or e^-69 ... e^69 from a wall.
+# Where a function is evaluated: 60 decades on either side of 0, or e^-69 ... e^69 from a wall.
 DECADES = np.concatenate([-np.logspace(30, -30, 481), [0.0], np.logspace(-30, 30, 481)])
 FROM_WALL = np.linspace(-69.0, 69.0, 553)
 BETWEEN_WALLS = np.linspace(-34.0, 34.0, 545)
-DEEP = 40.0  # times the temperature: higher up nothing is drawn
+DEEP = 40.0  # in units of the temperature: nothing is drawn higher up
 CELLS = 1024
 ZOOMS = 16
 BISECTIONS, STEEP = 200, 1e6  # of the edge of a function, and from which height on it is a slope that overflows
@@ -58,10 +58,12 @@ class Wells:
     labels: np.ndarray | None = None
 
     def __getstate__(self) -> dict[str, Any]:
+        """Leave out of a pickle what is computed on request."""
         return without_caches(self)
 
     @property
     def walls(self) -> str:
+        """Which walls there are: "none", "lower", "upper" or "both"."""
         return {(False, False): "none", (True, False): "lower", (False, True): "upper", (True, True): "both"}[
             bool(np.isfinite(self.lower)), bool(np.isfinite(self.upper))
         ]
@@ -142,7 +144,7 @@ class Wells:
 
     @cached_property
     def bottoms(self) -> np.ndarray:
-        """u of the lowest `effective` of every label, (n,)."""
+        """Return u of the lowest `effective` of every label, (n,)."""
         if self.centers is not None and self.walls == "none":
             return self.centers
         at = np.clip(np.argmin(self._surveyed, axis=0), 1, len(self.grid) - 2)
@@ -211,7 +213,7 @@ class Wells:
         )
 
     def draw(self, z: np.ndarray, temperature: float) -> np.ndarray:
-        """u of every label, independent, of density exp(-`effective` / temperature), from standard normals z (R, n)."""
+        """Turn standard normals z (R, n) into independent u of all labels, density exp(-`effective` / temperature)."""
         if self.centers is not None and self.walls == "none":
             return self.centers + self.widths * np.sqrt(temperature) * z
         from scipy.special import ndtr

@@ -1,51 +1,18 @@
-"""The same training as `dysonsim.simulate`, written with PyTorch and NumPy, as well as those libraries allow.
-
-A peer is set up once and then advanced: `advance(steps)` moves every network by so many SGD steps. Each is built from
-the same `dysonsim.SGD`, so that model, rates and batches cannot differ. All write into arrays that they hold, record no
-gradients, and use the update of the papers (arXiv:2412.20496) in closed form, without automatic differentiation.
-
-The RBMs have sigma = 1 and as many hidden as visible units; the linear networks have 2 x 2 weights and fresh samples.
-"""
+"""By PyTorch."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
+import torch
 
+from benchmarks.peers import Peer, in_pieces, is_one, kick_of, row_blocks
 from dysonsim import SGD
 
-try:
-    import torch
-except ImportError:  # an optional peer
-    torch = None
 
-
-@dataclass
-class Peer:
-    """An ensemble and how to advance it; `weights()` is (networks, rows, columns)."""
-
-    networks: int
-    advance: Callable[[int], object]
-    weights: Callable[[], np.ndarray]
-
-
-def on_threads(make, sgd: SGD, networks: int, dtype: str, seed: int, threads: int) -> Peer:
-    """Equal shares of the networks on Python threads: left alone, both libraries draw normals on one thread."""
-    parts = [make(sgd, networks // threads, dtype, seed + i, 1) for i in range(threads)]
-    pool = ThreadPoolExecutor(threads)
-
-    def advance(steps: int) -> None:
-        for future in [pool.submit(part.advance, steps) for part in parts]:
-            future.result()
-
-    return Peer(networks // threads * threads, advance, lambda: np.concatenate([part.weights() for part in parts]))
-
-
-def torch_rbm(sgd: SGD, networks: int, dtype: str, seed: int, threads: int) -> Peer:
+def rbm(sgd: SGD, networks: int, dtype: str, seed: int, threads: int) -> Peer:
     """Every Gibbs step, all networks at once in batched products."""
     model, batch, rate = sgd.model, sgd.batch_size, sgd.learning_rate
     n, kind, random = len(model.target), getattr(torch, dtype), torch.Generator().manual_seed(seed)
@@ -70,7 +37,7 @@ def torch_rbm(sgd: SGD, networks: int, dtype: str, seed: int, threads: int) -> P
     return Peer(networks, advance, lambda: w.double().numpy())
 
 
-def torch_rbm_at_once(sgd: SGD, networks: int, dtype: str, seed: int, threads: int) -> Peer:
+def rbm_at_once(sgd: SGD, networks: int, dtype: str, seed: int, threads: int) -> Peer:
     """dysonsim's algorithm in PyTorch: the k Gibbs steps drawn as one, normals of single precision."""
     model, batch, rate = sgd.model, sgd.batch_size, sgd.learning_rate
     n, kind, random = len(model.target), getattr(torch, dtype), torch.Generator().manual_seed(seed)
@@ -104,7 +71,7 @@ def torch_rbm_at_once(sgd: SGD, networks: int, dtype: str, seed: int, threads: i
     return Peer(networks, advance, lambda: w.double().numpy())
 
 
-def torch_rbm_single(sgd: SGD, networks: int, dtype: str, seed: int, threads: int) -> Peer:
+def rbm_single(sgd: SGD, networks: int, dtype: str, seed: int, threads: int) -> Peer:
     """The papers' way: one network at a time, so one here, whatever `networks` says."""
     model, batch, rate = sgd.model, sgd.batch_size, sgd.learning_rate
     n, kind, random = len(model.target), getattr(torch, dtype), torch.Generator().manual_seed(seed)
@@ -127,13 +94,13 @@ def torch_rbm_single(sgd: SGD, networks: int, dtype: str, seed: int, threads: in
     return Peer(1, advance, lambda: w.double().numpy()[None])
 
 
-def torch_linear(sgd: SGD, networks: int, dtype: str, seed: int, threads: int, normals: str | None = None) -> Peer:
+def linear(sgd: SGD, networks: int, dtype: str, seed: int, threads: int, normals: str | None = None) -> Peer:
     """All networks at once in batched products; `normals`: float type in which these are drawn, if not dtype."""
     model, batch, rate = sgd.model, sgd.batch_size, sgd.learning_rate
-    kind, random, kick = getattr(torch, dtype), torch.Generator().manual_seed(seed), _kick(sgd)
+    kind, random, kick = getattr(torch, dtype), torch.Generator().manual_seed(seed), kick_of(sgd)
     w = torch.empty(networks, 2, 2, dtype=kind).normal_(0, sgd.init_scale, generator=random)
     teacher = torch.tensor(model.teacher, dtype=kind)
-    hessian = None if _is_one(model.hessian) else torch.tensor(model.hessian, dtype=kind).expand_as(w)
+    hessian = None if is_one(model.hessian) else torch.tensor(model.hessian, dtype=kind).expand_as(w)
     drawn = torch.empty(networks * (batch + 2) * 2, dtype=getattr(torch, normals or dtype))
     z = drawn if drawn.dtype == kind else torch.empty_like(drawn, dtype=kind)
     x, noise = z[: networks * batch * 2].view(networks, batch, 2), z[networks * batch * 2 :].view(networks, 2, 2)
@@ -155,73 +122,76 @@ def torch_linear(sgd: SGD, networks: int, dtype: str, seed: int, threads: int, n
     return Peer(networks, advance, lambda: w.double().numpy())
 
 
-def numpy_rbm(sgd: SGD, networks: int, dtype: str, seed: int, threads: int) -> Peer:
-    """Every Gibbs step, all networks at once in stacked products."""
-    model, batch = sgd.model, sgd.batch_size
-    n, kind, random = len(model.target), np.dtype(dtype).type, np.random.default_rng(seed)
-    w = (random.standard_normal((networks, n, n)) * sgd.init_scale).astype(dtype)
-    target = np.linalg.inv(model.target).astype(dtype)
-    visible = np.ones((networks, batch, n), dtype)
-    hidden, noise, change = np.empty_like(visible), np.empty_like(visible), np.empty_like(w)
-    beta, alpha, rate, inverse_batch = (kind(a) for a in (1 / model.mu, 1 / model.mu**2, sgd.learning_rate, 1 / batch))
+def dyson(start: np.ndarray, beta: float, dt: float, seed: int, threads: int) -> Peer:
+    """Arrays (n, n, replicas), all replicas at once, in place; PyTorch's own threads."""
+    random = torch.Generator().manual_seed(seed)
+    x = torch.tensor(np.ascontiguousarray(start.T))
+    n = len(x)
+    differences, own = torch.empty((n, *x.shape), dtype=x.dtype), torch.arange(n)
+    push, size, z = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x)
 
     def advance(steps: int) -> None:
-        for _ in range(steps):
-            for _ in range(model.gibbs_steps):
-                np.matmul(visible, w.swapaxes(1, 2), out=hidden)
-                random.standard_normal(dtype=dtype, out=noise)
-                np.add(hidden, noise, out=hidden)
-                np.matmul(hidden, w, out=visible)
-                np.multiply(visible, alpha, out=visible)
-                random.standard_normal(dtype=dtype, out=noise)
-                np.multiply(noise, beta, out=noise)
-                np.add(visible, noise, out=visible)
-            mismatch = np.matmul(visible.swapaxes(1, 2), visible)
-            mismatch *= -inverse_batch
-            mismatch += target
-            np.matmul(w, mismatch, out=change)
-            np.multiply(change, rate, out=change)
-            np.add(w, change, out=w)
+        torch.set_num_threads(threads)
+        with torch.inference_mode():
+            for _ in range(steps):
+                torch.sub(x[:, None], x[None, :], out=differences)
+                differences[own, own] = math.inf
+                torch.sum(differences.reciprocal_(), 1, out=push)
+                push.mul_(beta).sub_(x).mul_(dt)
+                torch.abs(push, out=size)
+                x.addcdiv_(push, size.add_(1)).add_(z.normal_(generator=random), alpha=math.sqrt(2 * dt))
 
-    return Peer(networks, advance, lambda: w.astype(np.float64))
+    return Peer(x.shape[1], advance, lambda: np.sort(x.numpy().T, axis=1))
 
 
-def numpy_linear(sgd: SGD, networks: int, dtype: str, seed: int, threads: int) -> Peer:
-    """The networks along the last axis, entry by entry: faster here than stacks of 2 x 2 products."""
-    model, batch = sgd.model, sgd.batch_size
-    kind, random = np.dtype(dtype).type, np.random.default_rng(seed)
-    w = (random.standard_normal((2, 2, networks)) * sgd.init_scale).astype(dtype)
-    teacher = model.teacher.astype(dtype)[:, :, None]
-    hessian = None if _is_one(model.hessian) else model.hessian.astype(dtype)
-    x = np.empty((batch + 2, 2, networks), dtype)  # the last two: the gradient noise
-    products, covariance = np.empty((batch, networks), dtype), np.empty((2, 2, networks), dtype)
-    step, kick = kind(sgd.learning_rate / batch), kind(_kick(sgd))
+def dyson_one_thread(start: np.ndarray, beta: float, dt: float, seed: int, threads: int) -> Peer:
+    return dyson(start, beta, dt, seed, 1)
+
+
+def dyson_tuned(start: np.ndarray, beta: float, dt: float, seed: int, threads: int) -> Peer:
+    """As NumPy, tuned."""
+
+    def make(start, beta, dt, seed):
+        random = torch.Generator().manual_seed(seed)
+        x = torch.tensor(np.ascontiguousarray(start.T))
+        n = len(x)
+        force, inverse, z = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x, dtype=torch.float32)
+
+        def advance(steps: int) -> None:
+            with torch.inference_mode():
+                for _ in range(steps):
+                    torch.mul(x, -1 / beta, out=force)
+                    for i in range(1, n):
+                        part = torch.sub(x[i], x[:i], out=inverse[:i]).reciprocal_()
+                        force[i].add_(part.sum(0))
+                        force[:i].sub_(part)
+                    force.mul_(dt * beta)
+                    torch.abs(force, out=inverse)
+                    x.addcdiv_(force, inverse.add_(1))
+                    x.add_(inverse.copy_(z.normal_(generator=random)), alpha=math.sqrt(2 * dt))
+
+        return Peer(x.shape[1], advance, lambda: np.sort(x.numpy().T, axis=1))
+
+    peer = in_pieces(make, start, beta, dt, seed, threads)
 
     def advance(steps: int) -> None:
-        for _ in range(steps):
-            random.standard_normal(dtype=dtype, out=x)
-            for i, j in ((0, 0), (1, 1), (0, 1)):
-                np.multiply(x[:batch, i], x[:batch, j], out=products)
-                np.sum(products, axis=0, out=covariance[i, j])
-            covariance[1, 0] = covariance[0, 1]
-            pull = teacher - w
-            if hessian is not None:
-                pull = np.tensordot(hessian, pull, 1)
-            change = pull[:, :1] * covariance[:1]
-            change += pull[:, 1:] * covariance[1:]
-            change *= step
-            noise = x[batch:] + x[batch:].swapaxes(0, 1)
-            noise *= kick
-            change += noise
-            np.add(w, change, out=w)
+        torch.set_num_threads(1)
+        peer.advance(steps)
 
-    return Peer(networks, advance, lambda: w.transpose(2, 0, 1).astype(np.float64))
+    return Peer(peer.networks, advance, peer.weights)
 
 
-def _kick(sgd: SGD) -> float:
-    """Factor of a + a^T, a of standard normals, in one update (its off-diagonal entries have variance 2)."""
-    return sgd.learning_rate * sgd.model.gradient_noise / math.sqrt(2 * sgd.batch_size)
+def repulsion(x: np.ndarray, threads: int) -> dict[str, Callable[[], np.ndarray]]:
+    """sum_j 1/(x_i - x_j) as one writes it, and in blocks of rows."""
+    torch.set_num_threads(threads)
+    n, blocks, t = len(x), row_blocks(len(x)), torch.from_numpy(x)
 
+    def rows(begin: int, end: int):
+        gaps = t[begin:end, None] - t
+        gaps[torch.arange(end - begin), torch.arange(begin, end)] = torch.inf
+        return (1 / gaps).sum(dim=1)
 
-def _is_one(matrix: np.ndarray) -> bool:
-    return np.array_equal(matrix, np.eye(len(matrix)))
+    return {
+        "PyTorch": lambda: rows(0, n).numpy(),
+        "PyTorch in blocks": lambda: torch.cat([rows(a, b) for a, b in blocks]).numpy(),
+    }

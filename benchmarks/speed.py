@@ -1,59 +1,36 @@
-"""Print, store and plot how many times as fast as other libraries dysonsim is: `python -m benchmarks.report [--quick]`.
+"""How many times as fast as other libraries dysonsim trains.
 
 Three networks beside everyone, further sizes beside batched PyTorch; and how long a new process takes to start.
-
-All contestants of a case run in turn, several times over, so that what else the machine does meets them alike; a ratio
-is taken within each round, and the median over rounds and its quartiles are shown.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
-import time
-from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-import dysonsim as ds
 from benchmarks import cases, peers, starting
-from dysonsim.backend.cpu import source_hash
-
-RESULTS = Path(__file__).parent / "results"
-PAUSE = 0.1  # seconds before a run: threads of PyTorch and JAX spin for a while after a call, on the cores of the next
-BUSY = 0.5  # load average before the start from which others disturb the timings
+from benchmarks.harness import announce, quartiles, reached, skipped, steps_for, timed
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="two minutes instead of six, with larger errors")
-    parser.add_argument("--out", type=Path, help="JSON file to write, the picture goes beside it (results/speed.json)")
-    options = parser.parse_args(arguments)
-    out = options.out or RESULTS / ("speed-quick.json" if options.quick else "speed.json")
-
-    about = announce()
-    if peers.torch is None:
-        print("PyTorch is not installed: SKIPPED its peers, and with them the bars.\n")
+def run(options, keep) -> dict:
+    """Print a table a case as it is done; store after each."""
+    report: dict[str, object] = {"machine": announce() | {"threads": cases.THREADS}, "quick": options.quick}
+    if not peers.HAS_TORCH:
+        skipped("PyTorch: its peers and the bars")
     print(HEAD)
-    rows = []
+    rows: list[dict] = []
     for name, case in cases.CASES.items():
         for dtype in cases.DTYPES:
             rounds, seconds = length(case, options.quick)
             found = compare(name, dtype, rounds, seconds)
             print(table(found), flush=True)
             rows += found
+            keep(report | {"speed": rows})
     print("\n" + verdict(rows))
     start = starting.start_up(3 if options.quick else 7)
     print("\n" + starting.table(start))
-
-    report = {"machine": about, "quick": options.quick, "speed": rows, "start": start}
-    store(report, out)
-    plot(rows, out.with_suffix(".png"))
-    print(f"\nwritten: {out}, {out.with_suffix('.png')}")
+    return report | {"speed": rows, "start": start}
 
 
 def length(case: cases.Case, quick: bool) -> tuple[int, float]:
@@ -61,44 +38,6 @@ def length(case: cases.Case, quick: bool) -> tuple[int, float]:
     if quick:
         return 3, 0.15 if case.all_peers else 0.08
     return (7, 0.5) if case.all_peers else (5, 0.3)
-
-
-def announce() -> dict[str, object]:
-    """Print where the numbers are taken, and whether they can be trusted; returns what was printed."""
-    about = machine()
-    print("\n".join(f"{name}: {value}" for name, value in about.items()), "\n")
-    if about["load before"] > BUSY:
-        print(f"BUSY machine (load {about['load before']:.1f}): the numbers below are noise.\n")
-    return about
-
-
-def store(report: dict[str, object], out: Path) -> None:
-    """Write a report as JSON, into a folder that need not be there yet."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(report, indent=1) + "\n")
-
-
-def quartiles(ratios: np.ndarray) -> dict[str, object]:
-    """Median over the rounds, and quartiles."""
-    low, ratio, high = np.quantile(ratios, [0.25, 0.5, 0.75])
-    return {"ratio": float(ratio), "quartiles": [float(low), float(high)]}
-
-
-def machine() -> dict[str, object]:
-    """Where and with what the numbers were taken."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    versions = {name: metadata.version(name) for name in ("numba", "numpy", "scipy")}
-    versions |= {name: metadata.version(name) if find_spec(name) else "absent" for name in ("torch", "jax")}
-    return {
-        "processor": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "load before": os.getloadavg()[0],
-        "threads": cases.THREADS,
-        "versions": {"python": platform.python_version(), "dysonsim": ds.__version__, **versions},
-        "kernel sources": source_hash()[:12],
-    }
 
 
 def compare(name: str, dtype: str, rounds: int, seconds: float) -> list[dict]:
@@ -127,23 +66,6 @@ def compare(name: str, dtype: str, rounds: int, seconds: float) -> list[dict]:
     return rows
 
 
-def timed(ensemble: peers.Peer, steps: int) -> float:
-    began = time.perf_counter()
-    ensemble.advance(steps)
-    return time.perf_counter() - began
-
-
-def steps_for(ensemble: peers.Peer, seconds: float) -> int:
-    """Steps that take about so long, without what a call costs besides; warms up on the way."""
-    timed(ensemble, 1)
-    steps = 1
-    while True:
-        few, many = timed(ensemble, steps), timed(ensemble, 4 * steps)
-        if many > 2 * seconds or (many > seconds / 2 and many > 2 * few):
-            return max(1, round(seconds * 3 * steps / max(many - few, many / 4)))
-        steps *= 4
-
-
 HEAD = f"{'':40}{'us/update':>10}{'ratio':>8}  {'quartiles':<16}bar"
 
 
@@ -152,7 +74,7 @@ def table(rows: list[dict]) -> str:
     lines = [f"{rows[0]['case']}, {rows[0]['dtype']}"]
     for row in rows:
         low, high = row["quartiles"]
-        bar = "" if row["bar"] is None else f">= {row['bar']:g}: {'reached' if row['reached'] else 'MISSED'}"
+        bar = "" if row["bar"] is None else f">= {row['bar']:g}: {reached(row['reached'])}"
         spread = f"{low:.2f} to {high:.2f}"
         times = f"{row['us per update']:>10.3f}{row['ratio']:>8.2f}  {spread:<16}"
         lines.append(f"    {row['by']:<36}{times}{bar}".rstrip())
@@ -166,10 +88,11 @@ def verdict(rows: list[dict]) -> str:
     return f"bars reached: {len(barred) - len(missed)} of {len(barred)}" + "".join(f"\n    missed: {m}" for m in missed)
 
 
-def plot(rows: list[dict], file: Path) -> None:
+def plot(report: dict, file: Path) -> None:
     """Left: time of one update beside everyone; right: further sizes, ratios to batched PyTorch and their bars."""
     from matplotlib.figure import Figure
 
+    rows = report["speed"]
     full = [name for name, case in cases.CASES.items() if case.all_peers]
     height = 1.0 + 0.19 * sum(row["case"] in full for row in rows) + 0.19 * 2 * len(full)
     figure = Figure(figsize=(13, height), layout="constrained")
@@ -216,7 +139,3 @@ def plot_ratios(rows: list[dict], axes) -> None:
     axes.grid(axis="x", which="both", alpha=0.3)
     axes.set_xlabel("batched PyTorch (the faster) over dysonsim")
     axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Print and store how an RBM's update is best done: `python -m benchmarks.ways [--quick]`, one thread.
+"""How an RBM's update is best done, one thread.
 
 Every way to draw the k Gibbs steps of a batch (`GaussianRBM.sampling`), and W C either as a product with C ("matrix")
 or as (W phi) phiT / B ("thin"), in turn. Shown is the time over that of "at_once, matrix" and what "auto" takes; a star
@@ -7,34 +7,19 @@ where another way is more than a tenth faster.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import time
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
 
 import dysonsim as ds
-from benchmarks.report import RESULTS, announce, quartiles, store
+from benchmarks.harness import announce, quartiles
 from dysonsim.kernels.networks import rbm
 
 SAMPLINGS = ("at_once", "two_noises", "step_by_step")
 SIZES, BATCHES, GIBBS_STEPS = (10, 20, 50), (1, 4, 16), (1, 3, 10)
 BLOCKS, SECONDS = 4, 0.02
-
-
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ways", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one number of Gibbs steps, fewer rounds")
-    parser.add_argument("--out", type=Path, help="JSON file to write (results/ways.json)")
-    options = parser.parse_args(arguments)
-    report: dict[str, object] = {"machine": announce() | {"threads": 1}}
-    steps = GIBBS_STEPS[1:2] if options.quick else GIBBS_STEPS
-    report["ways"] = [compare(*size, 5 if options.quick else 9) for size in itertools.product(SIZES, BATCHES, steps)]
-    out = options.out or RESULTS / ("ways-quick.json" if options.quick else "ways.json")
-    store(report, out)
-    print(f"\nwritten: {out}")
 
 
 def model(n: int, k: int, sampling: str) -> ds.GaussianRBM:
@@ -83,5 +68,9 @@ def name(way: tuple[str, bool]) -> str:
     return f"{sampling}, {'thin' if thin else 'matrix'}"
 
 
-if __name__ == "__main__":
-    main()
+def run(options, keep) -> dict:
+    """Print one size after the other."""
+    report: dict[str, object] = {"machine": announce() | {"threads": 1}}
+    steps = GIBBS_STEPS[1:2] if options.quick else GIBBS_STEPS
+    report["ways"] = [compare(*size, 5 if options.quick else 9) for size in itertools.product(SIZES, BATCHES, steps)]
+    return report

@@ -1,34 +1,20 @@
-"""The RBM's training on a CUDA device: dysonsim's kernel, and batched PyTorch, plain and as a CUDA graph.
+"""The RBM's training by PyTorch on a CUDA device, plain and as a CUDA graph.
 
-PyTorch as in `peers.torch_rbm`: every Gibbs step, batched products in place, no autograd, one float type throughout
+As in `peers.torch.rbm`: every Gibbs step, batched products in place, no autograd, one float type throughout
 (TF32 is off, as by default). A graph replays `CAPTURED` steps without a word from Python.
 """
 
 from __future__ import annotations
 
-from benchmarks.peers import Peer, torch
+import torch
+
+from benchmarks.peers import CAPTURED, Peer
 from dysonsim import SGD
 
-CAPTURED = 16  # steps of one graph: an even number, after which the two buffers of a chain are where they were
 WARM_UP = 4
 
 
-def dysonsim_rbm(sgd: SGD, networks: int, dtype: str, seed: int, chosen=None) -> Peer:
-    """The kernel alone, without `simulate` around it; `chosen` as of `CudaDriver`."""
-    from dysonsim.backend.cuda.driver import CudaDriver
-
-    program = (CudaDriver(chosen) if chosen else CudaDriver()).prepare(sgd.kernel(), dtype)
-    ensemble, done = program.open(sgd.start(networks, seed), 0, seed), 0
-
-    def advance(steps: int) -> None:
-        nonlocal done
-        ensemble.advance(done, steps)
-        done += steps
-
-    return Peer(networks, advance, lambda: sgd.weights(ensemble.state()))
-
-
-def torch_rbm(sgd: SGD, networks: int, dtype: str, seed: int, graph: bool, device: str = "cuda") -> Peer:
+def rbm(sgd: SGD, networks: int, dtype: str, seed: int, graph: bool, device: str = "cuda") -> Peer:
     """Every Gibbs step, all networks at once in batched products; steps of a `graph` are a multiple of `CAPTURED`."""
     model, batch, rate = sgd.model, sgd.batch_size, sgd.learning_rate
     n, options = len(model.target), {"dtype": getattr(torch, dtype), "device": device}

@@ -1,0 +1,1 @@
+"""Scans over parameters: points, pieces, stores, and where they run."""
