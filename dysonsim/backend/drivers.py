@@ -43,7 +43,7 @@ def driver(device: str) -> Driver:
 
 
 def usable_devices() -> tuple[str, ...]:
-    """The devices that compile and can be used here: the CPU, and a CUDA device where there is one."""
+    """List the devices that compile and can be used here: the CPU, and a CUDA device where there is one."""
     try:
         driver("cuda")
     except (RuntimeError, ImportError):

@@ -49,6 +49,7 @@ class Check:
     reference: str
 
     def __str__(self) -> str:
+        """Write the deviations as a table."""
         head = f"{self.model} at learning_rate = {self.learning_rate:g}, batch_size = {self.batch_size}"
         rows = [[device, dtype, f"{value:.1e}"] for (device, dtype), value in self.deviations.items()]
         lines = aligned([["device", "dtype", "deviation"], *rows])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _checks
+from .._fingerprint import fingerprint
 from ..backend import Kernel, Program
 from .traced import update as traced
 
@@ -135,6 +136,14 @@ class Model:
             return traced.layout_of(self).weights
         rows, columns = self.weight_shape
         return rows * columns
+
+    @property
+    def fingerprint(self) -> str | None:
+        """What runs are told apart by, for a model with an update: its parameters and its code; else None."""
+        if not hasattr(self, "update"):
+            return None
+        kind = type(self)
+        return fingerprint((f"{kind.__module__}.{kind.__qualname__}", self._fields(), kind.update))
 
     def _check_trained(self) -> None:
         if not hasattr(self, "update"):

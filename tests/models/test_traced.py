@@ -189,9 +189,47 @@ def test_a_model_is_told_apart_by_its_constants():
     assert Decay(SQUARE, 0.5, 0.2) != Decay(SQUARE, 0.5, 0.3)
     assert hash(Momentum(SQUARE)) == hash(Momentum(SQUARE.copy())) != hash(Momentum(2 * SQUARE))
     assert repr(Momentum(SQUARE)) == "Momentum(teacher=<2 x 2>, momentum=0.9)"
-    assert MODELS["swap"] == MODELS["swap"]
+    assert MODELS["swap"] == MODELS["swap"] != MODELS["slices"]
     assert Decay(SQUARE.tolist(), 0.5, 0.2).weight_shape == (2, 2)
     assert Autoencoder(5, 3).weight_shape == (3, 5)
+
+
+def test_a_run_is_resumed_by_the_same_update_only():
+    class Plain(ds.Model):
+        weight_shape = (2, 2)
+
+        def __init__(self, pull):
+            self.pull = pull
+
+        def update(self, W, noise, learning_rate, batch_size):
+            return W - learning_rate * self.pull * W
+
+    def edited(self, W, noise, learning_rate, batch_size):
+        return W - learning_rate * self.pull * W * W
+
+    run = ds.simulate(ds.SGD(Plain(np.eye(2)), RATE, 4), 3, 2, seed=1, device="numpy")
+    again = ds.SGD(Plain(np.eye(2)), RATE, 4)
+    assert len(ds.simulate(again, 3, 4, seed=1, device="numpy", resume=run).steps) == 2
+    with pytest.raises(ValueError, match="resume was made by"):
+        ds.simulate(ds.SGD(Plain(2 * np.eye(2)), RATE, 4), 3, 4, seed=1, device="numpy", resume=run)
+    before = again.model.fingerprint
+    Plain.update = edited
+    assert again.model.fingerprint != before
+
+
+def test_a_constant_that_is_changed_on_the_way_is_two():
+    class Buffer(ds.Model):
+        weight_shape = (2, 2)
+
+        def update(self, W, noise, learning_rate, batch_size):
+            pull = np.zeros((2, 2))
+            first = W - pull
+            pull[0, 1] = 1.0
+            return first - pull
+
+    start = start_of(Buffer())
+    found = moved(ReferenceDriver(4, checked=True).prepare(Buffer().kernel(RATE, 1), "float64"), start, steps=2)
+    np.testing.assert_allclose(start - found, np.tile([0.0, 2.0, 0.0, 0.0], (REPLICAS, 1)), atol=1e-13)
 
 
 def test_predictions_that_nobody_states_are_not_there():

@@ -75,17 +75,18 @@ class Trace:
     constants: dict[int, tuple[Any, Node]] = field(default_factory=dict)  # by identity, of what is kept here
 
     def add(self, kind: str, shape: Shape, sources: Sequence[Node] = (), data: Any = None, **also: Any) -> Node:
+        """Append a node."""
         node = Node(len(self.nodes), kind, tuple(shape), tuple(sources), data, **also)
         self.nodes.append(node)
         return node
 
     def constant(self, given: Any, values: np.ndarray) -> Node:
-        """Values of the model; the same object is one constant, however often it is used."""
-        if values.ndim and id(given) in self.constants:
-            return self.constants[id(given)][1]
+        """Append values of the model; the same object is one constant, however often it is used, while it stays so."""
+        _, known = self.constants.get(id(given), (None, None)) if values.ndim else (None, None)
+        if known is not None and np.array_equal(known.data, values):
+            return known
         node = self.add("constant", values.shape, data=np.array(values, np.float64))
-        if values.ndim:
-            self.constants[id(given)] = given, node
+        self.constants[id(given)] = given, node
         return node
 
     def view(self, source: Node, shape: Shape, view: View) -> Node:

@@ -52,7 +52,7 @@ def elementary(lanes):
 
     @jit
     def symmetric(o, z, n):
-        """Make a symmetric matrix of the normals z, by rows from the diagonal on; variances 1 off and 2 on the diagonal."""
+        """Make a symmetric matrix of the normals z, by rows from the diagonal on; variances 1 and, on it, 2."""
         d = 0
         for i in range(n):
             store(o, i * n + i, load(z, d) * sqrt2)

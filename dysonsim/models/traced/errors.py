@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 
-PACKAGES = tuple(str(Path(module).parent) for module in (__file__, np.__file__))
-PACKAGES = (str(Path(__file__).parents[2]), PACKAGES[1])
+PACKAGES = (f"{Path(__file__).parents[2]}{os.sep}", f"{Path(np.__file__).parent}{os.sep}")
 
 
 def user_line() -> str:
