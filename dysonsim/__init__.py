@@ -23,6 +23,9 @@ from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
 from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
+from .training.fluctuations import Fluctuations, fluctuations
+from .training.gradient_noise import GradientNoise, gradient_noise
+from .training.scaling_rule import ScalingRule, scaling_rule
 from .training.weights import Weights, read_weights
 
 _moved.install()
@@ -35,7 +38,9 @@ __all__ = [
     "DivergenceError",
     "Dynamics",
     "Dyson",
+    "Fluctuations",
     "GaussianRBM",
+    "GradientNoise",
     "Hierarchy",
     "JacobiProcess",
     "LaguerreProcess",
@@ -47,12 +52,15 @@ __all__ = [
     "Process",
     "Run",
     "ScalingFit",
+    "ScalingRule",
     "TeacherStudent",
     "Weights",
     "check",
     "compare",
     "diagnostics",
     "estimate_dynamics",
+    "fluctuations",
+    "gradient_noise",
     "hierarchy",
     "laws",
     "likelihood_ratio",
@@ -61,6 +69,7 @@ __all__ = [
     "read_weights",
     "repulsion",
     "scaling_fit",
+    "scaling_rule",
     "simulate",
     "singular_values",
 ]

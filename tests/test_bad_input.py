@@ -212,6 +212,9 @@ EDGES = [0, -1, -0.5, 1.5, 1e308, -1e308, 1e200, 1e-200, 5e-324, 2**63, 2**64, 1
 
 RNG = np.random.default_rng(20)
 ROWS, POSITIVE = RNG.normal(size=(20, 3)), np.abs(RNG.normal(size=60)) + 0.01
+ONE_LAYER = {"singular_values": np.sort(np.random.default_rng(21).normal(size=(96, 2))) + 10, "steps": np.arange(96),
+             "kicks": None, "learning_rate": 0.1}  # fmt: skip
+RECORDINGS = tuple({"fc": types.SimpleNamespace(**ONE_LAYER, batch_size=b)} for b in (4, 8, 16))
 PATHS = np.sort(np.cumsum(RNG.normal(size=(10, 6, 2)), axis=1), axis=2)
 TEACHER = ds.TeacherStudent(np.diag([1.0, 2.0, 2.0]), gradient_noise=0.1)
 LINEAR = ds.LinearNetwork(2 * np.eye(2), output_layer=np.diag([1.0, 1.5]), gradient_noise=0.1, label_noise=0.1)
@@ -337,6 +340,11 @@ def surface_of_functions():
     yield ds.likelihood_ratio, {"data": ROWS, "law_a": law, "law_b": other, "fit_a": "all"}, {}
     paths = {"data": PATHS, "times": np.arange(6.0), "group": (0, 1), "observable": "eigenvalues"}
     yield ds.estimate_dynamics, paths | {"records": [0, 1, 2], "lag": 1, "points": 5, "window": 1.0, "beta": 1.0}, {}
+    walk = np.sin(np.arange(400.0) / 9)[:, None] + [0.0, 40.0]
+    path = {"data": walk, "times": np.arange(400.0), "group": (0,)}
+    yield ds.estimate_dynamics, path | {"pieces": 8}, {}
+    yield ds.fluctuations, {"recording": RECORDINGS[0], "layer": "fc", "records": list(range(96)), "pieces": 8}, {}
+    yield ds.scaling_rule, {"recordings": RECORDINGS, "layer": "fc", "records": slice(None), "pieces": 8}, {}
     how = {"replicas": 8, "seed": 0, "dtype": "float64", "device": "cpu", "threads": 1}
     what = {"sgd": SGD, "levels": ("sgd", "langevin"), "closure": "corrected", "settle": 9, "records": 3, "path": 2,
             "observable": "eigenvalues", "resamples": 9, "given": {}}  # fmt: skip
@@ -419,8 +427,9 @@ def test_numbers_at_the_edge_give_a_result_or_an_error(case):
 def test_the_whole_surface_is_tried():
     """A new public name belongs in a table above, or is no function that takes numbers."""
     tried = {part for function, *_ in WITH_LAWS for part in label(function).split(".")}
-    results = {"Check", "Comparison", "DivergenceError", "Dynamics", "Hierarchy", "MixingError", "Model", "Process", "Run",
-               "ScalingFit", "Law"}  # fmt: skip
+    results = {"Check", "Comparison", "DivergenceError", "Dynamics", "Fluctuations", "GradientNoise", "Hierarchy",
+               "MixingError", "Model", "Process", "Run", "ScalingFit", "ScalingRule", "Law",
+               "gradient_noise"}  # fmt: skip
     public = {*ds.__all__, *ds.laws.__all__, *ds.diagnostics.__all__} - results
     missing = {n for n in public if n not in tried and not isinstance(getattr(ds, n, None), types.ModuleType)}
     assert not missing

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import operator
 import os
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -331,6 +332,7 @@ def one_by_one(width: int, jit):
     return each
 
 
+@cache
 def lanes(dtype, width: int) -> SimpleNamespace:
     """Make the lane functions of a CPU, for floats of `dtype` ("float64", "float32") and `width` networks at a time.
 
@@ -339,11 +341,11 @@ def lanes(dtype, width: int) -> SimpleNamespace:
     # Called from compiled code alone: without the wrappers for Python they compile a third faster.
     options: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     # Numba tells functions of one name apart by a number that starts anew in every process, and LLVM links by name what
-    # comes from the disk: helpers of two kernels, compiled by two processes, would pass for each other in a third.
-    mine = os.urandom(6).hex()  # not of the process: a fork has the same numbers
+    # comes from the disk: helpers of two kernels, compiled by two processes, would pass for each other in a third. So
+    # each gets a random name of its own; a fork goes on with the numbers of its parent.
 
     def jit(function):
-        function.__qualname__ = f"{function.__qualname__}_{mine}"
+        function.__qualname__ = f"{function.__qualname__}_{os.urandom(6).hex()}"
         return njit(**options)(function)
 
     real = Lane({"float64": "f8", "float32": "f4"}[np.dtype(dtype).name], width)

@@ -200,7 +200,7 @@ def repulsion_curve(moves: Transitions, found: Collisions, drift: Drift, points:
     return Curve(where, value - 1, influence)
 
 
-def small_gap_exponent(levels: np.ndarray, bounds: Window, drift: Drift, square: float) -> Estimate | None:
+def small_gap_exponent(levels: np.ndarray, bounds: Window, drift: Drift | None, square: float = 1.0) -> Estimate | None:
     """Estimate beta from the density P(y) ~ y^beta exp[(K'(x)/4g^2 - a) y^2] of gaps inside `bounds`, x their middle.
 
     Maximum likelihood of beta and a on the truncated range, given the middle x: exact for two levels in a quadratic
@@ -212,7 +212,7 @@ def small_gap_exponent(levels: np.ndarray, bounds: Window, drift: Drift, square:
     ----------
     levels : (replicas, records, m)
     bounds : (float, float)
-    drift : Drift
+    drift : Drift or None
         K; left out where it is not known.
     square : float
         g^2.
@@ -223,8 +223,10 @@ def small_gap_exponent(levels: np.ndarray, bounds: Window, drift: Drift, square:
         return None
     unit = bounds[1]
     y = gaps[place] / unit
-    bend = unit**2 / (4 * square) * drift.slopes(levels[..., :-1][place] + gaps[place] / 2)
-    bend = bend - bend.mean() if np.isfinite(bend).all() else np.zeros_like(y)
+    bend = np.zeros_like(y)
+    if drift is not None:
+        known = unit**2 / (4 * square) * drift.slopes(levels[..., :-1][place] + gaps[place] / 2)
+        bend = known - known.mean() if np.isfinite(known).all() else bend
     data = np.array([np.log(y), y**2])
     # quadrature in log y: the density is smooth there, down to the lower bound; moments for a table of powers of e
     low = math.log(max(bounds[0] / unit, 1e-4))

@@ -15,15 +15,19 @@ from ..spectra.observables import MINIMUM_REPLICAS, is_run
 from .estimates import ratio, standard_errors
 
 APART = 1.5  # gap over the sum of the widths, above which levels of different wells do not meet
+SHORTEST_PIECE = 4  # records of a piece of one trajectory
 TOGETHER = 0.3  # correlation of neighbors below which they do not share a well, for which it is 1/3 or more
 VISITS = 0.003  # share of the records in which a level is at home in the other's place, for a well with two bottoms
 GROWING = 2.0  # variance of the last quarter of the records over that of the first, above which levels still spread
 
 
 def trajectories(
-    data: Any, times: Any, group: Any, observable: Observable, records: Levels
-) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
-    """Levels (replicas, records, m) and times (records,) as asked for, checked, and the level indices."""
+    data: Any, times: Any, group: Any, observable: Observable, records: Levels, pieces: int
+) -> tuple[np.ndarray, np.ndarray, tuple[int, ...], np.ndarray | None]:
+    """Levels (replicas, records, m) and times (records,) as asked for, checked, and the level indices.
+
+    One trajectory is cut into pieces that stand for replicas, and is returned as it was besides, (records, m).
+    """
     if is_run(data):
         if times is not None:
             raise ValueError("times: must be left out for a Run, which knows its times")
@@ -36,9 +40,12 @@ def trajectories(
             raise ValueError(f"observable = {observable.name!r}: chosen from a Run; an array is taken as it is")
         levels, clock = data, times
     x = _checks.array("data", levels, "a Run or a real array (replicas, records, n)", finite=False, empty=True)
-    if x.ndim != 3 or 0 in x.shape or x.shape[0] < MINIMUM_REPLICAS:
+    single = x.ndim == 2 and 0 not in x.shape
+    x = x[None] if single else x
+    if not single and (x.ndim != 3 or 0 in x.shape or x.shape[0] < MINIMUM_REPLICAS):
         raise ValueError(
-            f"data has shape {x.shape}: must be (replicas, records, n) with at least {MINIMUM_REPLICAS} replicas"
+            f"data has shape {x.shape}: must be (replicas, records, n) with at least {MINIMUM_REPLICAS} replicas, or "
+            "one trajectory (records, n)"
         )
     time = _checks.array("times", clock, "a real array (records,)", empty=True)
     if time.shape != (x.shape[1],):
@@ -47,6 +54,12 @@ def trajectories(
     chosen = _neighbors(group, x.shape[2])
     kept = indices("records", records, count)
     x, time = x[:, kept][:, :, list(chosen)], time[kept]
+    if single and time.size < SHORTEST_PIECE * pieces:
+        raise ValueError(
+            f"data has shape {x.shape[1:]}: one trajectory must have {SHORTEST_PIECE} records or more in each of "
+            f"pieces = {pieces}, {SHORTEST_PIECE * pieces} in all, and {time.size} are chosen; an ensemble is "
+            "(replicas, records, n)"
+        )
     if time.size < 3:
         raise ValueError(f"records = {shown(records)} leaves {time.size} of {count} records: must be 3 or more")
     gaps = np.diff(time)
@@ -59,18 +72,24 @@ def trajectories(
         )
     if not np.isfinite(x).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
-        raise ValueError(f"data[{where[0]}, {int(kept[where[1]])}, {chosen[where[2]]}] = {x[where]}: must be finite")
+        first = "" if single else f"{where[0]}, "
+        raise ValueError(f"data[{first}{int(kept[where[1]])}, {chosen[where[2]]}] = {x[where]}: must be finite")
     _checks.moderate("data", x)
     if (np.diff(x, axis=2) < 0).any():
         where = tuple(int(i) for i in np.argwhere(np.diff(x, axis=2) < 0)[0])
+        first = "" if single else f"{where[0]}, "
         raise ValueError(
-            f"data[{where[0]}, {int(kept[where[1]])}]: levels must be ascending, and level {chosen[where[2] + 1]} is "
+            f"data[{first}{int(kept[where[1]])}]: levels must be ascending, and level {chosen[where[2] + 1]} is "
             f"below level {chosen[where[2]]}"
         )
+    whole = x[0] if single else None
+    if single:
+        size = time.size // pieces
+        x, time = x[0, -pieces * size :].reshape(pieces, size, len(chosen)), time[:size]
     if not (np.ptp(x[:, :-1].mean(axis=2), axis=0) > 0).any():
         raise ValueError("data: all replicas move alike, must be independent trajectories")
     _refuse_different_wells(data if is_run(data) else None, x, chosen, observable.name)
-    return x, time, chosen
+    return x, time, chosen, whole
 
 
 def _refuse_different_wells(run: Any, x: np.ndarray, chosen: tuple[int, ...], observable: str) -> None:

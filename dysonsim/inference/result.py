@@ -51,6 +51,10 @@ class Dynamics:
         Autocorrelation of the center of mass over the interval.
     step : float
         2 g sqrt(interval) / mean gap: how far a gap moves in an interval.
+    noise_by_lag : Curve or None
+        g of the center of mass from intervals once, twice, four times the first, ...: of one trajectory, whose pieces
+        are counted as `replicas`. It does not depend on the lag where the center of mass is one Ornstein-Uhlenbeck
+        process; it does on a trajectory that drifts, or whose noise has a memory. None for replicas.
 
     Examples
     --------
@@ -84,6 +88,7 @@ class Dynamics:
     window: tuple[float, float]
     correlation: float
     step: float
+    noise_by_lag: Curve | None = None
 
     @property
     def centre(self) -> Estimate:
@@ -138,7 +143,12 @@ class Dynamics:
         for name, curve in (("K(x)", self.drift), ("g(x)", self.noise_curve)):
             points = zip(curve.x, curve.value, curve.error, strict=True)
             rows += [[f"{name} at {x:.5g}", found if np.isnan(v) else with_error(v, error)] for x, v, error in points]
-        sizes = f"{self.replicas} replicas, {self.records} records, interval {self.interval:g}"
+        by_lag = self.noise_by_lag
+        if by_lag is not None:
+            points = zip(by_lag.x[1:], by_lag.value[1:], by_lag.error[1:], strict=True)
+            rows += [[f"noise g over a lag of {lag:g}", with_error(g, error)] for lag, g, error in points]
+        parts = "replicas" if by_lag is None else "pieces of one trajectory"
+        sizes = f"{self.replicas} {parts}, {self.records} records, interval {self.interval:g}"
         resolved = f"autocorrelation over an interval {self.correlation:.3f}"
         if len(self.group) > 1:
             resolved += f", step of a gap {self.step:.2g} mean gaps"

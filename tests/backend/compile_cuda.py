@@ -1,4 +1,4 @@
-"""Compile the CUDA kernels without a GPU, in a process of its own: ``ptx``, ``ptx every`` or ``ptxas FOLDER``.
+"""Compile the CUDA kernels without a GPU, in a process of its own: ``ptx [every]`` or ``ptxas FOLDER [every]``.
 
 Prints one line a kernel, float type and card. Exit status 77: what is needed to compile is missing, the output says so.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 
 MISSING = 77
 CAPABILITIES = ((8, 0), (9, 0))
+FLOATS = ("float64", "float32")
 
 
 class Device:
@@ -69,15 +70,15 @@ def compiled(kernel, dtype, capability) -> str:
 
 
 def all_to_ptx(every: bool) -> None:
-    """In float64 for the newer card; `every`: in both float types, for both cards."""
-    from test_backend import MATRICES, PROCESSES
+    """One of each text, in float64 for the newer card; `every`: all, in both float types, for both cards."""
+    from test_backend import MATRICES, PROCESSES, PTX
 
     from dysonsim.processes.matrix_motion import lanes_kernel
 
-    kernels = {name: process.kernel() for name, process in PROCESSES.items()}
+    kernels = {name: PROCESSES[name].kernel() for name in (PROCESSES if every else PTX)}
     kernels |= {name: lanes_kernel(*sizes) for name, sizes in MATRICES.items()}
     for name, kernel in kernels.items():
-        for dtype in ("float64", "float32") if every else ("float64",):
+        for dtype in FLOATS if every else FLOATS[:1]:
             for capability in CAPABILITIES if every else CAPABILITIES[-1:]:
                 print(name, dtype, capability, len(compiled(kernel, dtype, capability)))
 
@@ -96,9 +97,9 @@ def report(ptxas, ptx: str, folder: Path, arch: str) -> list[str]:
     return [re.findall(r"Used (\d+) registers", done.stderr)[0], *re.findall(spilled, done.stderr)[0]]
 
 
-def small_through_ptxas(folder: Path) -> None:
+def small_through_ptxas(folder: Path, every: bool) -> None:
     import nvidia
-    from test_backend import SMALL
+    from test_backend import FEW_SMALL, SMALL
 
     from dysonsim.backend.cuda import many_levels as cuda_large
     from dysonsim.kernels.many_levels import cooperative as large_cooperative
@@ -108,16 +109,14 @@ def small_through_ptxas(folder: Path) -> None:
     if not ptxas:
         print("ptxas cannot be had: pip install dysonsim[cuda]")
         sys.exit(MISSING)
-    for name, process in SMALL.items():
-        kernel = process.kernel()
-        for dtype in ("float64", "float32"):
-            plan, ptx = None, ""
-            for capability in CAPABILITIES:
-                arch = f"sm_{capability[0]}{capability[1]}"
-                if planned(kernel, dtype, capability) != plan:  # else newer cards take the same code
-                    plan, ptx = planned(kernel, dtype, capability), compiled(kernel, dtype, capability)
-                where = [plan.place, str(plan.threads), str(plan.shared)]
-                print(";".join([name, dtype, arch, *where, *report(ptxas, ptx, folder, arch)]))
+    for name, dtype in [(name, dtype) for name in SMALL for dtype in FLOATS] if every else FEW_SMALL:
+        kernel, plan, ptx = SMALL[name].kernel(), None, ""
+        for capability in CAPABILITIES:
+            arch = f"sm_{capability[0]}{capability[1]}"
+            if planned(kernel, dtype, capability) != plan:  # else newer cards take the same code
+                plan, ptx = planned(kernel, dtype, capability), compiled(kernel, dtype, capability)
+            where = [plan.place, str(plan.threads), str(plan.shared)]
+            print(";".join([name, dtype, arch, *where, *report(ptxas, ptx, folder, arch)]))
     for name, function in cuda_large.kernel_functions(large_cooperative, normals=1)[0].items():
         ptx = to_ptx(function, cuda_large.signatures()[name], (8, 0))
         for arch in ("sm_80", "sm_90"):
@@ -130,4 +129,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "ptx":
         all_to_ptx("every" in sys.argv)
     else:
-        small_through_ptxas(Path(sys.argv[2]))
+        small_through_ptxas(Path(sys.argv[2]), "every" in sys.argv)

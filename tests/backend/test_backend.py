@@ -56,8 +56,9 @@ PROCESSES: dict[str, ds.Process] = SGD | {
 
 # Every process in float64, and what differs most between float types in float32 as well: compiling takes its time.
 CASES = [(name, "float64") for name in PROCESSES] + [(name, "float32") for name in [*MODELS, "dyson"]]
-FEW = ("rbm", "network", "langevin rbm", "dyson", "dyson nested", "dyson bordering", "dyson drift", "jacobi", "gas hmc")
-CASES_OF = {"few": [(name, "float64") for name in FEW] + [("rbm", "float32")], "all": CASES}  # of the simulator
+# The simulator is slow, so that "few" has one of each kind; "all" is what `pytest -m slow` runs.
+FEW = ("network", "langevin rbm", "dyson", "dyson nested", "dyson bordering", "dyson drift", "gas hmc")
+CASES_OF = {"few": [(name, "float64") for name in FEW] + [("rbm", "float32")], "all": CASES}
 TOLERANCE = {"float64": 1e-5, "float32": 1e-4}  # normals and lengths are of single precision in every float type
 
 
@@ -69,17 +70,26 @@ def simulated(process, device="cpu", dtype="float64", replicas=9):
     return ds.simulate(process, replicas, 3, seed=1, record_every=2, device=device, dtype=dtype)
 
 
-PLACED = ("rbm", "network", "dyson", "gas hmc")  # in the simulator, with each place of their numbers
+# In the simulator, with each place of their numbers.
+PLACED_OF = {"few": ("rbm",), "all": ("rbm", "network", "dyson", "gas hmc")}
 PLANS = {"private": alone, "shared": in_shared_memory, "global": in_device_memory}
-TEAMS = [(2, 2), (4, 5)]  # threads of a network, and edges of their tiles
+
+
+def teams_of(cases):
+    """Networks that teams of threads may share, with threads of a network and edges of their tiles."""
+    if cases == "few":
+        return [("rbm", 4, 5), ("rbm two noises", 2, 2)]
+    shared = [name for name, process in PROCESSES.items() if process.kernel().matrix]
+    assert {"rbm", "rbm wide", "rbm step by step", "rbm two noises", "rbm fresh"} <= set(shared)
+    return [(name, team, tile) for name in shared for team, tile in ((2, 2), (4, 5))]
 
 
 def steps(process, device, dtype="float64"):
-    """State after five steps of nine replicas, which go on in the middle."""
+    """State after three steps of nine replicas, which go on after the first."""
     kernel = process.kernel()
     ensemble = device.prepare(kernel, dtype).open(process.start(9, 7), 5, 2**50 + 3)
-    ensemble.advance(0, 2)
-    ensemble.advance(2, 3)
+    ensemble.advance(0, 1)
+    ensemble.advance(1, 2)
     return ensemble.state()
 
 
@@ -90,10 +100,10 @@ def test_plain_python_gives_the_numbers_of_the_cpu(name):
     kernel = process.kernel()
     start = process.start(9, 7) + (0.3 if name in MODELS else 0.0)
     ends = []
-    for device in (driver("cpu"), ReferenceDriver(width=4)):
+    for device in (driver("cpu"), ReferenceDriver(width=5)):
         ensemble = device.prepare(kernel, "float64").open(start, 5, 2**50 + 3)
-        ensemble.advance(0, 2)
-        ensemble.advance(2, 3)
+        ensemble.advance(0, 1)
+        ensemble.advance(1, 2)
         ends.append(ensemble.state())
     np.testing.assert_allclose(ends[0], ends[1], rtol=0, atol=1e-5)
     assert np.abs(ends[0] - start).max() > 1e-3
@@ -110,14 +120,13 @@ SIMULATED = """
     from functools import partial
     from dysonsim.backend.cuda.driver import CudaDriver
     from dysonsim.backend.cuda.plan import in_teams
-    from test_backend import PLACED, PLANS, TEAMS, steps
-    for name in PLACED:
+    from test_backend import PLACED_OF, PLANS, steps, teams_of
+    for name in PLACED_OF[sys.argv[2]]:
         for place, chosen in PLANS.items():
             np.save(f"{sys.argv[1]}/{name}-{place}", steps(PROCESSES[name], CudaDriver(chosen)))
-    for name, process in PROCESSES.items():
-        for team, tile in TEAMS if process.kernel().matrix else []:
-            chosen = partial(in_teams, team=team, tile=tile, unroll=3)
-            np.save(f"{sys.argv[1]}/{name}-{team}", steps(process, CudaDriver(chosen)))
+    for name, team, tile in teams_of(sys.argv[2]):
+        chosen = partial(in_teams, team=team, tile=tile, unroll=3)
+        np.save(f"{sys.argv[1]}/{name}-{team}", steps(PROCESSES[name], CudaDriver(chosen)))
     try:
         ds.simulate(ds.SGD(ds.TeacherStudent(2 * np.eye(2), 0.1), 3.0, 1), 9, 50, device="cuda")
     except ds.DivergenceError as error:
@@ -133,16 +142,13 @@ def test_cuda_simulator_gives_the_numbers_of_the_cpu(tmp_path, cases):
         cuda = np.load(tmp_path / f"{name}{dtype}.npy")
         cpu = simulated(PROCESSES[name], dtype=dtype).spectra
         np.testing.assert_allclose(cuda, cpu, rtol=0, atol=TOLERANCE[dtype])
-    for name in PLACED:
+    for name in PLACED_OF[cases]:
         cpu = steps(PROCESSES[name], driver("cpu"))
         for place in PLANS:
             np.testing.assert_allclose(np.load(tmp_path / f"{name}-{place}.npy"), cpu, rtol=0, atol=1e-5)
-    shared = [name for name, process in PROCESSES.items() if process.kernel().matrix]
-    assert {"rbm", "rbm wide", "rbm step by step", "rbm two noises", "rbm fresh"} <= set(shared)
-    for name in shared:
+    for name, team, _ in teams_of(cases):
         cpu = steps(PROCESSES[name], driver("cpu"))
-        for team, _ in TEAMS:
-            np.testing.assert_allclose(np.load(tmp_path / f"{name}-{team}.npy"), cpu, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(np.load(tmp_path / f"{name}-{team}.npy"), cpu, rtol=0, atol=1e-5)
     with pytest.raises(ds.DivergenceError) as caught:
         ds.simulate(ds.SGD(ds.TeacherStudent(2 * np.eye(2), 0.1), 3.0, 1), 9, 50)
     assert done.stdout.split() == [str(caught.value.replica), str(caught.value.step)]
@@ -170,9 +176,17 @@ def compiled_apart(*arguments):
     return done.stdout.splitlines()
 
 
+# One of each kernel's text; the others of PROCESSES differ in sizes and constants, and are compiled with `every`.
+PTX = (
+    "rbm", "rbm step by step", "rbm two noises", "rbm fresh", "network", "langevin rbm", "langevin network",
+    "dyson four", "dyson bordering", "dyson nested", "dyson potential", "dyson rbm", "laguerre", "jacobi",
+    "gas", "gas hmc", "gas metropolis",
+)  # fmt: skip
+
+
 def test_kernels_compile_to_ptx_without_a_gpu():
     """Needs numba-cuda and NVVM, which the extra dysonsim[cuda] brings; .ci/run installs it for this test."""
-    assert len(compiled_apart("ptx")) == len(PROCESSES) + len(MATRICES)
+    assert len(compiled_apart("ptx")) == len(PTX) + len(MATRICES)
 
 
 @pytest.mark.slow
@@ -180,10 +194,15 @@ def test_kernels_compile_to_ptx_of_both_float_types_for_both_cards():
     assert len(compiled_apart("ptx", "every")) == 4 * (len(PROCESSES) + len(MATRICES))
 
 
-def test_ptx_of_small_kernels_spills_no_registers(tmp_path):
+FEW_SMALL = [("linear 2x2", "float64"), ("rbm 10", "float32"), ("dyson 10", "float64"), ("hmc 10", "float32")]
+
+
+@pytest.mark.parametrize("cases", ["few", pytest.param("every", marks=pytest.mark.slow)])
+def test_ptx_of_small_kernels_spills_no_registers(tmp_path, cases):
     """`ptxas -v` of the kernels as the plan for such a card places them; -rP or -s shows the table."""
-    rows = [line.split(";") for line in compiled_apart("ptxas", tmp_path)]
-    assert len(rows) == 4 * len(SMALL) + 2 * LARGE_KERNELS
+    rows = [line.split(";") for line in compiled_apart("ptxas", tmp_path, cases)]
+    small = 2 * len(FEW_SMALL) if cases == "few" else 4 * len(SMALL)
+    assert len(rows) == small + 2 * LARGE_KERNELS
     print("kernel, float type, card: place, threads, shared bytes; registers, stack, spill stores, spill loads")
     for name, dtype, arch, place, threads, shared, registers, stack, stored, loaded in rows:
         print(f"{name:13} {dtype} {arch}: {place:8} {threads:>4} {shared:>7};", registers, stack, stored, loaded)

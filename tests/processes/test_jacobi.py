@@ -1,6 +1,7 @@
 """The Jacobi process: relaxation, the stationary law, one level against spectral theory, input.
 
 Statistical tests allow 4.5 standard errors (a false alarm in 150 000 runs) beside the stated bias, with fixed seeds.
+Sizes repeat, since every one is a kernel to compile.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def expected_sum(process, t) -> np.ndarray:
     return limit + (process.initial.sum() - limit) * np.exp(-beta * process.noise**2 * (p + q) * np.asarray(t))
 
 
-@pytest.mark.parametrize(("a", "b", "beta"), [(0.0, 0.5, 1.5), (-0.5, -0.5, 0.5), (1.5, 0.0, 10.0)])
+@pytest.mark.parametrize(("a", "b", "beta"), [(0.0, 0.5, 1.5), (-0.5, 1.0, 0.5), (1.5, 0.0, 10.0)])
 def test_relaxation_of_the_sum(a, b, beta):
     """From levels that coincide on a wall; the bias of the default step is below 0.3%."""
     process = ds.JacobiProcess(a=a, b=b, beta=beta, noise=0.7, initial=[0.0, 0.0, 0.6])
@@ -45,7 +46,7 @@ BIAS = {"ratio": 0.003, "variance of gaps": 0.012, "small gaps": 0.05}  # that i
 
 @pytest.mark.parametrize(
     ("n", "a", "b", "beta", "replicas"),
-    [(3, 0.0, 0.5, 1.5, 40_000), (2, -0.5, 1.0, 0.5, 40_000), (4, 1.5, 0.0, 10.0, 20_000), (30, 0.0, 1.0, 2.5, 1500)],
+    [(3, 0.0, 0.5, 1.5, 40_000), (3, -0.5, 1.0, 0.5, 40_000), (3, 1.5, 0.0, 10.0, 20_000), (30, 0.0, 1.0, 2.5, 1500)],
 )
 def test_stationary_law_is_the_jacobi_ensemble(n, a, b, beta, replicas):
     """Angles, their gaps and ratios of gaps, at the default step, after gaps have forgotten their start."""
@@ -117,12 +118,12 @@ def test_long_steps_of_the_user_warn_once_and_stay_finite():
         assert ((run.eigenvalues >= 0) & (run.eigenvalues <= 1)).all()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ds.simulate(ds.JacobiProcess(a=0.0, b=0.0, n=3, beta=1.5, dt=0.003), replicas=2, times=[0.01])
+        ds.simulate(ds.JacobiProcess(a=0.0, b=0.0, n=10, beta=1.5, dt=0.003), replicas=2, times=[0.01])
 
 
 def test_threads_and_company_change_nothing():
     """Each replica has steps of its own, and waits for others without a trace."""
-    start = np.concatenate([np.zeros((1, 6)), jacobi(6, 0.0, 0.5, 1.5, 20, 6)])
+    start = np.concatenate([np.zeros((1, 3)), jacobi(3, 0.0, 0.5, 1.5, 20, 6)])
     process = ds.JacobiProcess(a=0.0, b=0.5, beta=1.5, initial=start)
     many = ds.simulate(process, replicas=21, times=[0.01, 0.03], seed=9, threads=2).eigenvalues
     few = ds.JacobiProcess(a=0.0, b=0.5, beta=1.5, initial=start[:1])
@@ -131,9 +132,9 @@ def test_threads_and_company_change_nothing():
 
 
 def test_the_unit_of_time_is_free():
-    one = ds.simulate(ds.JacobiProcess(a=0.0, b=0.5, n=4, beta=1.5), replicas=5, times=[0.01], seed=9).eigenvalues
+    one = ds.simulate(ds.JacobiProcess(a=0.0, b=0.5, n=3, beta=1.5), replicas=5, times=[0.01], seed=9).eigenvalues
     for noise in (2.0**30, 2.0**-200):
-        process = ds.JacobiProcess(a=0.0, b=0.5, n=4, beta=1.5, noise=noise)
+        process = ds.JacobiProcess(a=0.0, b=0.5, n=3, beta=1.5, noise=noise)
         run = ds.simulate(process, replicas=5, times=[0.01 / noise**2], seed=9)
         np.testing.assert_allclose(run.eigenvalues, one, rtol=1e-12)
 
@@ -141,7 +142,7 @@ def test_the_unit_of_time_is_free():
 @pytest.mark.parametrize("at", [0.0, 0.5, 1.0])
 def test_levels_that_start_together(at):
     """On a wall or between the walls: soon afterwards they are a Laguerre or a Hermite ensemble."""
-    n, a, b, beta, time = 4, 0.25, 0.5, 1.5, 1e-4
+    n, a, b, beta, time = 3, 0.25, 0.5, 1.5, 1e-4
     process = ds.JacobiProcess(a=a, b=b, beta=beta, initial=[at] * n)
     angles = np.arcsin(np.sqrt(ds.simulate(process, replicas=5000, times=[time], seed=10).eigenvalues[:, 0]))
     y = {0.0: angles, 0.5: angles - np.pi / 4, 1.0: (np.pi / 2 - angles)[:, ::-1]}[at] / np.sqrt(time)
@@ -158,7 +159,7 @@ def test_levels_that_start_together(at):
     assert abs(off) > SIGMAS * error + BIAS["variance of gaps"]  # control
 
 
-@pytest.mark.parametrize(("a", "b"), [(-0.5, 3.0), (0.5, 0.0)])
+@pytest.mark.parametrize(("a", "b"), [(-0.5, 3.0), (0.5, -0.5)])
 def test_one_level_decays_by_jacobi_polynomials(a, b):
     """E P_k(1 - 2 x) = exp(-2 k (k + a + b + 1) g^2 t) P_k(1 - 2 x_0), P_k the Jacobi polynomial of (a, b)."""
     process = ds.JacobiProcess(a=a, b=b, beta=2.0, noise=0.7, initial=[0.2])

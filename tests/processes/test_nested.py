@@ -7,7 +7,7 @@ from scipy.stats import chi2
 
 import dysonsim as ds
 from dysonsim.backend import reference as plain
-from dysonsim.kernels.common import quantile, rng
+from dysonsim.kernels.common import quantile
 
 
 def statistics(levels):
@@ -43,7 +43,7 @@ def agree(levels, reference):
     return bool((abs(deviation) < PROMISED + 3.5 * error).all())
 
 
-@pytest.mark.parametrize(("n", "beta", "replicas"), [(5, 0.5, 4000), (12, 6.0, 2000), (30, 1.5, 1000), (6, 50.0, 2000)])
+@pytest.mark.parametrize(("n", "beta", "replicas"), [(7, 0.5, 3000), (10, 6.0, 2000), (30, 1.5, 1000), (10, 50.0, 999)])
 def test_a_stationary_gas_stays_what_it_is(n, beta, replicas):
     reference = hermite(n, beta, 2 * replicas, seed=n)
     options = {"rate": 0.7, "noise": 0.7**0.5, "scheme": "nested"}
@@ -61,7 +61,7 @@ def test_the_control_fails_a_fixed_step_of_a_tenth_of_the_relaxation_time():
     assert not agree(hermite(30, 1.6, 1000, seed=2), reference)  # another beta
 
 
-@pytest.mark.parametrize("beta", [1, 2, 4])
+@pytest.mark.parametrize("beta", [1, pytest.param(2, marks=pytest.mark.slow), 4])
 def test_from_levels_far_from_equilibrium_it_follows_the_exact_transition(beta):
     start = np.concatenate([np.linspace(-4.0, -3.0, 6), [0.0, 0.1, 0.3, 5.0]])
     runs = [
@@ -116,7 +116,7 @@ def test_many_levels_that_spread_keep_their_mean_gaps():
 
 @pytest.mark.parametrize("scheme", ["auto", "nested"])
 def test_two_clusters_that_start_together_spread_like_gases_of_their_own(scheme):
-    process = ds.Dyson(beta=1.5, initial=[0.0] * 4 + [1e3] * 4, scheme=scheme)
+    process = ds.Dyson(beta=1.5, initial=[0.0] * 4 + [1e3] * 3, scheme=scheme)
     run = ds.simulate(process, 6000, times=[0.02, 0.3], seed=5)
     reference = hermite(4, 1.5, 12_000, seed=6)
     for record, t in enumerate((0.02, 0.3)):
@@ -157,7 +157,7 @@ def test_three_levels_of_unequal_noise():
 
 
 def test_free_levels_that_partly_start_together_agree_with_exact_transitions():
-    start, times = [0.0, 0.0, 0.0, 1.0, 1.0], [0.02, 0.3]
+    start, times = [0.0] * 3 + [1.0] * 4, [0.02, 0.3]
     ours, exact = (
         ds.simulate(
             ds.Dyson(beta=1.5, rate=0.0, initial=start, scheme=scheme), 8000, times=times, seed=seed
@@ -203,7 +203,7 @@ def test_very_long_steps_and_times_end_in_the_stationary_state(options):
 @pytest.mark.parametrize("degrees", [0.2, 0.5, 1.5, 2.5, 3.7])
 def test_quantiles_of_chi_squared_numbers(degrees):
     lanes = plain.lanes("float64", 50_000)
-    few = quantile.build(lanes, rng.build(lanes))
+    few = quantile.build(lanes)
     words = np.random.default_rng(1).integers(0, 2**32, 50_000, dtype=np.uint32)
     drawn = few.chi_squared(words, few.held(quantile.constants(degrees)))
     exact = chi2.isf((words >> 1) * 2.0**-31 + 2.0**-32, degrees)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -143,6 +144,7 @@ def word_functions(device) -> SimpleNamespace:
     )  # fmt: skip
 
 
+@cache
 def lanes(
     dtype, networks: int, private: bool = False, team: int = 1, tile: int = 2, unroll: int = 1
 ) -> SimpleNamespace:

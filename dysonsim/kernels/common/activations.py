@@ -8,6 +8,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from . import functions
+from .once import once
 
 TANH_P = (-9.64399179425052238628e-1, -9.92877231001918586564e1, -1.61468768441708447952e3)
 TANH_Q = (1.12811678491632931402e2, 2.23548839060100448583e3, 4.84406305325125486048e3)
@@ -43,6 +44,7 @@ def horner(lanes, coefficients: tuple[float, ...], monic: bool):
     return jit(names["polynomial"])
 
 
+@once
 def build(lanes) -> SimpleNamespace:
     """`tanh` and `erf` on one target."""
     jit, number, select, full = lanes.jit, lanes.number, lanes.select, lanes.full

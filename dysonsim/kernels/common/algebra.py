@@ -11,6 +11,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from . import tiles
+from .once import once
 
 
 def products(lanes, sizes: tuple[int, ...], tall: bool):
@@ -97,6 +98,7 @@ def usual_products(lanes, product) -> SimpleNamespace:
     )  # fmt: skip
 
 
+@once
 def sums(lanes) -> SimpleNamespace:
     """Entry by entry: `copy`, `add`, `add_identity`."""
     jit, load, store, one = lanes.jit, lanes.load, lanes.store, lanes.number(1)
@@ -178,6 +180,7 @@ def powers_of(lanes, symmetric_product, entries):
     return powers
 
 
+@once
 def cholesky_by_columns(lanes):
     """``factor(c, n)``: lower factor of c in place, zero above the diagonal; the smallest pivot (before its root)."""
     jit, load, store, full = lanes.jit, lanes.load, lanes.store, lanes.full
@@ -277,6 +280,7 @@ def cholesky_by_panels(lanes, product, order: int):
     return factor
 
 
+@once
 def build(lanes, sizes: tuple[int, ...], tall: bool = False) -> SimpleNamespace:
     """Matrix functions on one target. Outputs come first and do not overlap inputs, other than where named once.
 

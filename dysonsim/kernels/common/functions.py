@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from types import SimpleNamespace
 
+from .once import once
+
 # Remez coefficients of FreeBSD's msun (e_log.c): log(1 + f) with s = f/(2 + f), error below 2^-58.
 LOG = (
     6.666666666666735130e-1, 3.999999999940941908e-1, 2.857142874366239149e-1, 2.222219843214978396e-1,
@@ -17,6 +19,7 @@ EXTREME = {"float64": 2.0**1000, "float32": 2.0**100}  # powers of two and their
 RANGE = {"float64": (-708.0, 709.0), "float32": (-87.0, 88.0)}
 
 
+@once
 def build(lanes) -> SimpleNamespace:
     """`log`, `exp`, `least`, `largest`, `absolute`, `sum_of_squares`, `powers_near` on one target.
 

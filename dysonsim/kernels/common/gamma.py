@@ -14,12 +14,14 @@ from types import SimpleNamespace
 import numpy as np
 
 from . import functions, rng
+from .once import once
 
 u32, f32 = np.uint32, np.float32
 ATTEMPTS = 64  # all of them fail once in 10^80
 SERIES_FROM = 200  # half degrees of freedom from which a series replaces what would lose its digits
 
 
+@once
 def build(lanes) -> SimpleNamespace:
     """Of one number and of two: degrees > 0 a number, draw the block.
 

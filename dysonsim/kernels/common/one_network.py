@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from . import rng
+from .once import once
 
 u32 = np.uint32
 WIDTH = {"float64": 8, "float32": 16}  # lanes: four accumulators of `thin` are eight AVX2 registers
@@ -23,6 +24,7 @@ def padded(batch: int) -> int:
     return -(-batch // WIDEST) * WIDEST
 
 
+@once
 def build(lanes) -> SimpleNamespace:
     """Make `normals` and `thin`."""
     jit, load, store, full = lanes.jit, lanes.load, lanes.store, lanes.full

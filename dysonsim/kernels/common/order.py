@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from .once import once
 
+
+@once
 def build(lanes):
     """`sort(a, n)`: the first n lane values of a, ascending in every lane."""
     jit, load, store, select = lanes.jit, lanes.load, lanes.store, lanes.select

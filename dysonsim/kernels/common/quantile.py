@@ -18,6 +18,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from . import rng
+from .once import once
+
 DEGREE = 14
 LONGEST = 22.3  # E of the smallest uniform, 2^-32
 HIGHEST = 4.0  # degrees of freedom
@@ -43,12 +46,14 @@ def constants(degrees: float) -> np.ndarray:
     return np.concatenate([[1 / a], fit.convert(kind=np.polynomial.Polynomial).coef[::-1]])
 
 
-def build(lanes, generator):
-    """On one target; generator: that of `kernels/common/rng.py`.
+@once
+def build(lanes):
+    """On one target.
 
     `held(table)` makes local numbers of the constants, which stay in registers, for `chi_squared(word, held)`.
     """
     jit, select, sqrt_single, real = lanes.jit, lanes.select, lanes.sqrt_single, lanes.real
+    generator = rng.build(lanes)
     uniform, log, exp = generator.uniform, generator.log, generator.exp
     scale, least, lowest = f32(2 / math.sqrt(LONGEST)), f32(2.0**-33), f32(-87)
     zero, one = f32(0), f32(1)

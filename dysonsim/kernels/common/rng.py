@@ -19,6 +19,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from .once import once
+
 # Streams: what a draw is for. One number each over all kernels; a stream that repeats within a step adds
 # STRIDE times the repetition.
 INITIAL, CHAIN, HIDDEN, VISIBLE, DATA, GRADIENT_NOISE, LABEL_NOISE, LENGTHS, LEVELS, PAIRS, MOMENTA, CHOICES = range(12)
@@ -152,6 +154,7 @@ def philox(lanes) -> SimpleNamespace:
     return SimpleNamespace(words=words, words_of_blocks=words_of_blocks)
 
 
+@once
 def build(lanes) -> SimpleNamespace:
     """Make the generator on one target.
 

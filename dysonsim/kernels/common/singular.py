@@ -24,6 +24,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from . import functions, order
+from .once import once
 
 WIDTH = 8  # lanes
 SWEEPS = 100  # for each singular value, and then a lane is given up; four are usual, fifty have been seen
@@ -41,6 +42,7 @@ def working_numbers(p: int, n: int) -> int:
     return WIDTH * (p * n + 2 * p + 8 * n)
 
 
+@once
 def build_bidiagonal(lanes):
     """``bidiagonal(a, p, n, q, e, work)``: squares of the diagonal q and of what is beside it, e, of matrices a.
 
@@ -116,6 +118,7 @@ def build_bidiagonal(lanes):
     return bidiagonal
 
 
+@once
 def build_shift(lanes):
     """``corner(q1, q2, q3, e1, e2)``: a shift from the last numbers of q and e, q1 and e1 the very last.
 
@@ -144,6 +147,7 @@ def build_shift(lanes):
     return corner
 
 
+@once
 def build_masked(lanes) -> SimpleNamespace:
     """Make what lanes that go their own ways share: `keep` and `range_of`.
 
@@ -173,6 +177,7 @@ def build_masked(lanes) -> SimpleNamespace:
     return SimpleNamespace(keep=keep, range_of=range_of)
 
 
+@once
 def build_dqds(lanes):
     """``dqds(q, e, out, n, ready, work, limit)``: squared singular values, in any order, to out; true where found.
 

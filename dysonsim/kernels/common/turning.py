@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from .once import once
+
 # (1 - I_1(a)/I_0(a))/2 at a = 1/(4 t) as a ratio of polynomials in t, within 0.2% for all t > 0; t + ... up to 1/2.
 ABOVE = 4.79895981, 35.45630355, 1115.22815629
 BELOW = 3.37434817, 60.62080435, 344.03046067, 2 * 1115.22815629
 
 
+@once
 def build(lanes):
     """`turned(t)`: E sin^2 theta under the weight exp(cos(2 theta)/(4 t))."""
     jit, number = lanes.jit, lanes.number

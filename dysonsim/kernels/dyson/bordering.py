@@ -32,6 +32,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from ..common import functions, gamma, rng
+from ..common.once import once
 
 # Constants in `reals`: what the levels shrink by; tau; beta; Hermite: where they shrink to; Laguerre: beta (m - n + 1).
 DECAY, VARIANCE, BETA, CENTER, LIMIT = range(5)
@@ -55,6 +56,7 @@ def draws(n: int) -> int:
     return n * (n + 1)
 
 
+@once
 def secular(lanes):
     """``roots(d, z, k, first, last, slope, corner, out, share)`` on one target.
 
@@ -124,6 +126,7 @@ def secular(lanes):
     return roots
 
 
+@once
 def transitions(lanes) -> SimpleNamespace:
     """`hermite` and `laguerre` of so many levels on one target, in place.
 

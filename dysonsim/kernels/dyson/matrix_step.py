@@ -19,6 +19,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from ..common import functions, order, rng
+from ..common.once import once
 from ..gas import tridiagonal
 
 DECAY, SPREAD, CENTER = range(3)  # in `reals`; spread: of a real component off the diagonal
@@ -123,6 +124,7 @@ def matrices(lanes, shape: str, beta: int) -> SimpleNamespace:
     return SimpleNamespace(drifted=drifted, fill=fill)
 
 
+@once
 def products(lanes):
     """``gram(a, w, rows, n)``: a = w^T w."""
     jit, load, store, full, zero = lanes.jit, lanes.load, lanes.store, lanes.full, lanes.number(0)
@@ -140,6 +142,7 @@ def products(lanes):
     return gram
 
 
+@once
 def tridiagonals(lanes):
     """``reduce(a, d, e, v, n)``: diagonal d and squares e of the off-diagonal of a symmetric a, made tridiagonal.
 

@@ -36,6 +36,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from ..common import functions, gamma, quantile, rng
+from ..common.once import once
 
 # Constants in `reals`, before those of the terms.
 DT, BETA, LIMIT, TOLERANCE, TERMS = range(5)
@@ -62,6 +63,7 @@ def quick_draws(beta: float) -> str:
     return any_beta if draws(beta) == "any" else draws(beta)
 
 
+@once
 def pairs(lanes, chi: str) -> SimpleNamespace:
     """Ordering of levels, and the chi-squared numbers of the neighbors."""
     jit, number = lanes.jit, lanes.number
@@ -120,6 +122,7 @@ def pairs(lanes, chi: str) -> SimpleNamespace:
     return SimpleNamespace(order=order, openings=openings)
 
 
+@once
 def draw(lanes, n: int, chi: str):
     """`draw(z, c, sub, beta, table, source)`: normals z for n levels, chi-squared numbers c for the gaps of neighbors.
 
@@ -131,7 +134,7 @@ def draw(lanes, n: int, chi: str):
     jit, load, store = lanes.jit, lanes.load, lanes.store
     generator, gammas = rng.build(lanes), gamma.build(lanes)
     normals, words, openings = generator.normals, generator.words, pairs(lanes, chi).openings
-    few, two_at_once = quantile.build(lanes, generator), gammas.pair
+    few, two_at_once = quantile.build(lanes), gammas.pair
     held, chi_squared = few.held, few.chi_squared
     blocks, together = -(-n // 4), -(-(2 * n - 1) // 4)
 

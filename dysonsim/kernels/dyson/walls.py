@@ -217,7 +217,7 @@ def wall_chi_squared(lanes, walls: tuple[str, str]):
     """`wall_openings`: chi-squared numbers of both walls, drawn as `wall_draws` says."""
     jit, full, zero, (lower, upper) = lanes.jit, lanes.full, lanes.number(0), walls
     generator = rng.build(lanes)
-    few = quantile.build(lanes, generator)
+    few = quantile.build(lanes)
     words, chi_squared, held, by_quantile = generator.words, gamma.build(lanes).chi_squared, few.held, few.chi_squared
 
     @jit

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from ..common import functions
+from ..common.once import once
 
 LENGTH = math.pi / 2  # where the second wall is
 DEGREE = 8
@@ -242,6 +243,7 @@ def far_sums(lanes, n: int, size: int, end_of, softening: SimpleNamespace):
     return from_far
 
 
+@once
 def build(lanes, n: int, size: int):
     """`pushes` on one target; size: levels of a group."""
     jit, number, load, store, full = lanes.jit, lanes.number, lanes.load, lanes.store, lanes.full

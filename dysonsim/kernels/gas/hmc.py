@@ -28,6 +28,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from ..common import functions, rng
+from ..common.once import once
 from . import species as gas_species
 from . import trace as gas_trace
 from . import wells as gas_wells
@@ -57,6 +58,7 @@ def smallest(number):
     return number(1e-290 if number.__name__ == "float64" else 1e-37)
 
 
+@once
 def row_products(lanes):
     """``inner(row, a, first, count)``: sum_m row[m] a[first + m] for a row of numbers."""
     jit, load, full, zero = lanes.jit, lanes.load, lanes.full, lanes.number(0)
@@ -153,6 +155,7 @@ def geometry(lanes, elementary, inner, walls: str) -> SimpleNamespace:
     return SimpleNamespace(free=free, positions=positions, coordinates=coordinates, place=place, top=top)
 
 
+@once
 def repulsions(lanes):
     """``repulsion(f, v, n)``: f_i = sum_j 1/(v_i - v_j); four pairs share a division."""
     jit, load, store, full = lanes.jit, lanes.load, lanes.store, lanes.full

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from ..common.once import once
+
 OBSERVABLES = ("sum x", "sum x^2", "lowest", "highest")
 # Numbers of the state: sums and sums of squares of every observable, of window 0, then of window 1; accepted share.
 NUMBERS = 4 * len(OBSERVABLES) + 1
@@ -15,6 +17,7 @@ WARM_UP, SECOND = range(2)  # integers: the first step of window 0, and of windo
 CONSTANTS = 2 * len(OBSERVABLES)  # reals: reference of each, then one over its unit
 
 
+@once
 def build(lanes) -> SimpleNamespace:
     """`note(sums, x, n, accepted, s, constants, windows)`: add the state x after step s."""
     jit, number, load, store, select, full = (

@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..common import functions, gamma, order, rng
+from ..common.once import once
 
 u32 = np.uint32
 SCALE, CENTER, DEGREES = range(3)  # in `reals`; the degrees of freedom of the chi-squared numbers follow
@@ -54,6 +55,7 @@ def scratch(n: int) -> int:
     return 4 * n
 
 
+@once
 def build_eigenvalues(lanes):
     """``eigenvalues(d, e, n)`` of tridiagonal matrices, on one target."""
     jit, number = lanes.jit, lanes.number

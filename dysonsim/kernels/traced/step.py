@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 
 from ..common import activations, algebra, functions, rng
+from ..common.once import once
 from ..networks.linear import bartlett_sums
 
 __all__ = ["build", "build_normals", "build_wishart"]
 
+PRODUCTS = [f"{kind}_{left}{right}" for kind in ("product", "added") for left in "sr" for right in "sr"]
 
-def products(lanes, text: str):
-    """Make the products that the text calls: ``product_`` puts, ``added_`` adds to what is there.
 
-    Their last letters say whether left and right are lane values (s) or constants (r), of shared numbers.
+@once
+def product_of(lanes, name: str):
+    """Make a product that a text calls: ``product_`` puts, ``added_`` adds to what is there.
+
+    The last two letters say whether left and right are lane values (s) or constants (r), shared numbers.
     """
     jit, load, store = lanes.jit, lanes.load, lanes.store
-    multiply = algebra.products(lanes, (1,), tall=False)
+    kind, operands = name.split("_")
 
     @jit
     def put(o, i, j, s, columns):
@@ -30,17 +34,12 @@ def products(lanes, text: str):
     def entry(a, i):
         return a[i]
 
-    loads = {"s": load, "r": entry}
-    found = {}
-    for kind, start in (("product", {}), ("added", {"start": so_far})):
-        for left, load_a in loads.items():
-            for right, load_b in loads.items():
-                name = f"{kind}_{left}{right}"
-                if f"{name}(" in text:
-                    found[name] = multiply(put, load_a=load_a, load_b=load_b, **start)
-    return found
+    load_a, load_b = (load if operand == "s" else entry for operand in operands)
+    start = {"start": so_far} if kind == "added" else {}
+    return algebra.products(lanes, (1,), False)(put, load_a=load_a, load_b=load_b, **start)
 
 
+@once
 def elementary(lanes):
     """Make the functions of entries that a text may call."""
     jit, store, load, sqrt2 = lanes.jit, lanes.store, lanes.load, lanes.number(math.sqrt(2))
@@ -74,7 +73,7 @@ def build(lanes, text: str, wisharts: tuple[tuple[int, int, int], ...]):
     names = {name: getattr(lanes, name) for name in ("load", "store", "part", "full", "select")}
     names |= {"zero": lanes.number(0), "one": lanes.number(1), "normals": rng.build(lanes).normals}
     names |= {name: function for name, function in elementary(lanes).items() if f"{name}(" in text}
-    names |= products(lanes, text)
+    names |= {name: product_of(lanes, name) for name in PRODUCTS if f"{name}(" in text}
     matrix = algebra.build(lanes, (1,)) if wisharts else None
     for number, (n, q, first) in enumerate(wisharts):
         names[f"wishart_{number}"] = bartlett_sums(lanes, matrix, n, q, q > 0, first)
