@@ -14,6 +14,7 @@ from .comparison.compare import Comparison, compare
 from .comparison.likelihood import likelihood_ratio
 from .comparison.scaling import ScalingFit, scaling_fit
 from .descriptions.hierarchy import Hierarchy, hierarchy
+from .ensembles.check import Check, check
 from .ensembles.observable import Observable
 from .ensembles.run import Run, mean_and_error, singular_values
 from .ensembles.simulate import DivergenceError, memory_needed, simulate
@@ -34,6 +35,7 @@ _moved.install()
 
 __all__ = [
     "SGD",
+    "Check",
     "Comparison",
     "CoulombGas",
     "DivergenceError",
@@ -57,6 +59,7 @@ __all__ = [
     "ScalingRule",
     "TeacherStudent",
     "Weights",
+    "check",
     "compare",
     "diagnostics",
     "estimate_dynamics",

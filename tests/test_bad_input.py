@@ -350,6 +350,7 @@ def surface_of_functions():
     how = {"replicas": 8, "seed": 0, "dtype": "float64", "device": "cpu", "threads": 1}
     what = {"sgd": SGD, "levels": ("sgd", "langevin"), "closure": "corrected", "settle": 9, "records": 3, "path": 2,
             "observable": "eigenvalues", "resamples": 9, "given": {}}  # fmt: skip
+    yield ds.check, {"model": TEACHER, "learning_rate": 0.05, "batch_size": 4, "seed": 0}, {}
     yield ds.hierarchy, how | what, {"path": {"[]", "dict", "set"}, "given": set()}
     network = {"source": {"a": np.eye(4), "b": np.eye(2)}, "layers": "a", "skip": "b", "split": {"a": 2}}
     yield ds.read_weights, network, {"skip": words | {"[]", "set", "dict"}, "split": {"dict"}}
@@ -377,7 +378,7 @@ def label(function):
 
 SURFACE = [*surface_of_models(), *surface_of_processes(), *surface_of_functions(), *surface_of_training()]
 QUICK = [
-    case for case in SURFACE if case[0] not in (ds.hierarchy, ds.simulate, ds.load_recording)
+    case for case in SURFACE if case[0] not in (ds.check, ds.hierarchy, ds.simulate, ds.load_recording)
 ]  # which run what they are given
 WITH_LAWS = [*surface_of_laws(), *SURFACE]
 
@@ -440,8 +441,8 @@ def test_numbers_at_the_edge_give_a_result_or_an_error(case):
 def test_the_whole_surface_is_tried():
     """A new public name belongs in a table above, or is no function that takes numbers."""
     tried = {part for function, *_ in WITH_LAWS for part in label(function).split(".")}
-    results = {"Comparison", "DivergenceError", "Dynamics", "Fluctuations", "GradientNoise", "Hierarchy", "MixingError",
-               "Model", "Process", "Recording", "Run", "ScalingFit", "ScalingRule", "Law",
+    results = {"Check", "Comparison", "DivergenceError", "Dynamics", "Fluctuations", "GradientNoise", "Hierarchy",
+               "MixingError", "Model", "Process", "Recording", "Run", "ScalingFit", "ScalingRule", "Law",
                "gradient_noise"}  # fmt: skip
     results |= set() if TORCH else {"watch"}
     public = {*ds.__all__, *ds.laws.__all__, *ds.diagnostics.__all__} - results

@@ -87,6 +87,15 @@ def test_my_own_model_is_sensitive(monkeypatch):
     assert main("my_own_model", replicas=20_000).pvalue < 1e-3
 
 
+def test_momentum_by_hand():
+    """False alarms once in 10^4 seeds; the control is the rule that alpha becomes alpha/(1 - m)."""
+    ratios = main("momentum_by_hand", replicas=4000)
+    ratio, error = ratios["exact"]
+    assert abs(ratio - 1) < 4 * error
+    ratio, error = ratios["alpha/(1 - m)"]
+    assert abs(ratio - 1) > 10 * error
+
+
 @pytest.mark.parametrize("name", ["fixed_point", "drift", "max_learning_rate"])
 def test_a_model_without_predictions_says_so(name):
     import numpy as np

@@ -39,7 +39,7 @@ Numbers that meet integers must be typed (``np.uint32(...)``) and constants that
 from __future__ import annotations
 
 from . import imported  # first: it notes the time
-from .drivers import DEVICES, driver
+from .drivers import DEVICES, driver, usable_devices
 from .host import from_cache_line, layout
 from .kernel import STILL_WELL, Driver, Ensemble, Kernel, Program
 from .machine import available_memory, jit_disabled, usable_cores
@@ -47,5 +47,5 @@ from .threads import one_blas_thread
 
 __all__ = [
     "DEVICES", "STILL_WELL", "Driver", "Ensemble", "Kernel", "Program", "available_memory", "driver", "from_cache_line",
-    "imported", "jit_disabled", "layout", "one_blas_thread", "usable_cores",
+    "imported", "jit_disabled", "layout", "one_blas_thread", "usable_cores", "usable_devices",
 ]  # fmt: skip

@@ -7,11 +7,11 @@ import warnings
 from .kernel import Driver
 from .machine import jit_disabled
 
-DEVICES = ("cpu", "cuda")
+DEVICES = ("cpu", "cuda", "numpy")
 
 
 def driver(device: str) -> Driver:
-    """Return the driver of "cpu" or "cuda".
+    """Return the driver of "cpu", "cuda" or "numpy", where kernels run as ordinary Python with checked indices.
 
     Raises
     ------
@@ -35,4 +35,17 @@ def driver(device: str) -> Driver:
         from .cuda.driver import CudaDriver
 
         return CudaDriver()
+    if device == "numpy":
+        from .reference import ReferenceDriver
+
+        return ReferenceDriver(checked=True)
     raise ValueError(f"device = {device!r}: must be one of {', '.join(map(repr, DEVICES))}")
+
+
+def usable_devices() -> tuple[str, ...]:
+    """List the devices that compile and can be used here: the CPU, and a CUDA device where there is one."""
+    try:
+        driver("cuda")
+    except (RuntimeError, ImportError):
+        return ("cpu",)
+    return "cpu", "cuda"

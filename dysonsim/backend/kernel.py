@@ -133,6 +133,7 @@ class Program:
     width: int  # networks in a block
     unit: int  # blocks that one ensemble should hold
     parallel: bool = True  # whether several ensembles gain from running at once, on threads
+    looks_ahead: bool = False  # whether `left` tells of the state after the last step, whatever its kernel looks at
     while_running: Callable[[], AbstractContextManager[Any]] = nullcontext  # what must hold while ensembles advance
 
 

@@ -6,6 +6,7 @@ which take from it the very random numbers that a compiled kernel draws.
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from types import SimpleNamespace
 
@@ -101,14 +102,17 @@ MOST = 10**6  # numbers loaded and stored by a check: some ten seconds
 ENOUGH = 2 * 10**5  # after which no further step is begun, the first three excepted
 
 
-def watching(dtype: str, width: int) -> SimpleNamespace:
-    """Make the lane functions on arrays, with an IndexError where compiled code would read or write elsewhere."""
+def watching(dtype: str, width: int, most: float = MOST) -> SimpleNamespace:
+    """Make the lane functions on arrays, with an IndexError where compiled code would read or write elsewhere.
+
+    After `most` numbers that were loaded and stored they raise `Enough`.
+    """
     own, seen = lanes(dtype, width), 0
 
     def within(a, first, count):
         nonlocal seen
         seen += 1
-        if seen > MOST:
+        if seen > most:
             raise Enough
         if first < 0 or count < 0 or (first + count) * width > len(a):
             what = f"number {first}" if count == 1 else f"numbers {first} to {first + count - 1}"
@@ -181,23 +185,29 @@ def check_kernel(kernel: Kernel, dtype: str) -> None:
 
 
 class ReferenceDriver:
-    """Runs kernels as ordinary Python, `width` networks at a time."""
+    """Runs kernels as ordinary Python, `width` networks at a time.
+
+    checked: an index beyond the end of an array is an IndexError that names it; slower.
+    """
 
     name = "numpy"
 
-    def __init__(self, width: int = 8) -> None:
-        self.width = width
+    def __init__(self, width: int = 8, checked: bool = False) -> None:
+        self.width, self.checked = width, checked
 
     def prepare(self, kernel: Kernel, dtype: str) -> Program:
         """Make the loops of a kernel as Python functions, without compiling."""
         if kernel.whole:
             raise RuntimeError("networks of so many units run as compiled code only: unset NUMBA_DISABLE_JIT")
-        functions = lanes(dtype, self.width)
+        functions = watching(dtype, self.width, math.inf) if self.checked else lanes(dtype, self.width)
         names = loop_names(functions, kernel.build(functions, **kernel.sizes), self.width)
         exec(LOOP_OVER_STEPS + LOOP_OVER_BLOCKS, names)
 
-        def run(*args):
+        def run(blocks, scratch, reals, integers, *counters):
+            if self.checked:
+                blocks, scratch = watched(blocks, "state"), watched(scratch, "scratch")
+                reals, integers = watched(reals, "reals"), watched(integers, "integers")
             with np.errstate(over="ignore"):  # the generator's 32-bit integers wrap on purpose
-                names["advance"](*args)
+                names["advance"](blocks, scratch, reals, integers, *counters)
 
         return Program(HostProgram.of(run, kernel, dtype, self.width).open, self.width, unit=1, parallel=False)

@@ -93,8 +93,10 @@ def simulate(
         Keep the weight matrices of the recorded steps as well.
     dtype : {"float64", "float32"}
         Float type of the simulation. Spectra of weights are computed in float64.
-    device : {"cpu", "cuda"}
-        Where to run.
+    device : {"cpu", "cuda", "numpy"}
+        Where to run. "numpy" is for debugging, slow, on one thread: the update of a model of your own runs as it is
+        written, on stacks (replicas, rows, columns), with the random numbers of its kernel, so that you can print and
+        step through it; any other kernel runs as ordinary Python whose indices are checked.
     threads : int, optional
         Number of CPU threads; default: all cores that this process may use. BLAS uses one thread meanwhile.
     progress : bool, optional
@@ -163,7 +165,7 @@ def simulate(
     threads = usable_cores() if threads is None else _checks.integer("threads", threads, 1)
     check_imported()
     # Numbers that are not finite are looked for below.
-    with np.errstate(all="ignore"), one_blas_thread(), quiet(progress is False), process.building_once():
+    with np.errstate(all="ignore"), one_blas_thread(), quiet(progress is False), process.building_once(device):
         if resume is not None:
             _check_resume(resume, process, replicas, seed, dtype, keep_weights)
 
@@ -220,10 +222,8 @@ def simulate(
             many = Ensembles(len(ensembles), move, snapshot, check)
             advance_in_rounds(many, plan.begin, plan.end, plan.steps, workers, progress)
             state = _state(ensembles, ranges)
-            if not process.marks_after_step:
-                for (
-                    ensemble
-                ) in ensembles:  # a step checks where it begins, so one more shows whether the last went well
+            if not process.marks_after_step and not program.looks_ahead:
+                for ensemble in ensembles:  # a step checks where it begins: one more shows whether the last went well
                     ensemble.advance(plan.end, 1)
         check()
         if lost:

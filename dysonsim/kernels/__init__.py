@@ -5,7 +5,7 @@ key0, key1) -> mask`. It advances the networks of all lanes by one step and retu
 network is still well. `lanes` holds the target's functions (see `dysonsim.backend`). The rules that keep one text
 running on every target: flat arrays, no allocation, no numpy-array arithmetic, no np.random, no laws.
 
-What a kernel of one's own needs is here (examples/my_own_model.py is one):
+What a kernel of one's own needs is here (CONTRIBUTING.md has one; a model needs none if it states its `update`):
 
 - `Kernel`: what a model's `kernel` returns, the build function with its sizes, constants and working space;
 - `rng`: ``rng.build(lanes)``, counter-based random numbers, and the numbers of the streams (`rng.GRADIENT_NOISE`, ...);

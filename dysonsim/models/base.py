@@ -8,13 +8,14 @@ dx_i = [K_i + sum_j g_ij^2 / (x_i - x_j)] dt + sqrt(2) g_ii dB_i with time t cou
 from __future__ import annotations
 
 import dataclasses
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import _checks
-from ..backend import Kernel
+from .._fingerprint import fingerprint
+from ..backend import Kernel, Program
+from .traced import update as traced
 
 if TYPE_CHECKING:
     from .closures import DysonTerms
@@ -24,14 +25,23 @@ if TYPE_CHECKING:
 _DEGENERACY_TOLERANCE = 1e-9
 
 
-class Model(ABC):
+class Model:
     """A network that SGD trains, with its predictions.
 
-    Subclasses are frozen dataclasses declared with ``eq=False, repr=False``: this class compares array fields by value
-    and prints them by shape. To be trained, a model needs `weight_shape` and `kernel`. It states the predictions that
-    it can; the others raise NotImplementedError. All predictions are for one set of levels, in ascending order of x,
-    and every method states its order of approximation. Batch sizes and learning rates are checked; ValueError if they
-    are not allowed.
+    Subclasses are frozen dataclasses (this class compares array fields by value and prints them by shape). To be
+    trained a model needs ``update(self, W, noise, learning_rate, batch_size)``, which returns the weights after one
+    step, in matrix notation; it is traced into a kernel, once for every size. Or, as the models of dysonsim, a `kernel`
+    of its own.
+
+    W has `weight_shape`, by default that of the field `teacher`. An update of several matrices takes them all before
+    `noise` and returns them as a tuple: `weight_shapes` has the shapes of the weights by name, `memory` what else a
+    step remembers (velocities, ...), with its start values. `noise` has the random inputs: `normal`, `symmetric`,
+    `samples`, `label`, `second_moment`. What an update may do is in the guide, examples/guide/my_own_model.md; what
+    it may not is a TypeError, ValueError or IndexError that names the line of your file.
+
+    Predictions are there for models that can state them, and raise NotImplementedError otherwise. All predictions are
+    for one set of levels in ascending order of x; every method states its order of approximation. Batch sizes and
+    learning rates are checked, ValueError otherwise.
 
     Examples
     --------
@@ -41,21 +51,133 @@ class Model(ABC):
     True
     >>> model.n, model.degenerate_groups()
     (3, [(1, 2)])
+
+    Weight decay and symmetric gradient noise, on the mean of x x^T over a batch:
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Decay(ds.Model):
+    ...     teacher: np.ndarray
+    ...     decay: float
+    ...     gradient_noise: float
+    ...
+    ...     def update(self, W, noise, learning_rate, batch_size):
+    ...         C = noise.second_moment(W.shape[-1])
+    ...         A = noise.symmetric(W.shape) * (self.gradient_noise / batch_size**0.5)
+    ...         return W + learning_rate * ((self.teacher - W) @ C - self.decay * W + A)
+    >>> sgd = ds.SGD(Decay(2 * np.eye(2), 0.5, 0.1), learning_rate=0.1, batch_size=16)
+    >>> run = ds.simulate(sgd, replicas=1000, steps=200, seed=1)
+    >>> print(run.singular_values.mean().round(2))  # 2/(1 + decay)
+    1.33
     """
 
+    def __init_subclass__(cls, **also: Any) -> None:
+        """Keep `dataclass` from writing its own comparison, hash and repr, which cannot do with arrays."""
+        super().__init_subclass__(**also)
+        for name in ("__eq__", "__hash__", "__repr__"):
+            if name not in vars(cls):
+                setattr(cls, name, getattr(cls, name))
+
     @property
-    @abstractmethod
     def weight_shape(self) -> tuple[int, int]:
-        """Rows and columns of W."""
+        """Rows and columns of W; by default those of the field `teacher`, or of the first of `weight_shapes`."""
+        several = traced.value_of(self, "weight_shapes")
+        shape = next(iter(several.values())) if several else np.shape(getattr(self, "teacher", 0.0))
+        if len(shape) != 2:
+            raise TypeError(
+                f"{type(self).__name__} must state weight_shape = (rows, columns) of its weights; only a model with a "
+                "matrix named teacher has its shape without"
+            )
+        return int(shape[0]), int(shape[1])
+
+    @property
+    def weight_shapes(self) -> dict[str, tuple[int, ...]] | None:
+        """Shapes of the weights of an update with several, by the names of its arguments; None where W is the only one.
+
+        Spectra are those of the first. A method without arguments or an attribute will do as well.
+        """
+        return None
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """What a step of an update remembers beside the weights, with the values it starts from, by name.
+
+        Numbers, vectors or matrices; weights start from independent normals of `init_scale`. A method without arguments
+        or an attribute will do as well.
+        """
+        return {}
+
+    def matrices(self, state: np.ndarray) -> dict[str, np.ndarray]:
+        """Return all matrices of an update by name, each (replicas, *shape), from `Run.state`.
+
+        Parameters
+        ----------
+        state : (replicas, m) array
+
+        Raises
+        ------
+        TypeError
+            If the model has no update.
+        ValueError
+            If the state is of another model.
+        """
+        self._check_trained()
+        return traced.matrices(self, state)
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether its kernel is made of its `update`."""
+        return hasattr(self, "update") and type(self).kernel is Model.kernel
+
+    @property
+    def weight_numbers(self) -> int:
+        """How many numbers its weights are."""
+        if self.is_traced:
+            return traced.layout_of(self).weights
+        rows, columns = self.weight_shape
+        return rows * columns
+
+    @property
+    def fingerprint(self) -> str | None:
+        """What runs are told apart by, for a model with an update: its parameters and its code; else None."""
+        if not hasattr(self, "update"):
+            return None
+        kind = type(self)
+        return fingerprint((f"{kind.__module__}.{kind.__qualname__}", self._fields(), kind.update))
+
+    def _check_trained(self) -> None:
+        if not hasattr(self, "update"):
+            raise TypeError(
+                f"{type(self).__name__} must state update(self, W, noise, learning_rate, batch_size), or a kernel"
+            )
 
     @property
     def n(self) -> int:
         """Number of eigenvalues of X = W^T W, the columns of W."""
         return self.weight_shape[1]
 
-    @abstractmethod
     def kernel(self, learning_rate: float, batch_size: int) -> Kernel:
-        """Return the kernel of one SGD step: the code, its compile-time sizes and its constants."""
+        """Return the kernel of one SGD step: the code, its compile-time sizes and its constants.
+
+        By default that of `update`, which is traced.
+        """
+        self._check_trained()
+        return traced.kernel_of(self, *self._rates(learning_rate, batch_size))
+
+    def reference(self, learning_rate: float, batch_size: int, dtype: str, device: str) -> Program | None:
+        """Return what ``device="numpy"`` runs, with random numbers of a device: `update` on NumPy stacks.
+
+        None for a model that has a kernel of its own: its text then is run as ordinary Python.
+        """
+        if not self.is_traced:
+            return None
+        from .traced.reference import program_of
+
+        return program_of(self, *self._rates(learning_rate, batch_size), dtype, device)
+
+    def stand_in(self) -> Kernel | None:
+        """Return the sizes of the kernel of an update, which ``device="numpy"`` runs untraced; None for others."""
+        return traced.stand_in(self) if self.is_traced else None
 
     def large_kernel(self, learning_rate: float, batch_size: int) -> Kernel | None:
         """Return the same update for one network at a time, with BLAS; None where networks side by side are faster."""
@@ -187,8 +309,13 @@ class Model(ABC):
         return _checks.scale("learning_rate", learning_rate), self.check_batch_size(batch_size)
 
     def _key(self) -> tuple[Any, ...]:
-        values = (getattr(self, field.name) for field in dataclasses.fields(self))  # type: ignore[arg-type]
-        return tuple((v.shape, v.tobytes()) if isinstance(v, np.ndarray) else v for v in values)
+        return tuple(_by_value(value) for _, value in self._fields())
+
+    def _fields(self) -> list[tuple[str, Any]]:
+        """Names and values of the parameters; of a class that is no dataclass all that it holds."""
+        if not dataclasses.is_dataclass(self):
+            return list(vars(self).items())
+        return [(field.name, getattr(self, field.name)) for field in dataclasses.fields(self)]
 
     def __eq__(self, other: object) -> bool:
         """Compare class and parameters, arrays by their values."""
@@ -204,11 +331,17 @@ class Model(ABC):
     def __repr__(self) -> str:
         """Write the parameters as in a call, arrays by their shapes."""
         parts = []
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
-            shown = f"<{value.shape[0]} x {value.shape[1]}>" if isinstance(value, np.ndarray) else repr(value)
-            parts.append(f"{field.name}={shown}")
+        for name, value in self._fields():
+            shown = f"<{' x '.join(map(str, value.shape))}>" if isinstance(value, np.ndarray) else repr(value)
+            parts.append(f"{name}={shown}")
         return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def _by_value(value: Any) -> Any:
+    """Return what a parameter is told apart by: arrays and lists by what they hold."""
+    if isinstance(value, np.ndarray):
+        return value.shape, value.tobytes()
+    return repr(value) if isinstance(value, (list, dict, set)) else value
 
 
 def level_groups(fixed: np.ndarray) -> list[tuple[int, ...]]:

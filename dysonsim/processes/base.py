@@ -7,7 +7,6 @@ motion) set `continuous = True`, are run to `times`, and say how the time betwee
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,13 +98,18 @@ class Process(ABC):
         return kernels[device]
 
     @contextmanager
-    def building_once(self) -> Iterator[None]:
+    def building_once(self, device: str = "cpu") -> Iterator[None]:
         """Keep what `built` returns until this ends: for a run, in which nobody changes what kernels are made of."""
-        _BUILT[id(self)] = {}
+        kernel = self.stand_in(device)
+        _BUILT[id(self)] = {} if kernel is None else {"cpu": kernel, None: kernel, device: kernel}
         try:
             yield
         finally:
             _BUILT.pop(id(self), None)  # another thread's run of the same process may have ended before
+
+    def stand_in(self, device: str) -> Kernel | None:
+        """Return the sizes of a kernel, for a run on a device that needs none of its own; None where it needs one."""
+        return None
 
     def constants(self, dt: float) -> np.ndarray:
         """Of a continuous process: the kernel's `reals` for steps of length dt."""
@@ -197,10 +201,10 @@ class NetworkProcess(Theory, Process):
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
         """Check first that the model's kernel moves as many weights as W has."""
         weights = self.built(device).weights
-        if weights != math.prod(self.weight_shape):
+        if weights != self.model.weight_numbers:
             raise ValueError(
                 f"model: the Kernel of {type(self.model).__name__} has weights = {weights}, must have "
-                f"{math.prod(self.weight_shape)}, for weight_shape = {self.weight_shape}"
+                f"{self.model.weight_numbers}, for weight_shape = {self.weight_shape}"
             )
         program = super().prepare(device, dtype, threads)
         singular_values(np.zeros((1, *self.weight_shape)))  # compiled or loaded here, not by each of the threads

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..backend import Kernel
+from ..backend import Kernel, Program
 from ..models import Model
 from .base import NetworkProcess
 
@@ -55,6 +55,15 @@ class SGD(NetworkProcess):
     def kernel(self) -> Kernel:
         """Return the kernel."""
         return self.model.kernel(self.learning_rate, self.batch_size)
+
+    def prepare(self, device: str, dtype: str, threads: int) -> Program:
+        """Make ready to run; on "numpy" the update of a model, if it has one."""
+        program = self.model.reference(self.learning_rate, self.batch_size, dtype, "cpu") if device == "numpy" else None
+        return program or super().prepare(device, dtype, threads)
+
+    def stand_in(self, device: str) -> Kernel | None:
+        """Return the sizes of the kernel, for an update that runs as it is written."""
+        return self.model.stand_in() if device == "numpy" else None
 
     def kernel_on(self, device: str) -> Kernel:
         """Many networks side by side; on the CPU large ones one at a time, with BLAS."""

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from another_python import python, run_python
+from own_models import MODELS as OWN
 
 import dysonsim as ds
 from dysonsim.backend import Kernel, driver
@@ -22,6 +23,7 @@ MODELS = {
     "rbm fresh": (ds.GaussianRBM.scalar_field(3, 1.5, 2.8, gibbs_steps=np.inf), 3),
     "teacher-student": (ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.2), 6),
     "network": (ds.LinearNetwork([[2.0, 0.3, 1.0], [0.3, 1.0, 0.0]], [[1.0, 0.2], [0.0, 2.0]], 0.2, 0.1), 3),
+    "own momentum": (OWN["momentum"], 5),
 }
 
 

@@ -23,17 +23,20 @@ def products(lanes, sizes: tuple[int, ...], tall: bool):
     def nothing(o, i, j, more):
         return full(zero)
 
-    def product(put, start=nothing, lower=False, ragged=False, thin=False, unroll=lanes.unroll):
+    def product(
+        put, start=nothing, lower=False, ragged=False, thin=False, unroll=lanes.unroll, load_a=load, load_b=load
+    ):
         """Make a function that does ``put(o, i, j, start(o, i, j, more) + sum_m a_im b_jm, more)`` for all i and j.
 
         It is called as ``f(o, a, ai, am, b, bj, bm, rows, columns, inner, more)``, where a_im = a[i ai + m am] and
         b_jm = b[j bj + m bm]. lower: for j <= i, and some more; ragged: a_im = 0 for m > i; thin: columns come in
-        fours. `start` is asked for a whole tile before any of it is put. unroll: terms to a turn of a team's loops.
+        fours. `start` is asked for a whole tile before any of it is put. unroll: terms to a turn of a team's loops;
+        load_a, load_b: how entries are read, where a or b holds no lane values.
         """
 
         def by_tiles(down, across, rest=None, **kinds):
             make = tiles.made(tiles.product(down, across, lower, rest=rest is not None, **kinds))
-            return jit(make(load, put, start, rest, member, team, together))
+            return jit(make(load_a, load_b, put, start, rest, member, team, together))
 
         if team > 1:
             even = all(size % edge == 0 for size in sizes)

@@ -50,9 +50,9 @@ def product(
         body += [f"for m in range({bounds}):"]
         for k in range(at_once):
             term = f"(m + {k})" if k else "m"
-            body += [f"    y{j} = load(b, b{j} + {term} * bm)" for j in columns]
+            body += [f"    y{j} = load_b(b, b{j} + {term} * bm)" for j in columns]
             for i in rows:
-                body += [f"    x = load(a, a{i} + {term} * am)"]
+                body += [f"    x = load_a(a, a{i} + {term} * am)"]
                 body += [f"    s{i}_{j} = x * y{j} + s{i}_{j}" for j in columns]
     body += [f"put(o, i{i}, j{j}, s{i}_{j}, more)" for i in rows for j in columns]
     if team:
@@ -75,7 +75,7 @@ def product(
         lines += indented(inside)
         if rest:
             lines += ["rest(o, a, ai, am, b, bj, bm, rows, columns, inner, more, last)"]
-    head = "def make(load, put, start, rest, member, team, together):"
+    head = "def make(load_a, load_b, put, start, rest, member, team, together):"
     function = "    def tiles(o, a, ai, am, b, bj, bm, rows, columns, inner, more, first=0):"
     return "\n".join([head, function, *indented(lines, 2), "    return tiles", ""])
 

@@ -61,8 +61,11 @@ def triangle_numbers(n: int, sampling: str) -> int:
     return n * (n - 1) // 2 if sampling == "at_once" else n * (n + 1) // 2
 
 
-def bartlett_sums(lanes, matrix, n: int, q: int, label_noise: bool):
-    """``sums(c, h, x, f, batch, source)`` with Bartlett's F in f: c = F FT and, with label noise, h = G FT."""
+def bartlett_sums(lanes, matrix, n: int, q: int, label_noise: bool, first: int = 0):
+    """``sums(c, h, x, f, batch, source)`` with Bartlett's F in f: c = F FT and, with label noise, h = G FT.
+
+    first: number of the first draw of the stream LENGTHS, of which there are n.
+    """
     jit, number = lanes.jit, lanes.number
     load, store, full, sqrt = lanes.load, lanes.store, lanes.full, lanes.sqrt
     lengths = gamma.build(lanes)
@@ -80,12 +83,12 @@ def bartlett_sums(lanes, matrix, n: int, q: int, label_noise: bool):
         for i in range(0, rows, 2):
             degrees = batch - i
             if i + 1 < rows and degrees > 2:
-                here, below = chi_squared_pair(number(degrees), number(degrees - 1), i, rng.LENGTHS, *source)
+                here, below = chi_squared_pair(number(degrees), number(degrees - 1), first + i, rng.LENGTHS, *source)
                 store(f, i * n + i, sqrt(here))
                 store(f, (i + 1) * n + i + 1, sqrt(below))
             else:
                 for k in range(i, min(i + 2, rows)):
-                    square = chi_squared(number(batch - k), k, rng.LENGTHS, *source)
+                    square = chi_squared(number(batch - k), first + k, rng.LENGTHS, *source)
                     store(f, k * n + k, sqrt(square))
 
     @jit
