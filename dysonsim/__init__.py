@@ -22,6 +22,8 @@ from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
 from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
+from .training.examine import Examination, examine
+from .training.spikes import Spikes, spikes
 
 _moved.install()
 
@@ -32,6 +34,7 @@ __all__ = [
     "DivergenceError",
     "Dynamics",
     "Dyson",
+    "Examination",
     "GaussianRBM",
     "Hierarchy",
     "JacobiProcess",
@@ -44,10 +47,12 @@ __all__ = [
     "Process",
     "Run",
     "ScalingFit",
+    "Spikes",
     "TeacherStudent",
     "compare",
     "diagnostics",
     "estimate_dynamics",
+    "examine",
     "hierarchy",
     "laws",
     "likelihood_ratio",
@@ -57,4 +62,5 @@ __all__ = [
     "scaling_fit",
     "simulate",
     "singular_values",
+    "spikes",
 ]

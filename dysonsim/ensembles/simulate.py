@@ -23,7 +23,10 @@ __all__ = ["DivergenceError", "memory_needed", "simulate"]
 
 
 class DivergenceError(RuntimeError):
-    """A replica left the domain where its process is defined; `replica` and `step` say where first.
+    """A replica, or a layer of a network, left the domain where its process is defined.
+
+    `replica` and `step` say where first; for weights of a real training `layer` is its name, `replica` is None, and
+    `step` too where it is not known.
 
     Examples
     --------
@@ -36,12 +39,14 @@ class DivergenceError(RuntimeError):
     True
     """
 
-    def __init__(self, message: str, replica: int, step: int) -> None:
+    def __init__(
+        self, message: str, replica: int | None = None, step: int | None = None, layer: str | None = None
+    ) -> None:
         super().__init__(message)
-        self.replica, self.step = replica, step
+        self.replica, self.step, self.layer = replica, step, layer
 
-    def __reduce__(self) -> tuple[type, tuple[str, int, int]]:
-        return type(self), (str(self), self.replica, self.step)
+    def __reduce__(self) -> tuple[type, tuple[str, int | None, int | None, str | None]]:
+        return type(self), (str(self), self.replica, self.step, self.layer)
 
 
 def simulate(
