@@ -52,16 +52,17 @@ def draw_spectrum(
     x = singular_values**2 / m
     variance = spikes.variance if spikes.count is not None else float(x.sum()) / n
     edge = variance * (1 + math.sqrt(n / m)) ** 2
-    most = max([x[-1], *(float(s[-1]) ** 2 / m for s, _ in (others or {}).values())])
+    ends = np.array([[x[0], x[-1]], *(s[[0, -1]] ** 2 / m for s, _ in (others or {}).values())])
+    least, most = float(ends[:, 0].min()), float(ends[:, 1].max())
     logarithmic = edge > 0 and most > FAR * edge
-    edges = _bins(x, edge, most, logarithmic)
+    edges = _bins(n, edge, least, most, logarithmic)
     heights = _heights(x, edges, logarithmic)
     ax.stairs(heights, edges, color=LEVELS, fill=True, alpha=0.4, label=f"eigenvalues ({n})")
     for label, (s, color) in (others or {}).items():
         outline = _heights(s**2 / m, edges, logarithmic)
         heights = np.maximum(heights, outline)
         ax.stairs(outline, edges, color=color, linewidth=1.3, label=label)
-    if edge > edges[0] / SHORT**0.5:
+    if edge > 2 * edges[0]:
         law = MarchenkoPastur(n / m, variance)
         low, high = law.support()
         grid = np.linspace(math.sqrt(max(low, edges[0])), math.sqrt(high), 600)[1:-1] ** 2
@@ -85,15 +86,15 @@ def draw_spectrum(
     return ax
 
 
-def _bins(x: np.ndarray, edge: float, most: float, logarithmic: bool) -> np.ndarray:
+def _bins(n: int, edge: float, least: float, most: float, logarithmic: bool) -> np.ndarray:
     """Edges of bins that divide the bulk into some twenty."""
-    bulk = int(np.clip(1.5 * len(x) ** 0.5, 10, 40))
+    bulk = int(np.clip(1.5 * n**0.5, 10, 40))
     if not logarithmic:
         top = 1.04 * max(most, edge)
         return np.linspace(0.0, top, 1 + max(bulk, round(bulk * top / edge)) if edge else 1 + bulk)
-    low = max(float(x[0]), SHORT * edge, SHORT**2 * most)
-    decades = math.log(1.15 * most / low)
-    return np.geomspace(low, 1.15 * most, 1 + int(np.clip(bulk * decades / 2.5, 15, 80)))
+    low = max(least, SHORT * edge, SHORT**2 * most)
+    length = math.log(1.15 * most / low)
+    return np.geomspace(low, 1.15 * most, 1 + int(np.clip(bulk * length / 4, 15, 60)))
 
 
 def _heights(x: np.ndarray, edges: np.ndarray, logarithmic: bool) -> np.ndarray:

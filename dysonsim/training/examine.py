@@ -1,4 +1,4 @@
-"""`examine`: does the spectrum of a trained matrix differ from that of a random one, and how?"""
+"""`examine`: whether the spectrum of a trained matrix differs from that of a random one, and how."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Examination:
         how = {"shuffle": "entries shuffled", "gaussian": "Gaussian entries"}
         named = " or ".join(how[null] for null in ("shuffle", "gaussian") if null in nulls)
         lines = [
-            f"p: whole spectrum against random matrices ({named}), {self.draws} for each layer; bulk p: without spikes.",
+            f"p: whole spectrum against {self.draws} random matrices a layer ({named}); bulk p: without spikes.",
             f"{rejected} of {len(tested)} layers rejected at {self.level:g}; {chance:.2g} would be if all were random"
             + (
                 f", {rejected} or more with probability {_binomial(rejected, len(tested), self.level):.2g}."
@@ -127,8 +127,8 @@ class Examination:
             controls.insert(0, f"initial {self._counted(row.initial for row in self.rows)}")
         lines.append(f"Controls (! where rejected): {'; '.join(controls)}.")
         lines.append(
-            f"The spacing ratio is universal, {UNIVERSAL_RATIO:.2f} for random and trained matrices alike: it says nothing "
-            "about learning."
+            f"The spacing ratio is universal, {UNIVERSAL_RATIO:.2f} for random and trained matrices alike: it says "
+            "nothing about learning."
         )
         lines += [f"{row.layer}: {note}." for row in self.rows for note in row.notes]
         return lines
@@ -195,11 +195,11 @@ def examine(
     Notes
     -----
     The test is exact at any size (`dysonsim.training.statistics`), with random matrices of its own for every matrix. It
-    combines the largest level, which gets most of the level, the mean square of the levels, the distance from the
-    Marchenko-Pastur law and the smallest level; all of levels over their mean, so that the scale of the weights does not
-    matter. Spikes (`spikes`) are looked for where the whole spectrum is rejected; under "shuffle" they have to stand out
-    of shuffled matrices, too. Many layers mean many tests: of n random ones level n are rejected on average, which the
-    summary sets beside the number that were.
+    combines the largest level, which weighs most, the mean square of the levels, the distance from the Marchenko-Pastur
+    law and the smallest level; all of levels over their mean, so that the scale of the weights does not matter. Spikes
+    (`spikes`) are looked for where the whole spectrum is rejected; under "shuffle" they have to stand out of shuffled
+    matrices, too. Many layers mean many tests: of n random ones level n are rejected on average, which the summary sets
+    beside the number that were.
 
     Not rejected does not mean random: a change that is spread evenly, or far below the threshold of a spike, is not
     seen. Rejected does not mean that the network has learned something useful: look at `initial`, and at the shuffled

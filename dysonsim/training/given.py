@@ -94,8 +94,8 @@ def matrix_of(name: str, weights: Mapping[str, Any], layer: str) -> np.ndarray:
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise DivergenceError(
-            f"{name}: layer {layer!r} has {np.count_nonzero(wrong)} of {w.size} entries that are no finite numbers, the "
-            f"first {w[where]} at {list(where)}: its training diverged; leave the layer out or take earlier weights",
+            f"{name}: layer {layer!r} has {np.count_nonzero(wrong)} of {w.size} entries that are no finite numbers, "
+            f"the first {w[where]} at {list(where)}: its training diverged; leave it out or take earlier weights",
             layer=layer,
             step=getattr(weights, "step", None),
         )

@@ -138,11 +138,11 @@ def spikes(weights: Any, *, variance: float | None = None, level: float = 0.01) 
 
     Notes
     -----
-    W = S + noise, S of low rank, noise of independent entries of one variance. A singular value of S above the threshold
-    sqrt(variance) (rows columns)^(1/4) pushes one of W out of the bulk (Baik, Ben Arous and Peche, Ann. Probab. 33
-    (2005) 1643); strengths and overlaps are those of Benaych-Georges and Nadakuditi, J. Multivar. Anal. 111 (2012) 120,
-    in the limit of a large matrix; the nearer to the threshold, the less they are worth. p-values are those of Gaussian
-    entries: `dysonsim.training.edge.largest_pvalue` says how and how well.
+    W = S + noise, S of low rank, noise of independent entries of one variance. A singular value of S above the
+    threshold sqrt(variance) (rows columns)^(1/4) pushes one of W out of the bulk (Baik, Ben Arous and Peche, Ann.
+    Probab. 33 (2005) 1643); strengths and overlaps are those of Benaych-Georges and Nadakuditi, J. Multivar. Anal. 111
+    (2012) 120, in the limit of a large matrix; the nearer to the threshold, the less they are worth. p-values are those
+    of Gaussian entries: `dysonsim.training.edge.largest_pvalue` says how and how well.
 
     Not valid for entries with heavy tails, of which single ones stand out: `examine` with null="shuffle" holds against
     that. Entries whose mean is not zero have a spike along (1, ..., 1).

@@ -168,8 +168,8 @@ def verdict_on(layer: str, w: np.ndarray, test: Test, role: str = "trained") -> 
         outside = len(count_spikes(x, m, test.level)[0])
         if outside and null == "shuffle" and alone["largest"] > test.level:
             notes.append(
-                f"{outside} of its levels lie{'s' * (outside == 1)} above the edge, like those of its shuffles: it is the "
-                "law of its entries (heavy tails, a mean), not their arrangement, that departs from Marchenko–Pastur"
+                f"levels above the edge: {outside}, as in its shuffles: the law of its entries (heavy tails, a mean), "
+                "not their arrangement, departs from Marchenko–Pastur"
             )
     ratio, ratios = spacing_ratio(x[None])[0], spacing_ratio(levels)
     low, high = (1 + np.sum(ratios <= ratio)) / (1 + len(ratios)), (1 + np.sum(ratios >= ratio)) / (1 + len(ratios))
@@ -243,7 +243,7 @@ def _left(x: np.ndarray, k: int) -> str:
 
 
 def _notes(w: np.ndarray, x: np.ndarray, units: Units) -> list[str]:
-    """What a matrix shows without any test."""
+    """Say what a matrix shows without any test."""
     notes = []
     size = max(units.tall.shape)
     zeros = int(np.count_nonzero(x <= size * np.finfo(np.float64).eps * x[-1]))
