@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import dysonsim as ds
-from dysonsim.training.verdict import Test, verdict_on
+from dysonsim.training.verdict import Terms, verdict_on
 
 ENTRIES = {
     "normal": lambda random, shape: random.normal(size=shape),
@@ -38,7 +38,7 @@ def spiked(random: np.random.Generator, shape: tuple[int, int], strengths: list[
 
 
 def judged(w: np.ndarray, null: str, seed: int, draws: int = 999):
-    return verdict_on("w", w, Test(null, draws, 0.01, seed))
+    return verdict_on("w", w, Terms(null, draws, 0.01, seed))
 
 
 def size(quick: bool) -> dict[str, float]:

@@ -14,7 +14,7 @@ from .._patience import PATIENCE
 from .._text import aligned, plain
 from .given import matrices, matrix_of
 from .statistics import UNIVERSAL_RATIO
-from .verdict import Test, Verdict, shuffled_entries, verdict_on
+from .verdict import Terms, Verdict, shuffled_entries, verdict_on
 
 __all__ = ["Examination", "examine"]
 
@@ -168,8 +168,8 @@ def examine(
         What "random" means. "shuffle": the matrix's own entries in random order, for independent entries of any law.
         "gaussian": independent Gaussian entries, much faster for large matrices; uniform entries make it a little
         conservative, heavy tails are rejected. "auto" shuffles where that takes a minute of one core or less, by an
-        estimate from shape and draws alone (with 999 draws up to about 750 x 750, 2700 x 512 or 10000 x 128; 2048 x
-        2048 would take 10 minutes, Gaussian 50 s), and each row says which it was.
+        estimate from shape and draws alone (with 999 draws up to about 750 x 750, 2600 x 512 or 15000 x 128; 2048 x
+        2048 would take a quarter of an hour, Gaussian 50 s), and each row says which it was.
     draws : int
         Random matrices for each test. A p-value is a multiple of 1/(draws + 1), which must not exceed `level`.
     level : float
@@ -232,7 +232,7 @@ def examine(
     start = None if initial is None else matrices("initial", initial)
     _check(given, start)
     with _progress() as bar:
-        test = Test(null, draws, level, seed, bar.done, bar.expect)
+        test = Terms(null, draws, level, seed, bar.done, bar.expect)
         rows = []
         for layer in given:
             bar.say(layer)
@@ -240,7 +240,7 @@ def examine(
     return Examination(tuple(rows), level, draws, seed)
 
 
-def _row(layer: str, given: Mapping[str, Any], start: Mapping[str, Any] | None, test: Test) -> Verdict:
+def _row(layer: str, given: Mapping[str, Any], start: Mapping[str, Any] | None, test: Terms) -> Verdict:
     """Examine one layer and its controls."""
     w = matrix_of("weights", given, layer)
     row = verdict_on(layer, w, test)

@@ -44,7 +44,8 @@ def shuffle_cost(m: int, n: int) -> float:
     Fitted to OpenBLAS on one core of 2024 within a factor 1.5, from 100 x 128 to 1024 x 1024 and 50000 x 64. The rule
     for null="auto" goes by this estimate and not by a clock, so that it is the same everywhere.
     """
-    return 12e-9 * m * n + 25e-12 * m * n**2 + 25e-9 * n**2 + 6e-11 * n**3
+    entry = 8.5e-9 + 5e-9 * max(0.0, math.log2(m * n / 2**18))  # slower where entries do not fit into the cache
+    return entry * m * n + 25e-12 * m * n**2 + 25e-9 * n**2 + 6e-11 * n**3
 
 
 def choose_null(null: str, m: int, n: int, draws: int) -> str:

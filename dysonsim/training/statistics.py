@@ -10,6 +10,7 @@ over 1 + draws: below a with probability a at most, whatever the statistic (Dwas
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -39,10 +40,8 @@ def statistics(x: np.ndarray, ratio: float) -> dict[str, np.ndarray]:
     """
     n = x.shape[1]
     x = x / x.mean(axis=1, keepdims=True)
-    law = MarchenkoPastur(ratio)
-    low, high = law.support()
-    grid = np.linspace(math.sqrt(low), math.sqrt(high), 2001) ** 2  # fine at a hard edge, where the density diverges
-    f = np.interp(x, grid, law.cdf(grid), left=0.0, right=1.0)
+    grid, share = _law(ratio)
+    f = np.interp(x, grid, share, left=0.0, right=1.0)
     k = np.arange(n)
     smallest = np.maximum(x[:, 0], FLOOR * x[:, -1])
     return {
@@ -51,6 +50,15 @@ def statistics(x: np.ndarray, ratio: float) -> dict[str, np.ndarray]:
         "bulk": np.maximum((f - k / n).max(axis=1), ((k + 1) / n - f).max(axis=1)),
         "smallest": -np.log(smallest),
     }
+
+
+@lru_cache(maxsize=64)
+def _law(ratio: float) -> tuple[np.ndarray, np.ndarray]:
+    """Distribution function of the Marchenko-Pastur law of unit variance on a grid."""
+    law = MarchenkoPastur(ratio)
+    low, high = law.support()
+    grid = np.linspace(math.sqrt(low), math.sqrt(high), 2001) ** 2  # fine at a hard edge, where the density diverges
+    return grid, law.cdf(grid)
 
 
 def pvalues_of(observed: np.ndarray, null: np.ndarray, ratio: float) -> tuple[float, dict[str, float]]:

@@ -17,7 +17,7 @@ from .nulls import LEAST, choose_null, gaussian_levels, levels_of, shuffled_leve
 from .spikes import Spikes, found_spikes, undetermined
 from .statistics import pvalues_of, spacing_ratio
 
-__all__ = ["FOLLOWS", "NO_BULK", "Test", "Verdict", "verdict_on"]
+__all__ = ["FOLLOWS", "NO_BULK", "Terms", "Verdict", "verdict_on"]
 
 FOLLOWS = "follows Marchenko–Pastur"
 NO_BULK = "no Marchenko–Pastur bulk"
@@ -106,7 +106,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Test:
+class Terms:
     """How matrices are tested."""
 
     null: str
@@ -132,7 +132,7 @@ def shuffled_entries(w: np.ndarray, seeds: np.random.SeedSequence) -> np.ndarray
     return np.random.default_rng(seeds).permutation(w.ravel()).reshape(w.shape)
 
 
-def verdict_on(layer: str, w: np.ndarray, test: Test, role: str = "trained") -> Verdict:
+def verdict_on(layer: str, w: np.ndarray, test: Terms, role: str = "trained") -> Verdict:
     """Test one matrix of finite numbers; without its controls."""
     rows, columns = w.shape
     reason = undetermined(w)
@@ -180,7 +180,7 @@ def verdict_on(layer: str, w: np.ndarray, test: Test, role: str = "trained") -> 
 
 
 def _null_levels(
-    tall: np.ndarray, shape: tuple[int, int], null: str, test: Test, seeds: np.random.SeedSequence
+    tall: np.ndarray, shape: tuple[int, int], null: str, test: Terms, seeds: np.random.SeedSequence
 ) -> np.ndarray:
     test.expect(test.draws)
     if null == "shuffle":
@@ -189,7 +189,7 @@ def _null_levels(
 
 
 def _spikes_and_bulk(
-    layer: str, w: np.ndarray, units: Units, x: np.ndarray, levels: np.ndarray, null: str, test: Test, role: str
+    layer: str, w: np.ndarray, units: Units, x: np.ndarray, levels: np.ndarray, null: str, test: Terms, role: str
 ) -> tuple[Spikes, float]:
     """Count spikes, and test the bulk that they leave, with draws of its own.
 
@@ -253,7 +253,9 @@ def _notes(w: np.ndarray, x: np.ndarray, units: Units) -> list[str]:
             notes.append(f"{empty} {what}{'s' * (empty > 1)} of zeros")
     if zeros:
         notes.append(f"rank {len(x) - zeros} of {len(x)}")
-    mean, spread = float(w.mean()), float(w.std())
+    mean, spread = float(units.tall.mean()), float(units.tall.std())
     if spread and abs(mean) > 5 * spread / math.sqrt(w.size):
-        notes.append(f"the mean of its entries is {mean:.3g}, their deviation {spread:.3g}: a spike along (1, ..., 1)")
+        notes.append(
+            f"the mean of its entries is {mean * units.unit:.3g}, their deviation {spread * units.unit:.3g}: a spike along (1, ..., 1)"
+        )
     return notes
