@@ -255,7 +255,6 @@ def _notes(w: np.ndarray, x: np.ndarray, units: Units) -> list[str]:
         notes.append(f"rank {len(x) - zeros} of {len(x)}")
     mean, spread = float(units.tall.mean()), float(units.tall.std())
     if spread and abs(mean) > 5 * spread / math.sqrt(w.size):
-        notes.append(
-            f"the mean of its entries is {mean * units.unit:.3g}, their deviation {spread * units.unit:.3g}: a spike along (1, ..., 1)"
-        )
+        values = f"{mean * units.unit:.3g}, their deviation {spread * units.unit:.3g}"
+        notes.append(f"the mean of its entries is {values}: a spike along (1, ..., 1)")
     return notes
