@@ -422,8 +422,8 @@ def test_numbers_at_the_edge_give_a_result_or_an_error(case):
 def test_the_whole_surface_is_tried():
     """A new public name belongs in a table above, or is no function that takes numbers."""
     tried = {part for function, *_ in WITH_LAWS for part in label(function).split(".")}
-    results = {"Comparison", "DivergenceError", "Dynamics", "Examination", "Hierarchy", "MixingError", "Model", "Process",
-               "Run", "ScalingFit", "Spikes", "Law"}  # fmt: skip
+    results = {"Comparison", "DivergenceError", "Dynamics", "Examination", "Hierarchy", "MixingError", "Model",
+               "Process", "Run", "ScalingFit", "Spikes", "Law"}  # fmt: skip
     public = {*ds.__all__, *ds.laws.__all__, *ds.diagnostics.__all__} - results
     missing = {n for n in public if n not in tried and not isinstance(getattr(ds, n, None), types.ModuleType)}
     assert not missing
