@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
 from ..laws import MarchenkoPastur
-from .spikes import Spikes
-from .verdict import NO_BULK
-
-if TYPE_CHECKING:
-    from .examine import Examination
-    from .verdict import Verdict
 
 __all__ = ["draw_examination", "draw_spectrum", "draw_verdict"]
 
@@ -32,7 +27,7 @@ def axes_or_new(ax: Any) -> Any:
 
 
 def draw_spectrum(
-    ax: Any, singular_values: np.ndarray, spikes: Spikes, others: dict[str, Any] | None = None, clean: bool = True
+    ax: Any, singular_values: np.ndarray, spikes: Any, others: dict[str, Any] | None = None, clean: bool = True
 ) -> Any:
     """Histogram of eigenvalues of W^T W/m with the bulk's law and edge, spikes, and outlines of `others`.
 
@@ -40,8 +35,8 @@ def draw_spectrum(
     ----------
     ax : Axes or None
     singular_values : (n,) array
-    spikes : Spikes
-        Which of them are spikes, and the variance of the rest.
+    spikes : Spikes, or anything with its count, variance and shape
+        How many of them are spikes, and the variance of the rest.
     others : dict of label to (singular values, color)
     clean : bool
         Whether the rest is a bulk, so that what stands out of it is called a spike.
@@ -103,31 +98,25 @@ def _heights(x: np.ndarray, edges: np.ndarray, logarithmic: bool) -> np.ndarray:
     return counts / len(x) / np.diff(np.log(edges) if logarithmic else edges)
 
 
-def draw_verdict(ax: Any, row: Verdict) -> Any:
+def draw_verdict(ax: Any, row: Any, clean: bool) -> Any:
     """Draw the spectrum of one layer with its controls."""
     ax = axes_or_new(ax)
     spikes = row.spikes
     if spikes is None:
-        rows, columns = row.shape
-        variance = float(np.mean(row.singular_values**2)) / max(rows, columns)
-        none = np.empty(0)
-        root = math.sqrt(variance)
-        spikes = Spikes(
-            0, none, none, None, none, none, none, variance, root * (math.sqrt(rows) + math.sqrt(columns)),
-            root * (rows * columns) ** 0.25, math.nan, row.shape, row.singular_values,
-        )  # fmt: skip
+        variance = float(np.mean(row.singular_values**2)) / max(row.shape)
+        spikes = SimpleNamespace(count=0, variance=variance, shape=row.shape)
     others = {}
     if row.shuffled is not None:
         others["entries shuffled"] = row.shuffled.singular_values, SHUFFLED
     if row.initial is not None:
         others["before training"] = row.initial.singular_values, INITIAL
-    draw_spectrum(ax, row.singular_values, spikes, others, clean=row.verdict != NO_BULK)
+    draw_spectrum(ax, row.singular_values, spikes, others, clean)
     p = "" if math.isnan(row.pvalue) else f" (p = {row.pvalue:.2g})"
     ax.set_title(f"{row.layer}, {row.shape[0]} x {row.shape[1]}: {row.verdict}{p}", fontsize="medium", loc="left")
     return ax
 
 
-def draw_examination(ax: Any, examination: Examination) -> Any:
+def draw_examination(ax: Any, examination: Any) -> Any:
     """Draw the p-values of all layers, with those of the controls."""
     rows = [row for row in examination.rows if row.determined]
     if ax is None:

@@ -102,7 +102,7 @@ class Verdict:
         """Draw the spectrum, the law and edge of its bulk, the spikes, and the shuffled control; returns the axes."""
         from .draw import draw_verdict
 
-        return draw_verdict(ax, self)
+        return draw_verdict(ax, self, clean=self.verdict != NO_BULK)
 
 
 @dataclass(frozen=True)
