@@ -56,7 +56,7 @@ class Spikes:
     >>> import numpy as np, dysonsim as ds
     >>> noise = np.random.default_rng(1).normal(size=(200, 100))
     >>> print(ds.spikes(noise))
-    200 x 100: no spike at level 0.01; noise of standard deviation 1.004, edge 24.24, threshold 11.94
+    200 x 100: no spike at level 0.01; noise of standard deviation 0.9941, edge 24, threshold 11.82
     """
 
     count: int | None
