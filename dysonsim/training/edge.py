@@ -105,7 +105,7 @@ def signal(s: np.ndarray, ratio: float) -> np.ndarray:
     The inverse of s^2 = (1 + theta^2)(ratio + theta^2)/theta^2, theta > ratio^(1/4) (Benaych-Georges and Nadakuditi,
     J. Multivar. Anal. 111 (2012) 120, after Baik, Ben Arous and Peche, Ann. Probab. 33 (2005) 1643).
     """
-    b = s**2 - 1 - ratio
+    b = np.maximum(s**2 - 1 - ratio, 2 * math.sqrt(ratio))  # at the edge: theta = ratio^(1/4)
     return np.sqrt((b + np.sqrt(np.maximum(b**2 - 4 * ratio, 0.0))) / 2)
 
 

@@ -224,9 +224,10 @@ def examine(
     level = _checks.real("level", level, above=0, below=1)
     seed = _checks.integer("seed", seed, 0)
     if (draws + 1) * level < 1 - 1e-12:
+        enough = f"{math.ceil(1 / level) - 1} or more" if level > 1 / MOST_DRAWS else "a larger level"
         raise ValueError(
             f"draws = {draws}: no p-value is below 1/{draws + 1}, which must not exceed level = {level:g}; "
-            f"take {math.ceil(1 / level) - 1} or more"
+            f"take {enough}"
         )
     given = matrices("weights", weights)
     start = None if initial is None else matrices("initial", initial)

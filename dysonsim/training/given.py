@@ -14,36 +14,31 @@ from .. import _checks
 from .._checks import shown
 from ..ensembles.simulate import DivergenceError
 
-__all__ = ["Units", "chosen_layers", "matrices", "matrix_of", "one_matrix", "prepared"]
+__all__ = ["Tall", "chosen_layers", "matrices", "matrix_of", "one_matrix", "prepared"]
 
 WANT = "a matrix, a mapping of matrices, a torch module, or the path of a file that read_weights reads"
 ALONE = "matrix"  # the name of a matrix that is given alone
 
 
 @dataclass(frozen=True)
-class Units:
-    """A matrix with at least as many rows as columns, transposed if need be, in units in which squares are floats.
+class Tall:
+    """A matrix with at least as many rows as columns, transposed if need be.
 
     Attributes
     ----------
     tall : (m, n) array, m >= n
-    unit : float
-        The matrix is `unit` times `tall`, or its transpose: a power of two, mostly 1.
     transposed : bool
     """
 
     tall: np.ndarray
-    unit: float
     transposed: bool
 
 
-def prepared(w: np.ndarray) -> Units:
+def prepared(w: np.ndarray) -> Tall:
     """Bring a finite matrix into the form that the rest works with."""
     w = np.asarray(w, np.float64)
-    unit = float(_checks.unit(w))
     transposed = w.shape[0] < w.shape[1]
-    tall = np.ascontiguousarray(w.T if transposed else w)
-    return Units(tall / unit if unit != 1 else tall, unit, transposed)
+    return Tall(np.ascontiguousarray(w.T if transposed else w), transposed)
 
 
 def matrices(name: str, value: Any) -> Mapping[str, Any]:
@@ -88,7 +83,7 @@ def _plain(name: str, value: Any) -> Mapping[str, Any]:
 
 
 def matrix_of(name: str, weights: Mapping[str, Any], layer: str) -> np.ndarray:
-    """Return one matrix of weights; DivergenceError if a number in it is none."""
+    """Return one matrix of weights; DivergenceError if a number in it is none, ValueError if squares do not fit."""
     w = _checks.array(f"{name}[{layer!r}]", weights[layer], "a real matrix", dimensions=(2,), finite=False)
     wrong = ~np.isfinite(w)
     if wrong.any():
@@ -99,7 +94,7 @@ def matrix_of(name: str, weights: Mapping[str, Any], layer: str) -> np.ndarray:
             layer=layer,
             step=getattr(weights, "step", None),
         )
-    return w
+    return _checks.moderate(f"{name}[{layer!r}]", w)
 
 
 def one_matrix(name: str, value: Any) -> np.ndarray:

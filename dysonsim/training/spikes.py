@@ -11,7 +11,7 @@ import numpy as np
 from .. import _checks
 from .._text import aligned, plain
 from .edge import count_spikes, overlaps, signal
-from .given import Units, one_matrix, prepared
+from .given import Tall, one_matrix, prepared
 from .nulls import LEAST, levels_of
 
 __all__ = ["Spikes", "found_spikes", "spikes"]
@@ -161,11 +161,10 @@ def spikes(weights: Any, *, variance: float | None = None, level: float = 0.01) 
     variance = None if variance is None else _checks.scale("variance", variance)
     if reason := undetermined(w):
         return _nothing(w, level, reason)
-    units = prepared(w)
-    x = levels_of(units.tall)
-    scaled = None if variance is None else variance / units.unit / units.unit
-    found, following = count_spikes(x, len(units.tall), level, scaled)
-    return found_spikes(units, x, found, following, level, scaled)
+    given = prepared(w)
+    x = levels_of(given.tall)
+    found, following = count_spikes(x, len(given.tall), level, variance)
+    return found_spikes(given, x, found, following, level, variance)
 
 
 def undetermined(w: np.ndarray) -> str:
@@ -183,13 +182,13 @@ def _nothing(w: np.ndarray, level: float, reason: str) -> Spikes:
 
 
 def found_spikes(
-    units: Units, x: np.ndarray, pvalues: list[float], following: float | None, level: float, variance: float | None
+    given: Tall, x: np.ndarray, pvalues: list[float], following: float | None, level: float, variance: float | None
 ) -> Spikes:
     """Give spikes of levels x of a matrix, whose p-values are known, strengths and overlaps.
 
-    `variance` is that of `units.tall`; None: from the rest.
+    `variance` None: from the rest.
     """
-    m, n = units.tall.shape
+    m, n = given.tall.shape
     k = len(pvalues)
     if variance is None:
         variance = float(x[: n - k].sum()) / ((m - k) * (n - k))
@@ -201,11 +200,11 @@ def found_spikes(
     else:  # no noise to speak of
         theta, long, short = values / scale if scale else values, np.ones(k), np.ones(k)
         scale = scale or 1.0
-    left, right = (short, long) if units.transposed else (long, short)
-    root = math.sqrt(variance) * units.unit
+    left, right = (short, long) if given.transposed else (long, short)
+    root = math.sqrt(variance)
     return Spikes(
-        count=k, values=values * units.unit, pvalues=np.array(pvalues), next_pvalue=following,
-        strengths=theta * scale * units.unit, overlaps_left=left, overlaps_right=right,
-        variance=root**2, edge=root * (math.sqrt(m) + math.sqrt(n)), threshold=root * (m * n) ** 0.25, level=level,
-        shape=(n, m) if units.transposed else (m, n), singular_values=np.sqrt(x) * units.unit,
+        count=k, values=values, pvalues=np.array(pvalues), next_pvalue=following,
+        strengths=theta * scale, overlaps_left=left, overlaps_right=right,
+        variance=variance, edge=root * (math.sqrt(m) + math.sqrt(n)), threshold=root * (m * n) ** 0.25, level=level,
+        shape=(n, m) if given.transposed else (m, n), singular_values=np.sqrt(x),
     )  # fmt: skip

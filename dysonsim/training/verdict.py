@@ -12,7 +12,7 @@ import numpy as np
 
 from .._text import plain
 from .edge import count_spikes, edge_units
-from .given import Units, prepared
+from .given import Tall, prepared
 from .nulls import LEAST, choose_null, gaussian_levels, levels_of, shuffled_levels
 from .spikes import Spikes, found_spikes, undetermined
 from .statistics import pvalues_of, spacing_ratio
@@ -136,11 +136,11 @@ def verdict_on(layer: str, w: np.ndarray, test: Terms, role: str = "trained") ->
     """Test one matrix of finite numbers; without its controls."""
     rows, columns = w.shape
     reason = undetermined(w)
-    units = prepared(w)
-    x = levels_of(units.tall)
-    s = np.sqrt(x) * units.unit
+    given = prepared(w)
+    x = levels_of(given.tall)
+    s = np.sqrt(x)
     if x[0] < 1e-10 * x[-1]:  # the Gram matrix has lost the smallest ones
-        s = np.linalg.svd(units.tall, compute_uv=False)[::-1] * units.unit
+        s = np.linalg.svd(given.tall, compute_uv=False)[::-1]
     ends = {"smallest": float(s[0]), "largest": float(s[-1]), "singular_values": s}
     if reason:
         nan = math.nan
@@ -148,14 +148,14 @@ def verdict_on(layer: str, w: np.ndarray, test: Terms, role: str = "trained") ->
             layer, (rows, columns), f"not determined ({reason})", nan, {}, "", None, nan,
             spacing_ratio=nan, spacing_ratio_pvalue=nan, **ends,
         )  # fmt: skip
-    m, n = units.tall.shape
+    m, n = given.tall.shape
     null = choose_null(test.null, m, n, test.draws)
-    levels = _null_levels(units.tall, (m, n), null, test, test.seeds(layer, role, w))
+    levels = _null_levels(given.tall, (m, n), null, test, test.seeds(layer, role, w))
     p, alone = pvalues_of(x, levels, n / m)
-    notes = _notes(w, x, units)
+    notes = _notes(w, x, given)
     found, bulk_p = None, p
     if p <= test.level:
-        found, bulk_p = _spikes_and_bulk(layer, w, units, x, levels, null, test, role)
+        found, bulk_p = _spikes_and_bulk(layer, w, given, x, levels, null, test, role)
         k = found.count or 0
         if not k:
             bulk_p = p
@@ -189,7 +189,7 @@ def _null_levels(
 
 
 def _spikes_and_bulk(
-    layer: str, w: np.ndarray, units: Units, x: np.ndarray, levels: np.ndarray, null: str, test: Terms, role: str
+    layer: str, w: np.ndarray, given: Tall, x: np.ndarray, levels: np.ndarray, null: str, test: Terms, role: str
 ) -> tuple[Spikes, float]:
     """Count spikes, and test the bulk that they leave, with draws of its own.
 
@@ -198,7 +198,7 @@ def _spikes_and_bulk(
     strong spikes with few large entries give all shuffles heavy tails. The bulk is held against (m - k) x (n - k)
     matrices filled with shuffled entries of what is left.
     """
-    m, n = units.tall.shape
+    m, n = given.tall.shape
     found: list[float] = []
     following: float | None = None
     vectors = None
@@ -212,17 +212,17 @@ def _spikes_and_bulk(
         if k == 0 or n - k < LEAST or following is None:
             levels = np.empty((0, 0))
             break
-        rest = units.tall
+        rest = given.tall
         if null == "shuffle":
-            vectors = np.linalg.eigh(units.tall.T @ units.tall)[1] if vectors is None else vectors
+            vectors = np.linalg.eigh(given.tall.T @ given.tall)[1] if vectors is None else vectors
             top = vectors[:, n - k :]
-            rest = units.tall - (units.tall @ top) @ top.T
+            rest = given.tall - (given.tall @ top) @ top.T
         levels = _null_levels(rest, (m - k, n - k), null, test, test.seeds(layer, f"{role}, {k} spikes", w))
         if null == "gaussian" or turn == ROUNDS - 1:
             break
     k = len(found)
     bulk_p = pvalues_of(x[: n - k], levels, (n - k) / (m - k))[0] if levels.size else math.nan
-    return found_spikes(units, x, found, following, test.level, None), bulk_p
+    return found_spikes(given, x, found, following, test.level, None), bulk_p
 
 
 def _gate(levels: np.ndarray, m: int, n: int) -> Callable[[float, int, int], float]:
@@ -242,10 +242,10 @@ def _left(x: np.ndarray, k: int) -> str:
     return f"fewer than {LEAST} levels" if len(x) - k <= LEAST else "nothing but rounding"
 
 
-def _notes(w: np.ndarray, x: np.ndarray, units: Units) -> list[str]:
+def _notes(w: np.ndarray, x: np.ndarray, given: Tall) -> list[str]:
     """Say what a matrix shows without any test."""
     notes = []
-    size = max(units.tall.shape)
+    size = max(given.tall.shape)
     zeros = int(np.count_nonzero(x <= size * np.finfo(np.float64).eps * x[-1]))
     for axis, what in ((1, "row"), (0, "column")):
         empty = int(np.count_nonzero(~w.any(axis=axis)))
@@ -253,8 +253,8 @@ def _notes(w: np.ndarray, x: np.ndarray, units: Units) -> list[str]:
             notes.append(f"{empty} {what}{'s' * (empty > 1)} of zeros")
     if zeros:
         notes.append(f"rank {len(x) - zeros} of {len(x)}")
-    mean, spread = float(units.tall.mean()), float(units.tall.std())
+    mean, spread = float(given.tall.mean()), float(given.tall.std())
     if spread and abs(mean) > 5 * spread / math.sqrt(w.size):
-        values = f"{mean * units.unit:.3g}, their deviation {spread * units.unit:.3g}"
+        values = f"{mean:.3g}, their deviation {spread:.3g}"
         notes.append(f"the mean of its entries is {values}: a spike along (1, ..., 1)")
     return notes

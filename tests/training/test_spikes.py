@@ -109,7 +109,7 @@ def test_the_variance_of_the_noise():
 def test_units_and_transposition_change_nothing_else():
     w, _, _ = spiked(np.random.default_rng(4), (60, 40), [3.0, 2.0])
     one = ds.spikes(w)
-    for scale in (1e-200, 1e-30, 1e200):
+    for scale in (1e-90, 1e-30, 1e90):
         other = ds.spikes(scale * w)
         np.testing.assert_allclose(other.pvalues, one.pvalues, rtol=1e-6)
         np.testing.assert_allclose(other.strengths, scale * one.strengths, rtol=1e-9)
