@@ -35,7 +35,8 @@ RESULTS = FOLDER / "results"
 PAUSE = 0.1  # seconds before a run: threads of PyTorch and JAX spin for a while after a call, on the cores of the next
 BUSY = 0.5  # load average before the start from which others disturb the timings
 NAMES = (
-    "speed", "bounds", "scaling", "samplers", "motion", "gaps", "sums", "sampling", "spectra", "traced", "recording", "gpu",
+    "speed", "bounds", "scaling", "samplers", "motion", "gaps", "sums", "sampling", "spectra", "traced", "recording",
+    "examining", "gpu",
 )  # fmt: skip
 
 

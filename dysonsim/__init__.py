@@ -23,11 +23,13 @@ from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
 from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
+from .training.examine import Examination, examine
 from .training.fluctuations import Fluctuations, fluctuations
 from .training.gradient_noise import GradientNoise, gradient_noise
 from .training.reading import load_recording
 from .training.recording import Recording
 from .training.scaling_rule import ScalingRule, scaling_rule
+from .training.spikes import Spikes, spikes
 from .training.watch import watch
 from .training.weights import Weights, read_weights
 
@@ -41,6 +43,7 @@ __all__ = [
     "DivergenceError",
     "Dynamics",
     "Dyson",
+    "Examination",
     "Fluctuations",
     "GaussianRBM",
     "GradientNoise",
@@ -57,12 +60,14 @@ __all__ = [
     "Run",
     "ScalingFit",
     "ScalingRule",
+    "Spikes",
     "TeacherStudent",
     "Weights",
     "check",
     "compare",
     "diagnostics",
     "estimate_dynamics",
+    "examine",
     "fluctuations",
     "gradient_noise",
     "hierarchy",
@@ -77,5 +82,6 @@ __all__ = [
     "scaling_rule",
     "simulate",
     "singular_values",
+    "spikes",
     "watch",
 ]

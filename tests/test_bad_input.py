@@ -130,6 +130,10 @@ CASES = [
     (ValueError, ds.laws.WignerSurmise, {"beta": 3}, ["beta", "3"]),
     (ValueError, ds.laws.TwoLevel, {"loc": 0, "scale": 0}, ["scale", "0"]),
     (ValueError, ds.scaling_fit, {"x": [1, 2], "y": [1], "yerr": [1, 1]}, ["y"]),
+    # weights of a training
+    (ValueError, ds.compare, {"data": [[1.0, 2.0, 3.0]], "reference": ds.laws.Normal}, ["(1, 3)", "dysonsim.examine"]),
+    (ValueError, ds.examine, {"weights": np.eye(9), "draws": 9}, ["draws", "9", "level", "99"]),
+    (ds.DivergenceError, ds.examine, {"weights": {"fc": [[nan]]}}, ["fc", "nan"]),
 ]
 
 
@@ -347,6 +351,10 @@ def surface_of_functions():
     yield ds.estimate_dynamics, path | {"pieces": 8}, {}
     yield ds.fluctuations, {"recording": RECORDINGS[0], "layer": "fc", "records": list(range(96)), "pieces": 8}, {}
     yield ds.scaling_rule, {"recordings": RECORDINGS, "layer": "fc", "records": slice(None), "pieces": 8}, {}
+    w, paths = np.random.default_rng(1).normal(size=(12, 9)), {"str", "word"}
+    tested = {"weights": w, "initial": w[::-1], "null": "auto", "draws": 9, "level": 0.1, "seed": 0}
+    yield ds.examine, tested, {"weights": paths, "initial": paths}
+    yield ds.spikes, {"weights": w, "variance": 1.0, "level": 0.01}, {"weights": paths}
     how = {"replicas": 8, "seed": 0, "dtype": "float64", "device": "cpu", "threads": 1}
     what = {"sgd": SGD, "levels": ("sgd", "langevin"), "closure": "corrected", "settle": 9, "records": 3, "path": 2,
             "observable": "eigenvalues", "resamples": 9, "given": {}}  # fmt: skip
@@ -441,9 +449,9 @@ def test_numbers_at_the_edge_give_a_result_or_an_error(case):
 def test_the_whole_surface_is_tried():
     """A new public name belongs in a table above, or is no function that takes numbers."""
     tried = {part for function, *_ in WITH_LAWS for part in label(function).split(".")}
-    results = {"Check", "Comparison", "DivergenceError", "Dynamics", "Fluctuations", "GradientNoise", "Hierarchy",
-               "MixingError", "Model", "Process", "Recording", "Run", "ScalingFit", "ScalingRule", "Law",
-               "gradient_noise"}  # fmt: skip
+    results = {"Check", "Comparison", "DivergenceError", "Dynamics", "Examination", "Fluctuations", "GradientNoise",
+               "Hierarchy", "MixingError", "Model", "Process", "Recording", "Run", "ScalingFit", "ScalingRule",
+               "Spikes", "Law", "gradient_noise"}  # fmt: skip
     results |= set() if TORCH else {"watch"}
     public = {*ds.__all__, *ds.laws.__all__, *ds.diagnostics.__all__} - results
     missing = {n for n in public if n not in tried and not isinstance(getattr(ds, n, None), types.ModuleType)}

@@ -40,7 +40,8 @@ def compare(
     ----------
     data : Run, or array (replicas,) or (replicas, levels)
         One row for each network. Rows must be independent; the levels in a row need not be, and are pooled. An array
-        (replicas,) has one level from each network: do not pass the spectrum of a single large matrix.
+        (replicas,) has one level from each network: do not pass the spectrum of a single large matrix, which `examine`
+        tests.
     reference : law, class of laws, Run or array
         What to compare with. The parameters of a law are kept, except for those named in `fit`; all parameters of a
         class of laws are fitted. A frozen continuous distribution of scipy.stats is a law. A Run or an array is a

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from dysonsim._html import page, picture, table
 from dysonsim.reproduce.parts import (
     DISAGREES,
     EXPECTED,
@@ -18,70 +18,6 @@ from dysonsim.reproduce.parts import (
     row_cells,
 )
 
-# "Expand all" and printing open every group by making ::details-content visible, which needs no script. Browsers that
-# do not know ::details-content show no such switch. Without it, find-in-page opens the groups in which it finds
-# something, and so do the links to them.
-STYLE = """
-:root { color-scheme: light; --line: #d9d9d6; --soft: #f6f6f4; --link: #1d4f7c; }
-* { box-sizing: border-box; }
-html { scroll-padding-top: 1rem; }
-body { font: 17px/1.55 Georgia, 'Times New Roman', serif; color: #1c1c1c; background: #fff; margin: 0 auto;
-  padding: 1.5rem 1.25rem 4rem; max-width: 66rem; overflow-wrap: break-word; }
-h1 { font-size: 1.9em; line-height: 1.2; margin: .3em 0; }
-h2 { font-size: 1.4em; line-height: 1.25; margin: 2.4em 0 .6em; border-bottom: 1px solid var(--line); }
-p, li, figcaption { max-width: 46rem; } a { color: var(--link); }
-figure { margin: 1.2em 0 1.6em; } figcaption { font-size: .93em; color: #333; margin-top: .5em; }
-.picture { overflow-x: auto; } .picture img { display: block; width: 100%; height: auto; }
-nav { font: 15px/1.4 Helvetica, Arial, sans-serif; } nav h2 { font-size: 1.1em; margin: 1.5em 0 .5em; border: 0; }
-nav ul { list-style: none; margin: 0; padding: 0; } nav li { padding: .4em 0; border-top: 1px solid var(--line); }
-nav a { font-weight: bold; text-decoration: none; } nav a:hover { text-decoration: underline; }
-nav small { display: block; font-size: .9em; }
-table { border-collapse: collapse; font: 14px/1.4 Helvetica, Arial, sans-serif; margin: .8em 0; width: 100%; }
-caption { text-align: left; font: .95em/1.45 Georgia, serif; color: #333; padding-bottom: .5em; }
-th { text-align: left; border-bottom: 2px solid #444; padding: .3em .6em; vertical-align: bottom; }
-td { border-bottom: 1px solid var(--line); padding: .28em .6em; vertical-align: top;
-  font-variant-numeric: tabular-nums; }
-.scroll { overflow-x: auto; } .numbers td { white-space: nowrap; }
-pre { background: var(--soft); padding: .8em 1em; overflow-x: auto; font: 13px/1.45 Menlo, Consolas, monospace; }
-details { margin: .5em 0; }
-summary { cursor: pointer; font: 15px/1.45 Helvetica, Arial, sans-serif; color: var(--link); padding: .3em 0; }
-.group { border: 1px solid var(--line); border-radius: 4px; padding: .2em .8em; }
-.group summary b { color: #1c1c1c; } .rows td:nth-child(2) { min-width: 9.5em; }
-.verdict { font-weight: bold; } .agrees { color: #1b6b34; } .expected { color: #7d5200; } .disagrees { color: #b00020; }
-td.disagrees { font-weight: bold; }
-.failed { border-left: 4px solid #b00020; padding-left: 1em; }
-.small { font-size: .9em; color: #555; }
-.switch { display: none; font: 15px/1.4 Helvetica, Arial, sans-serif; }
-@supports selector(::details-content) and selector(:has(a)) {
-  .switch { display: inline-block; cursor: pointer; padding: .4em 0; }
-  body:has(#all:checked) .group::details-content { content-visibility: visible; block-size: auto; }
-  body:has(#all:checked) .group > summary { list-style-type: disclosure-open; pointer-events: none; }
-}
-@media (max-width: 44rem) {
-  body { font-size: 16px; padding: 1rem .9rem 3rem; } h1 { font-size: 1.5em; } h2 { font-size: 1.25em; }
-  .picture img { width: 44rem; max-width: none; }
-  .group { padding: .1em .5em; } .group ol { padding-left: 1.4em; }
-  .rows, .rows tbody, .rows tr, .rows td { display: block; } .rows thead { display: none; }
-  .rows tr { border-bottom: 1px solid var(--line); padding: .5em 0; } .rows td { border: 0; padding: .1em 0; }
-  .rows td:first-child { font-weight: bold; } .rows td:empty { display: none; }
-  .rows td[data-label]::before { content: attr(data-label) ": "; color: #555; font-weight: normal; }
-}
-@media (min-width: 84rem) {
-  body { display: grid; grid-template-columns: 16rem minmax(0, 64rem); gap: 0 3rem; max-width: 86rem; }
-  nav { grid-column: 1; grid-row: 1 / span 2; position: sticky; top: 0; align-self: start; max-height: 100vh;
-    overflow-y: auto; }
-  header, main { grid-column: 2; }
-}
-@page { margin: 16mm 14mm; }
-@media print {
-  body { display: block; max-width: none; padding: 0; font-size: 10.5pt; } .switch, .again { display: none; }
-  nav { position: static; max-height: none; } a { color: inherit; text-decoration: none; }
-  figure, tr { break-inside: avoid; } h2, summary { break-after: avoid; } thead { display: table-header-group; }
-  .picture, .scroll { overflow: visible; } .numbers td { white-space: normal; } table { font-size: 8.5pt; }
-  details::details-content { content-visibility: visible !important; block-size: auto !important; }
-  details > summary { list-style: none; }
-}
-"""
 EXPLANATION = (
     f"A number agrees with its prediction if it is within {SIGMAS:g} standard errors, a law if its p-value is at least "
     f"{LEVEL:g}; either is missed by chance once in a thousand comparisons. A comparison deviates as expected if the "
@@ -106,12 +42,7 @@ def render(results: dict[str, Any], folder: Path) -> str:
         _provenance(results),
         "</main>",
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>dysonsim report</title><style>{STYLE}</style></head>\n"
-        "<body>\n" + "\n".join(body) + "\n</body></html>\n"
-    )
+    return page("dysonsim report", body)
 
 
 def _head(results: dict[str, Any], folder: Path) -> str:
@@ -173,7 +104,8 @@ def _part(name: str, entry: dict[str, Any], folder: Path, results: dict[str, Any
         return f'{title}<div class="failed">{told}</div></section>'
     lines = [title, _verdict(entry["rows"], f"rows-{name}")]
     lines += [_figure(figure, folder, results) for figure in entry["figures"]]
-    lines += [_table(table, f"table-{name}-{k}") for k, table in enumerate(entry["tables"])]
+    for k, numbers in enumerate(entry["tables"]):
+        lines.append(table(numbers["caption"], numbers["header"], numbers["rows"], f"table-{name}-{k}"))
     lines.append(_warnings(entry["warnings"]))
     return "\n".join(lines) + "</section>"
 
@@ -226,26 +158,14 @@ def _group(name: str, entry: dict[str, Any]) -> str:
 
 
 def _figure(figure: dict[str, Any], folder: Path, results: dict[str, Any]) -> str:
-    image = base64.b64encode((folder / "figures" / f"{figure['name']}.png").read_bytes()).decode()
+    image = (folder / "figures" / f"{figure['name']}.png").read_bytes()
     code = f"# the whole report\n{results['command']}\n\n# draw this figure again\n{redraw(figure['name'])}"
     if figure["code"] != redraw(figure["name"]):
         code = f"{code}\n# simulate and measure again\n{figure['code']}"
     return (
-        f'<figure><div class="picture"><img alt="{escape(figure["alt"])}" src="data:image/png;base64,{image}"></div>'
-        f"<figcaption>{escape(figure['caption'])}</figcaption>"
+        f"<figure>{picture(image, figure['alt'])}<figcaption>{escape(figure['caption'])}</figcaption>"
         f'<details class="again"><summary>How to reproduce this figure</summary><pre>{escape(code)}</pre></details>'
         "</figure>"
-    )
-
-
-def _table(table: dict[str, Any], key: str) -> str:
-    """Return the table; its caption is a paragraph, so that it stays in view where the table is wider than the page."""
-    header = "".join(f"<th>{escape(cell)}</th>" for cell in table["header"])
-    rows = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in table["rows"])
-    return (
-        f'<p class="small" id="{key}">{escape(table["caption"])}</p>'
-        f'<div class="scroll"><table class="numbers" aria-labelledby="{key}">'
-        f"<thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 

@@ -77,7 +77,8 @@ def _checked(name: str, data: Any) -> np.ndarray:
     values = given.reshape(given.shape[0], -1).copy() if given.size else given
     if values.shape[0] < MINIMUM_REPLICAS or values.size == 0:
         raise ValueError(
-            f"{name} has shape {given.shape}: must have at least {MINIMUM_REPLICAS} replicas and one level"
+            f"{name} has shape {given.shape}: must have at least {MINIMUM_REPLICAS} replicas and one level; rows count "
+            "as replicas, so that the levels of one matrix are not enough: dysonsim.examine tests one matrix"
         )
     _checks.moderate(name, values)
     if values.min() == values.max():
@@ -105,8 +106,8 @@ def warn_of_one_spectrum(name: str, given: Any, values: np.ndarray, why: str = "
     if why:
         warnings.warn(
             f"{name} counts as {len(values)} independent networks with one level each, but {why}, like those of the "
-            "levels of one matrix: if they are, no p-value or error here means anything; give an array "
-            "(replicas, levels) of several matrices, or look at distances only",
+            "levels of one matrix: if they are, no p-value or error here means anything; dysonsim.examine "
+            "tests one matrix; give an array (replicas, levels) of several, or look at distances only",
             RuntimeWarning,
             stacklevel=3,
         )

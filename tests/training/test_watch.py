@@ -530,7 +530,8 @@ def test_which_parameters_are_matrices():
             self.by_spectrum = torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(4, 3))
 
     model = Model()
-    shapes = {"free": (2, 3), "embed": (7, 4), "conv": (5, 12), "attend.out_proj": (4, 4), "by_norm": (3, 4), "by_spectrum": (3, 4)}  # fmt: skip
+    shapes = {"free": (2, 3), "embed": (7, 4), "conv": (5, 12), "attend.out_proj": (4, 4),
+              "by_norm": (3, 4), "by_spectrum": (3, 4)}  # fmt: skip
     shapes |= {f"attend.in_proj_weight.{part}": (4, 4) for part in "qkv"}
     state = copy.deepcopy(model.state_dict())
     for wrapped in (model, torch.nn.DataParallel(model), torch.compile(model)):
