@@ -13,6 +13,7 @@ import numpy as np
 from .. import _checks
 from .._checks import shown
 from ..ensembles.simulate import DivergenceError
+from .weights import read_weights
 
 __all__ = ["Tall", "chosen_layers", "matrices", "matrix_of", "one_matrix", "prepared"]
 
@@ -57,29 +58,7 @@ def matrices(name: str, value: Any) -> Mapping[str, Any]:
         return {ALONE: _checks.array(name, value, WANT, dimensions=(2,), finite=False)}
     if not isinstance(value, (str, os.PathLike, Mapping)) and not hasattr(value, "state_dict"):
         raise TypeError(f"{name} is {type(value).__name__} {shown(value)}: must be {WANT}")
-    return _read(name, value)
-
-
-def _read(name: str, value: Any) -> Mapping[str, Any]:
-    """Weights by `read_weights`."""
-    try:
-        from . import weights as reader  # type: ignore[attr-defined]
-    except ImportError:
-        return _plain(name, value)
-    return reader.read_weights(value)
-
-
-def _plain(name: str, value: Any) -> Mapping[str, Any]:
-    """Weights from a dict, or a numpy file: what stands in until `read_weights` is there."""
-    if isinstance(value, (str, os.PathLike)):
-        with np.load(value, allow_pickle=False) as file:
-            value = dict(file)
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{name} is {type(value).__name__} {shown(value)}: must be {WANT}")
-    found = {str(key): entry for key, entry in value.items() if np.ndim(entry) == 2}
-    if not found:
-        raise ValueError(f"{name} holds no matrix; it holds {_listed(list(value))}")
-    return found
+    return read_weights(value)
 
 
 def matrix_of(name: str, weights: Mapping[str, Any], layer: str) -> np.ndarray:
