@@ -22,6 +22,8 @@ from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
 from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
+from .scans.result import Scan
+from .scans.scan import scan
 
 _moved.install()
 
@@ -44,6 +46,7 @@ __all__ = [
     "Process",
     "Run",
     "ScalingFit",
+    "Scan",
     "TeacherStudent",
     "compare",
     "diagnostics",
@@ -55,6 +58,7 @@ __all__ = [
     "memory_needed",
     "repulsion",
     "scaling_fit",
+    "scan",
     "simulate",
     "singular_values",
 ]
