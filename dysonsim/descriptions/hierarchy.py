@@ -61,7 +61,8 @@ def hierarchy(
     Parameters
     ----------
     sgd : SGD
-        What the other levels are derived from.
+        What the other levels are derived from. Of a point of a scan its process; of a scan every point's, and the
+        result is a dict of Hierarchies by place.
     replicas : int, >= 8
         Networks or gases at every level.
     levels : sequence of "sgd", "langevin", "dyson", "gas"; optional
@@ -122,6 +123,10 @@ def hierarchy(
     >>> result.quantities[0].name
     'mean'
     """
+    if getattr(sgd, "is_scan", False) is True:
+        how = {name: value for name, value in locals().items() if name != "sgd"}
+        return sgd.each(lambda point: hierarchy(point.process, **how))  # type: ignore[attr-defined]
+    sgd = getattr(sgd, "process", sgd) if hasattr(sgd, "is_point_of_scan") else sgd
     if not isinstance(sgd, SGD):
         raise TypeError(f"sgd = {shown(sgd)}: must be a dysonsim.SGD")
     replicas = _checks.integer("replicas", replicas, MINIMUM_REPLICAS)

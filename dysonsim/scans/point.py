@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -41,6 +41,7 @@ class ScanPoint:
 
     scan: Scan
     place: Place
+    is_point_of_scan: ClassVar[bool] = True  # for `hierarchy`, which knows nothing of this class
 
     @property
     def parameters(self) -> Mapping[str, Any]:

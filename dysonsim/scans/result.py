@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -101,6 +101,7 @@ class Scan:
     held: Recipe | None
     continuous: bool | None = None
     again: Callable[..., Scan] | None = field(default=None)
+    is_scan: ClassVar[bool] = True  # for `compare` and `hierarchy`, which know nothing of this class
 
     @property
     def points(self) -> Points:
@@ -195,6 +196,10 @@ class Scan:
         """
         return means_of(self.table, self._name(name), _checks.integer("record", record, -(2**31)), level)
 
+    def each(self, function: Callable[[ScanPoint], Any]) -> dict[tuple[int, ...], Any]:
+        """Return what a function gives of every point that was run, by place."""
+        return {point.place: function(point) for point in self}
+
     def compare(self, reference: Any, name: str | None = None, **how: Any) -> Comparisons:
         """Compare every point that was run with a law.
 
@@ -209,12 +214,12 @@ class Scan:
         """
         name = self._name(name)
         varies = callable(reference) and not hasattr(reference, "cdf")
-        points, found = list(self), {}
-        for point in points:
-            law = reference(point) if varies else reference
+
+        def compared(point: ScanPoint) -> Comparison:
             data = point if name == "eigenvalues" else point[name]
-            found[point.place] = compare(data, law, **how)
-        return Comparisons(points, found)
+            return compare(data, reference(point) if varies else reference, **how)
+
+        return Comparisons(list(self), self.each(compared))
 
     def scaling_fit(
         self, name: str | None = None, *, x: Any, trend: Any = None, prediction: float | None = None,

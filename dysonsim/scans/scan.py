@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import _checks
 from ..ensembles.rounds import Bar
+from .command import COMMAND
 from .dataset import label_store, label_times
 from .local import Found, Runner, run_here
 from .points import points_of
@@ -150,10 +151,16 @@ def scan(
     if clash:
         raise ValueError(f"measure: {clash[0]!r} is the name of a parameter; call one of them otherwise")
     recipe = Recipe(function, measures, options, seed, common)
+    command = COMMAND.get()
+    client = command.client if command is not None and client is None else client
     how = {"client": client, "threads": threads, "on_error": on_error, "progress": progress}
     _check_how(**how)
-    table = begun(path, recipe, grid, replicas, piece)
-    return _run(table, recipe, **how)
+    if command is not None:
+        command.check(path)
+    result = _run(begun(path, recipe, grid, replicas, piece), recipe, **how)
+    if command is not None:
+        command.scans.append(result)
+    return result
 
 
 def _check_how(client: Any, threads: int | None, on_error: str, progress: bool | None) -> None:
