@@ -85,7 +85,8 @@ def scan(
     client : dask.distributed.Client, optional
         Whose workers run the pieces. They send what was measured; only this process writes.
     piece : int, optional
-        Replicas that are run and written together, at a new scan. Default: those of some seconds.
+        Replicas of a piece, which is written whole or not at all; short ones that follow each other are run in one
+        call. Default: those of some seconds. Of a store that is there, it stays what it was.
     on_error : {"record", "raise"}
         What is done about a point that cannot be run (a ValueError of the process, training that diverges, chains that
         do not mix): recorded in `Scan.failures`, its numbers NaN, with a warning at the end; or raised. Other errors

@@ -99,7 +99,9 @@ def test_compare_takes_scans_and_points(plain):
     assert every.pvalues.shape == (4,)
     of_run = ds.compare(point, ds.laws.WignerSurmise, observable="spacings")
     assert of_run.statistic == pytest.approx(one.statistic, abs=1e-12)
-    narrow = plain.compare(lambda point: ds.laws.WignerSurmise(scale=1e-3 * point.parameters["learning_rate"]), "spacing")
+    narrow = plain.compare(
+        lambda point: ds.laws.WignerSurmise(scale=1e-3 * point.parameters["learning_rate"]), "spacing"
+    )
     assert (narrow.pvalues < 1e-3).all()  # the control
     alone = ds.scan(training, {"learning_rate": [0.1]}, measure={"spacing": spacing}, **HOW)
     assert ds.compare(alone, ds.laws.WignerSurmise)[0].statistic == alone.compare(ds.laws.WignerSurmise)[0].statistic
