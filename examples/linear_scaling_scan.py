@@ -1,7 +1,7 @@
 """The linear scaling rule of the RBM and of teacher-student learning, each from one scan: a figure of both.
 
-Mean spacings of a pair of levels go as sqrt(learning_rate / batch_size) (arXiv:2412.20496, arXiv:2407.16427), to leading
-order. With ``python examples/linear_scaling_scan.py STORE`` results are kept in stores, and a second call goes on there.
+Mean spacings of a pair of levels go as sqrt(learning_rate / batch_size), to leading order (arXiv:2412.20496,
+arXiv:2407.16427). ``python examples/linear_scaling_scan.py STORE`` keeps results, and goes on from there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def teacher(learning_rate, batch_size):
 
 
 def main(replicas: int = 2000, path: str = "linear_scaling_scan.png", store: str | None = None) -> list[ds.ScalingFit]:
-    common = RBM.mu**2 - RBM.kappa[PAIR[0]]
+    apart = RBM.mu**2 - RBM.kappa[PAIR[0]]
     scans = {
         "Gaussian RBM, highest pair": (
             ds.scan(
@@ -37,7 +37,8 @@ def main(replicas: int = 2000, path: str = "linear_scaling_scan.png", store: str
                 steps=lambda point: round(60 / point["learning_rate"]),  # ten relaxation times of the pair
                 measure={"spacing": lambda run: run.spacings(PAIR)}, path=store and f"{store}-rbm.zarr",
             ),
-            f"sqrt({common} * learning_rate / batch_size)", r"$\sqrt{(\alpha/|B|)(\mu^2-\kappa)}$", math.sqrt(2 * math.pi),
+            f"sqrt({apart} * learning_rate / batch_size)", r"$\sqrt{(\alpha/|B|)(\mu^2-\kappa)}$",
+            math.sqrt(2 * math.pi),
         ),
         "teacher–student": (
             ds.scan(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from .._checks import shown
 from ..processes import Process
 from .pieces import Place
 from .table import TIME
-
-if TYPE_CHECKING:
-    from .result import Scan
 
 __all__ = ["ScanPoint"]
 
@@ -39,7 +36,7 @@ class ScanPoint:
         If they were measured.
     """
 
-    scan: Scan
+    scan: Any  # the Scan that it is of
     place: Place
     is_point_of_scan: ClassVar[bool] = True  # for `hierarchy`, which knows nothing of this class
 

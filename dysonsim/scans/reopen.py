@@ -12,7 +12,6 @@ from .arrays import MemoryArrays
 from .pieces import Layout, layout_of
 from .points import Points
 from .recipe import Recipe
-from .result import Scan
 from .store import ZarrArrays, of_json
 from .table import Table
 
@@ -52,13 +51,13 @@ def lengthened(table: Table, recipe: Recipe, points: Points, replicas: int) -> T
         raise
 
 
-def opened(path: Any) -> Scan:
-    """Read a store that nobody need have the function of."""
+def opened(path: Any) -> tuple[Table, dict[str, str]]:
+    """Read a store that nobody need have the function of: its table, and what made it."""
     arrays = ZarrArrays(path)
     if not arrays.told:
         raise FileNotFoundError(f"path = {arrays.path!r}: there is no scan")
     attributes = {k: v for k, v in arrays.group.attrs.asdict().items() if isinstance(v, str)}
-    return Scan(_table(arrays), attributes, None)
+    return _table(arrays), attributes
 
 
 def about(recipe: Recipe) -> dict[str, str]:

@@ -19,6 +19,7 @@ from .means import Means, means_of
 from .point import ScanPoint
 from .points import Points
 from .recipe import Recipe
+from .reopen import opened
 from .table import Table
 
 __all__ = ["Comparisons", "Failure", "Scan"]
@@ -336,9 +337,7 @@ class Scan:
         FileNotFoundError, ValueError
             If there is no scan's store.
         """
-        from .reopen import opened
-
-        return opened(path)
+        return Scan(*opened(path), None)
 
     def __repr__(self) -> str:
         done, failed = int((self.table.done & ~self.table.failed).sum()), int(self.table.failed.sum())

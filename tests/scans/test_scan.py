@@ -128,7 +128,7 @@ def test_points_that_fail_are_kept_apart():
     assert np.isfinite(scan.mean("eigenvalues").value).any(axis=-1).sum() == 1
     assert scan.complete
     assert not np.isfinite(arrays(scan)["eigenvalues"][1]).any()
-    with pytest.raises(ValueError, match="point .* has failed: DivergenceError"):
+    with pytest.raises(ValueError, match=r"point .* has failed: DivergenceError"):
         _ = scan.point(learning_rate=3.0, batch_size=4)["eigenvalues"]
     with pytest.raises(ValueError, match=r"'learning_rate': 3.0.* cannot be run: DivergenceError"):
         ds.scan(training, {"learning_rate": [3.0]}, on_error="raise", **HOW)
@@ -205,7 +205,7 @@ WRONG = {
     "measures": ({"measure": {}}, ValueError, "must name at least one observable"),
     "name": ({"measure": {"time": "eigenvalues"}}, ValueError, "'time' must be a name"),
     "clash": ({"measure": {"learning_rate": "eigenvalues"}}, ValueError, "'learning_rate' is the name of a parameter"),
-    "no row": ({"measure": {"a": lambda run: 1.0}}, TypeError, "measure 'a' gives an array of shape .*one row for each"),
+    "no row": ({"measure": {"a": lambda run: 1.0}}, TypeError, "measure 'a' gives an array of shape .*one row"),
     "text": ({"measure": {"a": lambda run: ["x"] * run.replicas}}, TypeError, "measure 'a'"),
     "path": ({"path": 3}, TypeError, "path = 3: must be a path or an address"),
 }  # fmt: skip
