@@ -6,20 +6,26 @@ within reach of the client only, and is the same whatever happens to workers, sc
 
 from __future__ import annotations
 
+import getpass
+import hashlib
+import os
+import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from .._checks import shown
 from .._extras import needs
+from ..processes import Process
 from .local import Found, Runner, merged
+from .lock import Locked, LockFile
 from .pieces import Job, Task
-from .recipe import Outcome
+from .recipe import Outcome, Recipe
 
 __all__ = ["check_client", "run_there"]
 
@@ -31,7 +37,10 @@ RECOUNT = 5.0  # seconds after which workers are counted again
 GONE = 60.0  # seconds that a scheduler may be away
 LOST = 5  # times that a task may have been lost with a worker
 
+COMPILING = 300.0  # seconds to wait for another process that compiles the same
+
 _mine = threading.local()
+_READY: set[bytes] = set()  # kinds of kernels that this process has made ready
 
 
 def check_client(client: Any) -> None:
@@ -183,11 +192,42 @@ def _unpacked(sent: bytes) -> Runner:
     return pickle.loads(sent)
 
 
+def compile_once(process: Process, recipe: Recipe) -> None:
+    """Make kernels ready, one process of this machine at a time: the others then find them on disk."""
+    device, dtype = recipe.options["device"], recipe.options["dtype"]
+    try:
+        kernel = process.built(device)
+        kind = hashlib.sha256(repr((type(process).__name__, device, dtype, sorted(kernel.sizes.items()))).encode())
+        if kind.digest() in _READY:
+            return
+        path = os.path.join(tempfile.gettempdir(), f"dysonsim-{getpass.getuser()}-{kind.hexdigest()[:16]}")
+        with _one_at_a_time(path):
+            process.prepare(device, dtype, 1)
+        _READY.add(kind.digest())
+    except Exception:  # of any kind: `simulate` will tell, where it is told from
+        return
+
+
+@contextmanager
+def _one_at_a_time(path: str) -> Iterator[None]:
+    began, lock = time.monotonic(), None
+    while lock is None and time.monotonic() - began < COMPILING:
+        try:
+            lock = LockFile(path)
+        except Locked:
+            time.sleep(0.05)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
+
+
 def _work(sent: bytes, task: Task) -> tuple[list[tuple[Job, Outcome]], float]:
     """On a worker: run jobs until its time is over."""
     shared = _unpacked(sent)
     if getattr(_mine, "of", None) is not shared:  # of each thread
-        _mine.of, _mine.runner = shared, Runner(shared.recipe, shared.points, shared.threads)
+        _mine.of, _mine.runner = shared, Runner(shared.recipe, shared.points, shared.threads, compile_once)
     began, found = time.perf_counter(), []
     for job in task.jobs:
         found.append((job, _mine.runner(job)))

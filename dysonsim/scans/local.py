@@ -27,6 +27,7 @@ class Runner:
     recipe: Recipe
     points: Points
     threads: int | None = None
+    before: Callable[[Process, Recipe], None] | None = None  # called with every process that is made
     made: tuple[Any, Process | str] = field(default=(None, ""), init=False)
 
     def __call__(self, job: Job) -> Outcome:
@@ -40,9 +41,12 @@ class Runner:
 
     def _process(self, parameters: Mapping[str, Value]) -> Process | str:
         try:
-            return self.recipe.process(parameters)
+            process = self.recipe.process(parameters)
         except FAILURES as error:
             return f"{type(error).__name__}: {error}"
+        if self.before is not None:
+            self.before(process, self.recipe)
+        return process
 
 
 def merged(tasks: Iterable[Task], most: Callable[[], int]) -> Iterator[Task]:

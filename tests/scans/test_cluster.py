@@ -58,6 +58,24 @@ def test_threads_as_workers():
         ds.scan(training, AXES, client=client, **small)
 
 
+def test_a_kernel_is_made_ready_once_in_a_process(monkeypatch, tmp_path):
+    from dysonsim.scans import cluster
+    from dysonsim.scans.recipe import Recipe
+
+    prepared, prepare = [], ds.SGD.prepare
+    monkeypatch.setattr(ds.SGD, "prepare", lambda self, *how: prepared.append(how) or prepare(self, *how))
+    monkeypatch.setattr(cluster, "_READY", set())
+    recipe = Recipe(training, {}, {"device": "cpu", "dtype": "float64"}, 1, False)
+    for rate in 0.1, 0.2:
+        cluster.compile_once(training(rate, 4), recipe)
+    assert prepared == [("cpu", "float64", 1)]
+    with cluster._one_at_a_time(str(tmp_path / "here")):
+        monkeypatch.setattr(cluster, "COMPILING", 0.2)
+        began = time.monotonic()
+        with cluster._one_at_a_time(str(tmp_path / "here")):  # goes on by itself after a while
+            assert 0.2 <= time.monotonic() - began < 20
+
+
 @pytest.mark.slow
 def test_a_worker_is_killed_and_the_scheduler_restarted(client, tmp_path):
     whole = ds.scan(training, AXES, **HOW).dataset
