@@ -342,7 +342,15 @@ def surface_of_functions():
             "observable": "eigenvalues", "resamples": 9, "given": {}}  # fmt: skip
     yield ds.hierarchy, how | what, {"path": {"[]", "dict", "set"}, "given": set()}
     recorded = {"process": SGD, "steps": 4, "record_every": 2, "keep_weights": False, "progress": False}
-    yield ds.simulate, how | recorded, keep | {"progress": {"True"}}
+    yield ds.simulate, how | recorded | {"first_replica": 3}, keep | {"progress": {"True"}}
+    rates = {"function": trained, "points": {"learning_rate": [0.05]}, "measure": "eigenvalues", "common": False}
+    yield ds.scan, how | rates | {"steps": 4, "piece": 4, "on_error": "raise", "client": None, "progress": False}, {
+        "progress": {"True"}, "common": FLAG,
+    }  # fmt: skip
+
+
+def trained(learning_rate):
+    return ds.SGD(MODEL, learning_rate, 4)
 
 
 def label(function):
@@ -352,7 +360,9 @@ def label(function):
 
 
 SURFACE = [*surface_of_models(), *surface_of_processes(), *surface_of_functions()]
-QUICK = [case for case in SURFACE if case[0] not in (ds.hierarchy, ds.simulate)]  # which run what they are given
+QUICK = [
+    case for case in SURFACE if case[0] not in (ds.hierarchy, ds.simulate, ds.scan)
+]  # which run what they are given
 WITH_LAWS = [*surface_of_laws(), *SURFACE]
 
 
@@ -415,7 +425,7 @@ def test_the_whole_surface_is_tried():
     """A new public name belongs in a table above, or is no function that takes numbers."""
     tried = {part for function, *_ in WITH_LAWS for part in label(function).split(".")}
     results = {"Comparison", "DivergenceError", "Dynamics", "Hierarchy", "MixingError", "Model", "Process", "Run",
-               "ScalingFit", "Law"}  # fmt: skip
+               "ScalingFit", "Scan", "Law"}  # fmt: skip
     public = {*ds.__all__, *ds.laws.__all__, *ds.diagnostics.__all__} - results
     missing = {n for n in public if n not in tried and not isinstance(getattr(ds, n, None), types.ModuleType)}
     assert not missing

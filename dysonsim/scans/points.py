@@ -159,13 +159,13 @@ def points_of(given: Any, function: Callable[..., Any] | None = None) -> Points:
     elif hasattr(given, "columns") and hasattr(given, "itertuples"):
         names = list(map(_name, given.columns))
         points = _listed([dict(zip(names, row, strict=True)) for row in given.itertuples(index=False, name=None)])
-    elif isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+    elif isinstance(given, (str, bytes)) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
         raise TypeError(
             f"points = {shown(given)}: must be a dict of sequences, whose combinations are the points, a list of "
             "dicts, a zip, or a pandas.DataFrame"
         )
     else:
-        points = _listed(list(islice(given, MOST + 1)), function)
+        points = _listed([_row(i, row) for i, row in enumerate(islice(given, MOST + 1))], function)
     if points.size > MOST:
         raise ValueError(f"points are {points.size}: must be at most {MOST}")
     if function is not None:
@@ -180,7 +180,9 @@ def _product(given: Mapping[Any, Any]) -> Points:
     for name, values in given.items():
         name = _name(name)
         if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
-            raise TypeError(f"{name} = {shown(values)}: must be a sequence of values, such as [{shown(values)}]")
+            raise TypeError(
+                f"points[{name!r}] = {shown(values)}: must be a sequence of values, such as [{shown(values)}]"
+            )
         axis = tuple(_value(name, value) for value in islice(values, MOST + 1))
         if not axis:
             raise ValueError(f"{name} = {shown(values)}: is empty, must have one value or more")
@@ -191,6 +193,13 @@ def _product(given: Mapping[Any, Any]) -> Points:
     names = tuple(given)
     _check_alike(names, columns)
     return Points(names, tuple(columns), True)
+
+
+def _row(i: int, row: Any) -> Any:
+    """Return a point of a list, which may have no end: what is none is told at once."""
+    if not isinstance(row, (Mapping, tuple)):
+        raise TypeError(f"points[{i}] = {shown(row)}: must be a dict of parameters, or a tuple of values")
+    return row
 
 
 def _listed(rows: list[Any], function: Callable[..., Any] | None = None) -> Points:

@@ -140,13 +140,17 @@ def options_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """Check what can be checked before a run of the arguments of `simulate`, so that a slip fails at once."""
     options = dict(given)
     for name in ("steps", "record_every"):
-        if options[name] is not None and not callable(options[name]):
+        if options[name] is not None and not _is_function(options[name]):
             options[name] = _checks.integer(name, options[name], 1, MAX_STEPS)
     for name, kind in (("times", np.float64), ("record_steps", np.int64)):
         listed = options[name]
-        if listed is None or callable(listed):
+        if listed is None or _is_function(listed):
             continue
-        if isinstance(listed, (str, bytes)) or not isinstance(listed, Iterable):
+        if (
+            isinstance(listed, (str, bytes, type))
+            or not isinstance(listed, Iterable)
+            or getattr(listed, "ndim", 1) == 0
+        ):
             raise TypeError(f"{name} = {shown(listed)}: must be a sequence of numbers, or a function of the point")
         some = listed if isinstance(listed, np.ndarray) else list(islice(listed, MOST_LISTED + 1))
         numbers = _checks.array(name, some, "a sequence of numbers >= 0", dimensions=(1,))
@@ -157,6 +161,11 @@ def options_of(given: Mapping[str, Any]) -> dict[str, Any]:
     _checks.choice("device", options["device"], DEVICES)
     options["keep_weights"] = _checks.flag("keep_weights", options["keep_weights"])
     return options
+
+
+def _is_function(value: Any) -> bool:
+    """Whether it can be asked for a value of the point; a class makes nothing of a point, and is a slip."""
+    return callable(value) and not isinstance(value, type)
 
 
 def measures_of(given: Any) -> dict[str, Observable]:
@@ -170,7 +179,7 @@ def measures_of(given: Any) -> dict[str, Observable]:
     if given is None:
         given = "eigenvalues"
     if not isinstance(given, Mapping):
-        one = observable_of(given)
+        one = _chosen("measure", given)
         given = {one.name: one}
     if not given:
         raise ValueError("measure = {}: must name at least one observable")
@@ -178,7 +187,7 @@ def measures_of(given: Any) -> dict[str, Observable]:
     for name, choice in given.items():
         if not isinstance(name, str) or not name.isidentifier() or name in INTERNAL:
             raise ValueError(f"measure: {shown(name)} must be a name, and none of {', '.join(sorted(INTERNAL))}")
-        found[name] = _chosen(name, choice)
+        found[name] = _chosen(f"measure[{name!r}]", choice)
     return found
 
 
@@ -186,7 +195,7 @@ def _chosen(name: str, choice: Choice) -> Observable:
     try:
         return observable_of(choice)
     except ValueError as error:
-        raise ValueError(f"measure[{name!r}] = {shown(choice)}: {error}") from None
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _measured(name: str, observable: Observable, run: Run) -> Measured:

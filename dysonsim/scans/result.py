@@ -93,7 +93,7 @@ class Scan:
     >>> scan.point(learning_rate=0.1)["eigenvalues"].shape
     (64, 1, 2)
     >>> scan.mean("eigenvalues").value.round(1)
-    array([[4. , 4. ],
+    array([[3.9, 4. ],
            [4. , 4. ]])
     """
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import _checks
 from ..ensembles.rounds import Bar
+from ..processes import Process
 from .command import COMMAND
 from .dataset import label_store, label_times
 from .local import Found, Runner, run_here
@@ -132,12 +133,12 @@ def scan(
     ...                measure={"spacing": lambda run: run.spacings((0, 1))})
     >>> print(scan.mean("spacing"))
       learning_rate  batch_size  spacing
-      0.02           4           0.0482 ± 0.0025
-      0.02           16          0.0257 ± 0.0012
-      0.05           4           0.0752 ± 0.0041
-      0.05           16          0.0351 ± 0.0018
+      0.02           4           0.0464 ± 0.0027
+      0.02           16          0.0242 ± 0.0013
+      0.05           4           0.0813 ± 0.0045
+      0.05           16          0.0382 ± 0.0022
     """
-    if not callable(function):
+    if not callable(function) or (isinstance(function, type) and not issubclass(function, Process)):
         raise TypeError(f"function = {_checks.shown(function)}: must be a function that returns a process")
     replicas = _checks.integer("replicas", replicas, 1, 2**32 - 1)
     seed = _checks.integer("seed", seed, 0, 2**64 - 1)

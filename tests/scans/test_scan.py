@@ -201,7 +201,7 @@ WRONG = {
     "common": ({"common": 1}, TypeError, "common = 1"),
     "progress": ({"progress": 1}, TypeError, "progress = 1"),
     "measure": ({"measure": "width"}, ValueError, "observable = 'width'"),
-    "a measure": ({"measure": {"a": 3}}, ValueError, r"measure\['a'\] = 3"),
+    "a measure": ({"measure": {"a": 3}}, ValueError, r"measure\['a'\]: observable = 3"),
     "measures": ({"measure": {}}, ValueError, "must name at least one observable"),
     "name": ({"measure": {"time": "eigenvalues"}}, ValueError, "'time' must be a name"),
     "clash": ({"measure": {"learning_rate": "eigenvalues"}}, ValueError, "'learning_rate' is the name of a parameter"),
