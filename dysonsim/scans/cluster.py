@@ -21,6 +21,7 @@ from typing import Any
 
 from .._checks import shown
 from .._extras import needs
+from .._patience import quiet
 from ..processes import Process
 from .local import Found, Runner, merged
 from .lock import Locked, LockFile
@@ -201,7 +202,7 @@ def compile_once(process: Process, recipe: Recipe) -> None:
         if kind.digest() in _READY:
             return
         path = os.path.join(tempfile.gettempdir(), f"dysonsim-{getpass.getuser()}-{kind.hexdigest()[:16]}")
-        with _one_at_a_time(path):
+        with _one_at_a_time(path), quiet(True):
             process.prepare(device, dtype, 1)
         _READY.add(kind.digest())
     except Exception:  # of any kind: `simulate` will tell, where it is told from

@@ -105,9 +105,12 @@ SCRIPT = """
 @pytest.mark.slow
 def test_a_client_that_goes_away(client, tmp_path):
     path = tmp_path / "scan.zarr"
-    away = threading.Thread(target=run_python, args=(SCRIPT, client.scheduler.address, path))
+    ended = []
+    arguments = SCRIPT, client.scheduler.address, path
+    away = threading.Thread(target=lambda: ended.append(run_python(*arguments)))
     away.start()
     while not (path / "status" / "0.0.0").exists():
+        assert not ended, ended[0].stderr
         time.sleep(0.01)
     # killed by its name in the lock, as nothing else is known of it here
     os.kill(int(path.with_suffix(".zarr.lock").read_text().split()[1]), signal.SIGKILL)
