@@ -119,7 +119,8 @@ def _checked(table: Table) -> Table:
         for place in done[np.isin(which.reshape(-1), gone)]:
             lost += int(table.status[tuple(place)] > 0)
             table.status[tuple(place)] = 0
-    if len(done) and not table.measured:
+    wanted = {name.removeprefix("measure ") for name in arrays.told["recipe"] if name.startswith("measure ")}
+    if len(done) and not wanted <= set(table.measured):
         table.status[table.status > 0], lost = 0, len(done)
     if lost:
         warnings.warn(

@@ -113,7 +113,9 @@ class ZarrArrays:
 
     def names(self) -> list[str]:
         if self.known is None:
-            self.known = sorted(self._listed("") - {"zarr.json"})
+            # A folder without its description is of an array that a killed process was about to make.
+            folders = self._listed("") - {"zarr.json"}
+            self.known = sorted(name for name in folders if "zarr.json" in self._listed(name))
         return self.known
 
     def _array(self, name: str) -> Any:

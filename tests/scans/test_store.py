@@ -172,6 +172,12 @@ def test_a_truncated_store_is_told_and_kept(store, name):
     assert (store / "eigenvalues" / "1.1.2.0.0").exists()
 
 
+def test_an_array_that_was_about_to_be_made_is_made(store, whole):
+    (store / "eigenvalues" / "zarr.json").unlink()
+    with pytest.warns(RuntimeWarning, match="files of 12 pieces are missing, which are run again"):
+        xarray.testing.assert_identical(scanned(store).dataset.compute(), whole)
+
+
 def test_a_truncated_piece_is_named_and_run_again(store, whole):
     path = store / "eigenvalues" / "1.1.2.0.0"
     path.write_bytes(path.read_bytes()[:40])
