@@ -23,6 +23,8 @@ from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
 from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
+from .scans.result import Scan
+from .scans.scan import scan
 from .training.examine import Examination, examine
 from .training.fluctuations import Fluctuations, fluctuations
 from .training.gradient_noise import GradientNoise, gradient_noise
@@ -60,6 +62,7 @@ __all__ = [
     "Run",
     "ScalingFit",
     "ScalingRule",
+    "Scan",
     "Spikes",
     "TeacherStudent",
     "Weights",
@@ -80,6 +83,7 @@ __all__ = [
     "repulsion",
     "scaling_fit",
     "scaling_rule",
+    "scan",
     "simulate",
     "singular_values",
     "spikes",

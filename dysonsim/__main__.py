@@ -1,4 +1,4 @@
-"""Command line: `dysonsim reproduce`, `dysonsim examine FILE` and `dysonsim --version`."""
+"""Command line: `dysonsim reproduce`, `examine FILE`, `scan FILE.py`, and `dysonsim --version`."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from typing import Any
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status.
 
-    0: every part ran. 1: a part failed (its traceback is in the report). 2: bad arguments, or a file that cannot be
-    read. 130: interrupted.
+    0: every part, or point, ran. 1: a part failed (its traceback is in the report), or a point. 2: bad arguments, or a
+    file that cannot be read. 130: interrupted.
     """
     parser = _parser()
     chosen = parser.parse_args(arguments)
     if chosen.command is None:
         parser.print_help()
         return 2
-    if chosen.command == "examine":
-        return _examine(parser, chosen)
-    from dysonsim.reproduce import reproduce
-
-    try:
-        results = reproduce(chosen.out, "quick" if chosen.quick else "full", chosen.seed, echo=_say)
-    except KeyboardInterrupt:
-        return 130
-    except (ValueError, OSError) as error:
-        parser.exit(2, f"dysonsim reproduce: error: {error}\n")
-    return 0 if results["complete"] else 1
-
-
-def _examine(parser: argparse.ArgumentParser, chosen: argparse.Namespace) -> int:
-    """Run `dysonsim examine`."""
     from dysonsim.ensembles.simulate import DivergenceError
-    from dysonsim.training.report import examine_files
 
-    options = {name: getattr(chosen, name) for name in ("null", "draws", "level", "seed")}
     try:
-        examine_files(
-            chosen.weights, initial=chosen.initial, out=chosen.out, layers=chosen.layers, echo=_say, **options
-        )
+        return 0 if chosen.run(chosen) else 1
     except KeyboardInterrupt:
         return 130
     except (TypeError, ValueError, ImportError, OSError, MemoryError, DivergenceError) as error:
-        parser.exit(2, f"dysonsim examine: error: {error}\n")
-    return 0
+        parser.exit(2, f"dysonsim {chosen.command}: error: {error}\n")
+
+
+def _reproduce(chosen: argparse.Namespace) -> bool:
+    from dysonsim.reproduce import reproduce
+
+    return reproduce(chosen.out, "quick" if chosen.quick else "full", chosen.seed, echo=_say)["complete"]
+
+
+def _scan(chosen: argparse.Namespace) -> bool:
+    from dysonsim.scans.command import run_file
+
+    return run_file(chosen.file, chosen.client, chosen.resume, chosen.status, _say)
+
+
+def _examine(chosen: argparse.Namespace) -> bool:
+    from dysonsim.training.report import examine_files
+
+    options = {name: getattr(chosen, name) for name in ("initial", "out", "layers", "null", "draws", "level", "seed")}
+    examine_files(chosen.weights, echo=_say, **options)
+    return True
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--seed", type=int, default=0, metavar="N", help="same seed, same numbers (default: %(default)s)"
     )
+    command.set_defaults(run=_reproduce)
     _add_examine(commands)
+    _add_scan(commands)
     return parser
 
 
@@ -109,6 +111,20 @@ def _add_examine(commands: Any) -> None:
     command.add_argument(
         "--seed", type=int, default=0, metavar="N", help="same seed, same numbers (default: %(default)s)"
     )
+    command.set_defaults(run=_examine)
+
+
+def _add_scan(commands: Any) -> None:
+    command = commands.add_parser(
+        "scan",
+        help="run the scan that a script defines",
+        description="Run a Python script that calls dysonsim.scan. Exit status 0 if every point ran, 1 if some failed.",
+    )
+    command.add_argument("file", metavar="FILE", help="the script; with --status also the path of a store")
+    command.add_argument("--resume", action="store_true", help="go on with a store that is there")
+    command.add_argument("--client", metavar="ADDRESS", help="of a Dask scheduler, whose workers run the points")
+    command.add_argument("--status", action="store_true", help="print what is done, failed and left, and run nothing")
+    command.set_defaults(run=_scan)
 
 
 def _say(text: str) -> None:

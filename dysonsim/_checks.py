@@ -324,8 +324,11 @@ def generator(value: Any) -> np.random.Generator:
     )
 
 
-def for_replicas(initial: np.ndarray, replicas: int) -> np.ndarray:
-    """Levels (n,), the same for all, or (replicas, n), as (replicas, n)."""
-    if initial.ndim == 2 and len(initial) != replicas:
-        raise ValueError(f"replicas = {replicas}: initial has levels for {len(initial)}")
+def for_replicas(initial: np.ndarray, replicas: int, first: int = 0) -> np.ndarray:
+    """Levels (n,), the same for all, or (all replicas, n), as the (replicas, n) of those from number `first` on."""
+    if initial.ndim == 2:
+        if first + replicas > len(initial):
+            where = f", from first_replica = {first} on" if first else ""
+            raise ValueError(f"replicas = {replicas}{where}: initial has levels for {len(initial)}")
+        initial = initial[first : first + replicas]
     return np.broadcast_to(initial, (replicas, initial.shape[-1]))

@@ -363,7 +363,15 @@ def surface_of_functions():
     network = {"source": {"a": np.eye(4), "b": np.eye(2)}, "layers": "a", "skip": "b", "split": {"a": 2}}
     yield ds.read_weights, network, {"skip": words | {"[]", "set", "dict"}, "split": {"dict"}}
     recorded = {"process": SGD, "steps": 4, "record_every": 2, "keep_weights": False, "progress": False}
-    yield ds.simulate, how | recorded, keep | {"progress": {"True"}}
+    yield ds.simulate, how | recorded | {"first_replica": 3}, keep | {"progress": {"True"}}
+    rates = {"function": trained, "points": {"learning_rate": [0.05]}, "measure": "eigenvalues", "common": False}
+    yield ds.scan, how | rates | {"steps": 4, "piece": 4, "on_error": "raise", "client": None, "progress": False}, {
+        "progress": {"True"}, "common": FLAG,
+    }  # fmt: skip
+
+
+def trained(learning_rate):
+    return ds.SGD(MODEL, learning_rate, 4)
 
 
 def surface_of_training():
@@ -385,9 +393,8 @@ def label(function):
 
 
 SURFACE = [*surface_of_models(), *surface_of_processes(), *surface_of_functions(), *surface_of_training()]
-QUICK = [
-    case for case in SURFACE if case[0] not in (ds.check, ds.hierarchy, ds.simulate, ds.load_recording)
-]  # which run what they are given
+SLOW = (ds.check, ds.hierarchy, ds.simulate, ds.load_recording, ds.scan)
+QUICK = [case for case in SURFACE if case[0] not in SLOW]  # which run what they are given
 WITH_LAWS = [*surface_of_laws(), *SURFACE]
 
 
@@ -450,7 +457,7 @@ def test_the_whole_surface_is_tried():
     """A new public name belongs in a table above, or is no function that takes numbers."""
     tried = {part for function, *_ in WITH_LAWS for part in label(function).split(".")}
     results = {"Check", "Comparison", "DivergenceError", "Dynamics", "Examination", "Fluctuations", "GradientNoise",
-               "Hierarchy", "MixingError", "Model", "Process", "Recording", "Run", "ScalingFit", "ScalingRule",
+               "Hierarchy", "MixingError", "Model", "Process", "Recording", "Run", "ScalingFit", "ScalingRule", "Scan",
                "Spikes", "Law", "gradient_noise"}  # fmt: skip
     results |= set() if TORCH else {"watch"}
     public = {*ds.__all__, *ds.laws.__all__, *ds.diagnostics.__all__} - results

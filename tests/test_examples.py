@@ -36,6 +36,13 @@ def test_teacher_student():
     assert "predicted slope" in str(fit)
 
 
+def test_linear_scaling_scan(tmp_path):
+    fits = main("linear_scaling_scan", replicas=48, path=str(tmp_path / "scan.png"))
+    assert all(abs(fit.trend_deviation) < 4.5 for fit in fits)
+    assert all(fit.prediction * 0.7 < fit.slope < fit.prediction * 1.1 for fit in fits)
+    assert (tmp_path / "scan.png").stat().st_size > 10_000
+
+
 def test_hidden_layer():
     comparisons = main("hidden_layer", replicas=8000)
     assert comparisons["exact"].pvalue > 1e-3

@@ -13,7 +13,7 @@ PACKAGE = Path(dysonsim.__file__).parent
 # Lowest first; a module may import from lower layers and from its own folder. Folders that share a layer know nothing
 # of each other.
 LAYERS = [
-    {"_moved", "_version", "_checks", "_text", "_files", "_html", "_fingerprint", "_patience"},
+    {"_moved", "_version", "_checks", "_text", "_files", "_html", "_fingerprint", "_patience", "_extras"},
     {"_functions"},
     {"laws", "backend"},
     {"kernels"},

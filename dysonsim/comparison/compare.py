@@ -101,6 +101,9 @@ def compare(
     >>> round(result.fitted.law.scale, 2)
     1.77
     """
+    if getattr(data, "is_scan", False) is True:
+        how = {"fit": fit, "observable": observable, "levels": levels, "record": record, "method": method}
+        return data.compare(reference, resamples=resamples, seed=seed, **how)
     choice("method", method, METHODS)
     resamples = integer("resamples", resamples, 1, most=MOST_RESAMPLES)
     seed = integer("seed", seed, 0)

@@ -62,7 +62,8 @@ def hierarchy(
     Parameters
     ----------
     sgd : SGD
-        The training from which the other descriptions are derived.
+        The training from which the other descriptions are derived. Of a point of a scan its process; of a scan every
+        point's, and the result is a dict of Hierarchies by place.
     replicas : int, >= 8
         Number of networks or gases for each description.
     levels : sequence of "sgd", "langevin", "dyson", "gas"; optional
@@ -127,6 +128,10 @@ def hierarchy(
     >>> result.quantities[0].name
     'mean'
     """
+    if getattr(sgd, "is_scan", False) is True:
+        how = {name: value for name, value in locals().items() if name != "sgd"}
+        return sgd.each(lambda point: hierarchy(point.process, **how))  # type: ignore[attr-defined]
+    sgd = getattr(sgd, "process", sgd) if hasattr(sgd, "is_point_of_scan") else sgd
     if not isinstance(sgd, SGD):
         raise TypeError(f"sgd = {shown(sgd)}: must be a dysonsim.SGD")
     replicas = _checks.integer("replicas", replicas, MINIMUM_REPLICAS)

@@ -94,7 +94,7 @@ def advance_in_rounds(
 class Bar:
     """A progress bar of tqdm, where there is a place to show it. What befalls the bar does not end the run."""
 
-    def __init__(self, total: int, progress: bool | None) -> None:
+    def __init__(self, total: int, progress: bool | None, unit: str = "step") -> None:
         self.inner: Any = None
         shown = progress
         if shown is None:
@@ -108,12 +108,17 @@ class Bar:
                 warnings.warn("progress = True: no bar is shown, tqdm is not installed", RuntimeWarning, stacklevel=4)
             return
         delay = PATIENCE if progress is None else 0.0
-        bar = _quietly(lambda: tqdm(total=total, unit="step", delay=delay))
+        bar = _quietly(lambda: tqdm(total=total, unit=unit, delay=delay))
         self.inner = None if bar is FAILED else bar
 
     def update(self, steps: int) -> None:
         if self.inner is not None and _quietly(lambda: self.inner.update(steps)) is FAILED:
             self.inner = None
+
+    def tell(self, words: Callable[[], str]) -> None:
+        """Say something before the bar, where there is one."""
+        if self.inner is not None:
+            _quietly(lambda: self.inner.set_description(words(), refresh=False))
 
     def close(self) -> None:
         if self.inner is not None:

@@ -16,6 +16,7 @@ from .._fingerprint import fingerprint, without_caches
 from ..backend import DEVICES
 from ..numerics.singular_values import singular_values
 from ..processes import Process
+from .labels import to_xarray
 from .observable import Choice, observable_of
 from .schedule import MAX_STEPS
 
@@ -71,6 +72,8 @@ class Run:
         continues.
     diagnostics : object or None
         For a Markov chain: acceptance, autocorrelation and convergence.
+    first_replica : int
+        Number of the first replica: row r of the arrays is replica ``first_replica + r`` of the seed.
 
     Examples
     --------
@@ -99,6 +102,7 @@ class Run:
     last_time: float
     last_step: int
     diagnostics: Any = None
+    first_replica: int = 0
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
@@ -203,6 +207,13 @@ class Run:
             raise ValueError(f"group = {_checks.shown(group)}: must be {allowed}")
         return np.diff(chosen.of_levels(self)[:, record, int(levels[0]) : int(levels[-1]) + 1], axis=-1)
 
+    def to_xarray(self) -> Any:
+        """Return it as an xarray.Dataset: dimensions replica, time and level, units and what made it as attributes.
+
+        Needs the extra `scan`. ``arviz.from_dict({"eigenvalues": run.eigenvalues})`` takes chains as they are.
+        """
+        return to_xarray(self)
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything but the process and the diagnostics to an .npz file; `Run.load` needs the process again.
 
@@ -219,7 +230,7 @@ class Run:
         about = {
             "process": fingerprint(self.process), "described": repr(self.process), "seed": self.seed,
             "coordinate": self.coordinate, "device": self.device, "dtype": self.dtype, "version": self.version,
-            "last_time": self.last_time, "last_step": self.last_step,
+            "last_time": self.last_time, "last_step": self.last_step, "first_replica": self.first_replica,
         }  # fmt: skip
         arrays = {"times": self.times, "steps": self.steps, "spectra": self.spectra, "state": self.state}
         if self.weights is not None:
@@ -335,8 +346,9 @@ class Run:
 KINDS = {"times": "f", "steps": "i", "spectra": "f", "weights": "f", "state": "f", "about": "U"}
 ABOUT = {
     "process": str, "described": str, "seed": int, "coordinate": str, "device": str, "dtype": str, "version": str,
-    "last_time": float, "last_step": int, "sha256": str,
+    "last_time": float, "last_step": int, "first_replica": int, "sha256": str,
 }  # fmt: skip
+MOST_REPLICAS = 2**32 - 1  # the generator counts them in 32 bits
 SAME = 1e-9  # of the largest level: what LAPACK on another machine may change
 
 
@@ -348,10 +360,14 @@ def _told(text: np.ndarray | None) -> dict[str, Any]:
         about = json.loads(str(text))
     except RecursionError:
         raise ValueError("the description of the arrays is nested too deep") from None
-    if not isinstance(about, dict) or {name: type(value) for name, value in about.items()} != ABOUT:
+    if not isinstance(about, dict):
+        raise ValueError("the description of the arrays is no table")
+    told = {"first_replica": 0} | about  # which older files do not tell
+    if {name: type(value) for name, value in told.items()} != ABOUT:
         raise ValueError(f"does not tell {', '.join(ABOUT)}")
     _checks.integer("seed", about["seed"], 0, 2**64 - 1)
     _checks.integer("last_step", about["last_step"], 0, MAX_STEPS)
+    _checks.integer("first_replica", told["first_replica"], 0, MOST_REPLICAS - 1)
     _checks.real("last_time", about["last_time"], at_least=0)
     for name, allowed in (("device", DEVICES), ("dtype", ("float64", "float32"))):
         _checks.choice(name, about[name], allowed)

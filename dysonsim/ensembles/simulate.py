@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from ..backend import DEVICES, STILL_WELL, Ensemble, one_blas_thread, usable_cor
 from ..processes import Process
 from .limits import check_imported, check_lengths, check_memory, check_process, check_spread, check_work, memory_needed
 from .rounds import Ensembles, advance_in_rounds
-from .run import Run
+from .run import MOST_REPLICAS, Run
 from .schedule import MAX_STEPS, Schedule, recorded_steps, timed
 
 __all__ = ["DivergenceError", "memory_needed", "simulate"]
@@ -56,6 +57,7 @@ def simulate(
     steps: int | None = None,
     seed: int = 0,
     *,
+    first_replica: int = 0,
     times: Iterable[float] | None = None,
     record_every: int | None = None,
     record_steps: Iterable[int] | None = None,
@@ -83,6 +85,9 @@ def simulate(
     seed : int
         From 0 to 2**64 - 1. Runs with the same seed share random numbers, even for different processes; use different
         seeds for runs that you compare as independent samples.
+    first_replica : int
+        Run the replicas from this number on, ``first_replica ... first_replica + replicas - 1``: the same networks as
+        in one large run of the seed, so that it can be divided among calls and machines (`scan` does).
     times : iterable of float
         For processes in continuous time (`Dyson`, ...), instead of `steps`: record at exactly these times, >= 0.
     record_every : int, optional
@@ -152,7 +157,8 @@ def simulate(
     (64, 4, 2)
     """
     check_process(process)
-    replicas = _checks.integer("replicas", replicas, 1, 2**32 - 1)
+    replicas = _checks.integer("replicas", replicas, 1, MOST_REPLICAS)
+    first_replica = _checks.integer("first_replica", first_replica, 0, MOST_REPLICAS - replicas)
     steps = None if steps is None else _checks.integer("steps", steps, 1, MAX_STEPS)
     seed = _checks.integer("seed", seed, 0, 2**64 - 1)
     _checks.choice("dtype", dtype, ("float64", "float32"))
@@ -167,7 +173,7 @@ def simulate(
     # Numbers that are not finite are looked for below.
     with np.errstate(all="ignore"), one_blas_thread(), quiet(progress is False), process.building_once(device):
         if resume is not None:
-            _check_resume(resume, process, replicas, seed, dtype, keep_weights)
+            _check_resume(resume, process, replicas, first_replica, seed, dtype, keep_weights)
 
         def room(count: int) -> None:
             """MemoryError if so many records do not fit, before they are listed."""
@@ -182,10 +188,10 @@ def simulate(
 
         process.warn(stacklevel=2)
         program = process.prepare(device, dtype, threads)
-        start = _start(process, replicas, seed) if resume is None else resume.state
+        start = _start(process, replicas, seed, first_replica) if resume is None else resume.state
         workers = threads if program.parallel else 1
         ranges = _split(replicas, program.width, program.unit, workers)
-        ensembles = [program.open(start[a:b], a, seed) for a, b in ranges]
+        ensembles = [program.open(start[a:b], first_replica + a, seed) for a, b in ranges]
         del start
 
         spectra = np.empty((replicas, records, process.n))
@@ -216,7 +222,7 @@ def simulate(
                 weights[a:b, record] = process.weights(state)
 
         def check() -> None:
-            _check_left(process, ensembles)
+            _check_left(process, ensembles, first_replica)
 
         with program.while_running():
             many = Ensembles(len(ensembles), move, snapshot, check)
@@ -228,25 +234,32 @@ def simulate(
         check()
         if lost:
             record, replica = min(lost)
+            replica += first_replica
             at = int(plan.steps[record])
             raise DivergenceError(
                 f"replica {replica} diverged by step {at}: its levels are no longer finite numbers", replica, at
             )
         if outside:
-            _warn_outside(process, plan, sorted(outside), replicas)
+            _warn_outside(process, plan, sorted(outside), replicas, first_replica)
         run = Run(
             process=process, seed=seed, times=plan.times, steps=plan.steps, spectra=spectra,
             coordinate=process.coordinate, weights=weights, device=device, dtype=dtype, version=_version(), state=state,
-            last_time=plan.last_time, last_step=plan.end,
+            last_time=plan.last_time, last_step=plan.end, first_replica=first_replica,
         )  # fmt: skip
         if resume is not None:
             run = _joined(resume, run)
         return replace(run, diagnostics=process.diagnose(run))
 
 
-def _start(process: Process, replicas: int, seed: int) -> np.ndarray:
+def _start(process: Process, replicas: int, seed: int, first: int) -> np.ndarray:
     """Return the start values of a process; ValueError if they are not what its kernel advances."""
-    start, shape = np.asarray(process.start(replicas, seed)), (replicas, process.state_size)
+    if first == 0:
+        start = np.asarray(process.start(replicas, seed))
+    elif "first" in inspect.signature(process.start).parameters:
+        start = np.asarray(process.start(replicas, seed, first))
+    else:  # a process from before `first`: it makes those before as well
+        start = np.asarray(process.start(first + replicas, seed))[first:]
+    shape = replicas, process.state_size
     if start.shape != shape or start.dtype.kind != "f":
         raise ValueError(
             f"process: {type(process).__name__}.start gives {start.dtype} of shape {start.shape}, must give floats of "
@@ -301,7 +314,9 @@ def _plan(
     return Schedule(begin, steps, recorded, recorded.astype(np.float64))
 
 
-def _check_resume(run: Run, process: Process, replicas: int, seed: int, dtype: str, keep_weights: bool) -> None:
+def _check_resume(
+    run: Run, process: Process, replicas: int, first_replica: int, seed: int, dtype: str, keep_weights: bool
+) -> None:
     if not isinstance(run, Run):
         raise TypeError(f"resume = {shown(run)}: must be a Run")
     if fingerprint(run.process) != fingerprint(process):
@@ -312,8 +327,13 @@ def _check_resume(run: Run, process: Process, replicas: int, seed: int, dtype: s
     if fault:
         raise ValueError(f"resume is damaged: {fault}")
     kept = run.weights is not None
-    mine = {"replicas": replicas, "seed": seed, "dtype": dtype, "keep_weights": keep_weights}
-    theirs = {"replicas": run.replicas, "seed": run.seed, "dtype": run.dtype, "keep_weights": kept}
+    mine = {
+        "replicas": replicas, "first_replica": first_replica, "seed": seed, "dtype": dtype, "keep_weights": keep_weights
+    }  # fmt: skip
+    theirs = {
+        "replicas": run.replicas, "first_replica": run.first_replica, "seed": run.seed, "dtype": run.dtype,
+        "keep_weights": kept,
+    }  # fmt: skip
     for name, value in mine.items():
         if theirs[name] != value:
             raise ValueError(f"{name} = {shown(value)}: resume was run with {name} = {theirs[name]!r}")
@@ -340,7 +360,7 @@ def _split(replicas: int, width: int, unit: int, workers: int) -> list[tuple[int
     return [(a, min(a + size, replicas)) for a in range(0, replicas, size)]
 
 
-def _check_left(process: Process, ensembles: Sequence[Ensemble]) -> None:
+def _check_left(process: Process, ensembles: Sequence[Ensemble], first_replica: int) -> None:
     """Raise DivergenceError for the earliest step at which a replica left, and the lowest replica among those."""
     left = np.concatenate([ensemble.left() for ensemble in ensembles])
     replica = int(left.argmin())
@@ -348,17 +368,20 @@ def _check_left(process: Process, ensembles: Sequence[Ensemble]) -> None:
         step = int(left[replica]) + process.marks_after_step
         state = np.concatenate([ensemble.state() for ensemble in ensembles])[replica]
         why = process.why_left(step, state)
+        replica += first_replica
         raise DivergenceError(f"replica {replica} diverged at step {step}: {why}", replica, step)
 
 
-def _warn_outside(process: Process, plan: Schedule, outside: Sequence[tuple[int, int]], replicas: int) -> None:
+def _warn_outside(
+    process: Process, plan: Schedule, outside: Sequence[tuple[int, int]], replicas: int, first_replica: int
+) -> None:
     """Say that recorded levels were, for a moment, out of the domain: the run goes on, statistics may not."""
     (record, replica), networks = outside[0], len({replica for _, replica in outside})
     when = f"time {plan.times[record]:g}" if process.continuous else f"step {plan.steps[record]}"
     why = process.why_left(1, np.empty(0))
     warnings.warn(
         f"{networks} of {replicas} networks were outside the model's domain when recorded, the first of them replica "
-        f"{replica} at {when}: {why}",
+        f"{first_replica + replica} at {when}: {why}",
         RuntimeWarning,
         stacklevel=3,
     )

@@ -62,8 +62,8 @@ class Process(ABC):
         """Return the kernel."""
 
     @abstractmethod
-    def start(self, replicas: int, seed: int) -> np.ndarray:
-        """Start values, (replicas, kernel.state)."""
+    def start(self, replicas: int, seed: int, first: int = 0) -> np.ndarray:
+        """Start values, (replicas, kernel.state), of the replicas from number `first` on."""
 
     @abstractmethod
     def spectra(self, state: np.ndarray) -> np.ndarray:
@@ -210,14 +210,14 @@ class NetworkProcess(Theory, Process):
         singular_values(np.zeros((1, *self.weight_shape)))  # compiled or loaded here, not by each of the threads
         return program
 
-    def start(self, replicas: int, seed: int) -> np.ndarray:
+    def start(self, replicas: int, seed: int, first: int = 0) -> np.ndarray:
         """Draw independent normal weights of width init_scale, (replicas, kernel.state)."""
         kernel = self.built()
         start = np.empty((replicas, kernel.state))
         rows = max(1, START_CHUNK // kernel.weights)
         for at in range(0, replicas, rows):
             some = start[at : at + rows]
-            weights = initial_weights(len(some), kernel.weights, seed, at) * self.init_scale
+            weights = initial_weights(len(some), kernel.weights, seed, first + at) * self.init_scale
             if kernel.basis is not None:
                 weights = (weights.reshape(-1, *self.weight_shape) @ kernel.basis).reshape(weights.shape)
             some[:, : kernel.weights] = weights

@@ -46,10 +46,10 @@ class Confined(Process):
             dt=None if self.dt is None else _checks.real("dt", self.dt, above=0),
         )
 
-    def start(self, replicas: int, seed: int) -> np.ndarray:
+    def start(self, replicas: int, seed: int, first: int = 0) -> np.ndarray:
         """Return the initial levels in the coordinates of the kernel."""
         levels = np.zeros(self.n) if self.initial is None else self.initial
-        return _checks.for_replicas(self._to_state(levels), replicas)
+        return _checks.for_replicas(self._to_state(levels), replicas, first)
 
     def _to_state(self, levels: np.ndarray) -> np.ndarray:
         raise NotImplementedError

@@ -57,7 +57,7 @@ class JacobiProcess(Confined):
     noise : float
         Strength of the noise, > 0, per square root of unit time. It sets the unit of time, noise^2 t, and nothing else.
     initial : (n,) or (replicas, n) array, optional
-        Levels at time 0, from 0 to 1, in any order; they may coincide. Default: all 0.
+        Levels at time 0, from 0 to 1, in any order; they may coincide. Default: all 0. Replica r starts from row r.
     n : int, optional
         Number of levels. Needed only if `initial` is not given.
     dt : float, optional

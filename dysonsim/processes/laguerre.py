@@ -56,6 +56,7 @@ class LaguerreProcess(Confined):
         Strength of the noise, > 0, per square root of unit time.
     initial : (n,) or (replicas, n) array, optional
         Eigenvalues at time 0, >= 0, in any order; they may coincide. Default: all 0.
+        Replica r starts from row r.
     n : int, optional
         Number of levels. Needed only if `initial` is not given.
     scheme : {"auto", "matrix", "bordering"}

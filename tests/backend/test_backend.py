@@ -62,12 +62,12 @@ CASES_OF = {"few": [(name, "float64") for name in FEW] + [("rbm", "float32")], "
 TOLERANCE = {"float64": 1e-5, "float32": 1e-4}  # normals and lengths are of single precision in every float type
 
 
-def simulated(process, device="cpu", dtype="float64", replicas=9):
+def simulated(process, device="cpu", dtype="float64", replicas=9, first=0):
     """A few steps, recorded twice."""
     if process.continuous:
         times = [2 * process.step, 3.5 * process.step]
-        return ds.simulate(process, replicas, times=times, seed=1, device=device, dtype=dtype)
-    return ds.simulate(process, replicas, 3, seed=1, record_every=2, device=device, dtype=dtype)
+        return ds.simulate(process, replicas, times=times, seed=1, device=device, dtype=dtype, first_replica=first)
+    return ds.simulate(process, replicas, 3, 1, record_every=2, device=device, dtype=dtype, first_replica=first)
 
 
 # In the simulator, with each place of their numbers.
@@ -109,6 +109,16 @@ def test_plain_python_gives_the_numbers_of_the_cpu(name):
     assert np.abs(ends[0] - start).max() > 1e-3
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # few steps, few replicas
+@pytest.mark.parametrize("name", PROCESSES)
+def test_replicas_do_not_depend_on_those_run_beside_them(name):
+    whole = simulated(PROCESSES[name], replicas=21)
+    for first, replicas in (0, 1), (1, 8), (9, 12):
+        part = simulated(PROCESSES[name], replicas=replicas, first=first)
+        assert np.array_equal(part.spectra, whole.spectra[first : first + replicas]), (first, replicas)
+        assert np.array_equal(part.state, whole.state[first : first + replicas])
+
+
 SIMULATED = """
     import warnings; warnings.simplefilter("ignore")
     import sys; import numpy as np; import dysonsim as ds
@@ -117,6 +127,9 @@ SIMULATED = """
         run = simulated(PROCESSES[name], "cuda", dtype)
         assert run.device == "cuda"
         np.save(sys.argv[1] + "/" + name + dtype, run.spectra)
+    for first, replicas in (0, 4), (4, 5):
+        part = simulated(PROCESSES["rbm"], "cuda", "float64", replicas, first)
+        np.save(f"{sys.argv[1]}/rbm from {first}", part.spectra)
     from functools import partial
     from dysonsim.backend.cuda.driver import CudaDriver
     from dysonsim.backend.cuda.plan import in_teams
@@ -142,6 +155,8 @@ def test_cuda_simulator_gives_the_numbers_of_the_cpu(tmp_path, cases):
         cuda = np.load(tmp_path / f"{name}{dtype}.npy")
         cpu = simulated(PROCESSES[name], dtype=dtype).spectra
         np.testing.assert_allclose(cuda, cpu, rtol=0, atol=TOLERANCE[dtype])
+    parts = [np.load(tmp_path / f"rbm from {first}.npy") for first in (0, 4)]
+    assert np.array_equal(np.concatenate(parts), np.load(tmp_path / "rbmfloat64.npy"))
     for name in PLACED_OF[cases]:
         cpu = steps(PROCESSES[name], driver("cpu"))
         for place in PLANS:
@@ -264,7 +279,7 @@ def test_a_full_card_says_how_many_replicas_fit(monkeypatch):
         pytest.skip("the simulator has all the memory there is")
     card = SimpleNamespace(get_memory_info=lambda: SimpleNamespace(free=2500))
     monkeypatch.setattr(module.cuda, "current_context", lambda: card)
-    told = "replicas 1000 to 1999 need .* on the device, .* are free: take at most about 1250 replicas at a time"
+    told = "replicas 1000 to 1999 need .* on the device, .* are free, enough for about 250 more: take fewer"
     with pytest.raises(MemoryError, match=told), module.room_for(1000, 1000, each=8000, extra=500):
         raise AssertionError("there is no room")
     with pytest.raises(MemoryError, match="at most about"), module.room_for(10, 0, each=2000, extra=500):

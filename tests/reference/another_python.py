@@ -26,7 +26,10 @@ def python(program, *arguments, cwd=None, **environment):
 def run_python(program, *arguments, **environment):
     """The finished process of another Python, which may import these tests."""
     tests = Path(__file__).parent.parent
-    path = [*(str(tests / folder) for folder in ("backend", "kernels", "reference")), os.environ.get("PYTHONPATH")]
+    path = [
+        *(str(tests / folder) for folder in ("backend", "kernels", "reference", "scans")),
+        os.environ.get("PYTHONPATH"),
+    ]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path))} | environment
     command = [sys.executable, "-c", textwrap.dedent(program), *map(str, arguments)]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)

@@ -209,14 +209,14 @@ def quietly() -> Iterator[None]:
 def room_for(networks: int, first_replica: int, each: int, extra: int) -> Iterator[None]:
     """MemoryError, if `each` bytes of networks and `extra` bytes do not fit on the device, that says how many would.
 
-    Ensembles of a run are opened one after the other, from replica 0 on: those before `first_replica` lie there.
+    Ensembles of a run are opened one after the other: those before this one lie there already.
     """
     free = each + extra if SIMULATED else cuda.current_context().get_memory_info().free
-    fit = first_replica + max(0, int((free - extra) * networks // each))
+    fit = max(0, int((free - extra) * networks // each))
     message = (
         f"device = 'cuda': replicas {first_replica} to {first_replica + networks - 1} need "
-        f"{(each + extra) / 2**30:.2f} GiB on the device, {free / 2**30:.2f} GiB are free: take at most about {fit} "
-        "replicas at a time"
+        f"{(each + extra) / 2**30:.2f} GiB on the device, {free / 2**30:.2f} GiB are free, enough for about "
+        f"{fit} more: take fewer replicas at a time"
     )
     if each + extra > free:
         raise MemoryError(message)

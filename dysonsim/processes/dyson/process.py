@@ -73,6 +73,7 @@ class Dyson(Process):
         g > 0, per square root of unit time.
     initial : (n,) or (replicas, n) array, optional
         Levels at time 0, in any order; they may coincide. Default: all at `center`, or at 0.
+        Replica r starts from row r.
     closure : {"corrected", "independent"}
         For `Dyson(sgd)`: how the model's eigenvectors are treated. With "independent", as in the paper, they stay those
         of the target. With "corrected", their mean rotation away from the target's is included.
@@ -316,15 +317,15 @@ class Dyson(Process):
         """Return the motion of the first level, where all move alike."""
         return LinearMotion(float(self.rate[0]), float(self.center[0]), float(self.noise[0]))
 
-    def start(self, replicas: int, seed: int) -> np.ndarray:
+    def start(self, replicas: int, seed: int, first: int = 0) -> np.ndarray:
         """Return the initial levels, ascending, and what the kernel keeps behind them."""
         if self.sgd is not None and self.initial is None:
             p, n = self.sgd.weight_shape
-            w = initial_weights(replicas, p * n, seed) * self.sgd.init_scale
+            w = initial_weights(replicas, p * n, seed, first) * self.sgd.init_scale
             levels = self.sgd.spectra(w)
             levels = levels if self.coordinate == "singular_values" else levels**2
         else:
-            levels = self._initial_rows(replicas)
+            levels = self._initial_rows(replicas, first)
             levels = np.sqrt(levels) if self.coordinate == "singular_values" else levels
         return self._state(levels)
 
@@ -337,8 +338,8 @@ class Dyson(Process):
             state[:, 2 - self.n :] = nested.first_averages(levels)
         return state
 
-    def _initial_rows(self, replicas: int) -> np.ndarray:
-        return _checks.for_replicas(np.sort(self.center) if self.initial is None else self.initial, replicas)
+    def _initial_rows(self, replicas: int, first: int = 0) -> np.ndarray:
+        return _checks.for_replicas(np.sort(self.center) if self.initial is None else self.initial, replicas, first)
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
         """Return the levels, which come first in the state."""

@@ -255,11 +255,11 @@ class CoulombGas(Process):
         """Return the Markov chain run in a certain way."""
         return chain(self, tuning)
 
-    def _dispersed(self, replicas: int, seed: int) -> np.ndarray:
+    def _dispersed(self, replicas: int, seed: int, first: int = 0) -> np.ndarray:
         """States of chains that start as far apart as the law is wide, and farther."""
         wells, mode, n = self.wells, self.mode, self.n
         coordinates = Coordinates(wells)
-        x = wells.place(wells.draw(initial_weights(replicas, n, seed), mode.temperature))[0]
+        x = wells.place(wells.draw(initial_weights(replicas, n, seed, first), mode.temperature))[0]
         order = np.argsort(coordinates.sign * x, axis=1)
         x = np.take_along_axis(x, order, axis=1)
         if n > 1:  # independent levels lie too close together and too far out: move them toward the mode
@@ -298,11 +298,11 @@ class CoulombGas(Process):
                 return "state: has levels where its chain is not"
         return ""
 
-    def start(self, replicas: int, seed: int) -> np.ndarray:
+    def start(self, replicas: int, seed: int, first: int = 0) -> np.ndarray:
         """Draw start values more dispersed than the stationary law; zeros for an exact sampler."""
         if self.sampler == "exact":
             return np.zeros((replicas, self.n))
-        return self._dispersed(replicas, seed)
+        return self._dispersed(replicas, seed, first)
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
         """Return ascending levels in the user's units."""
