@@ -1,6 +1,7 @@
 """What a scan costs beside a bare loop over `simulate`: here, with a store, on a LocalCluster; memory of large results.
 
-Times are wall times on a quiet machine; processor times stand beside them. Bars, for points of one second and more: 3% here, 10% on a LocalCluster.
+Times are wall times on a quiet machine; processor times stand beside them. Bars, for points of one second and more: 3%
+here, 10% on a LocalCluster.
 """
 
 from __future__ import annotations
