@@ -13,7 +13,8 @@ PACKAGE = Path(dysonsim.__file__).parent
 # Lowest first; a module may import from lower layers and from its own folder. Folders that share a layer know nothing
 # of each other.
 LAYERS = [
-    {"_moved", "_version", "_checks", "_text", "_files", "_html", "_fingerprint", "_patience", "_extras"},
+    {"_moved", "_version", "_checks", "_text", "_html", "_fingerprint", "_patience", "_extras"},
+    {"_files"},
     {"_functions"},
     {"laws", "backend"},
     {"kernels"},
@@ -166,6 +167,8 @@ MANY = {
     "descriptions.hierarchy hierarchy",
     "ensembles.simulate simulate",
     "inference.estimate estimate_dynamics",
+    "scans.scan scan",
+    "training.watch watch",
 }
 
 

@@ -59,6 +59,8 @@ def scan(
     compared as independent samples; with ``common=True`` all points share those of `seed`, which makes differences
     between neighboring points more precise, and their errors dependent.
 
+    There are many arguments because it takes those of `simulate`; a function, its points and `replicas` suffice.
+
     Parameters
     ----------
     function : callable

@@ -49,6 +49,8 @@ def watch(
     dimension, if one goes through the model several times a step, or if the loop trains in evaluation mode. With
     torch.compile, watch what it returned; calls of the model inside are not seen.
 
+    The many options are independent of each other; ``watch(model)`` suffices.
+
     Not valid for weights that are spread over processes (FSDP). In data-parallel training watch in one process, and
     give the batch size of all together.
 

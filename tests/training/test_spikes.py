@@ -144,7 +144,7 @@ def test_what_is_printed_and_stored():
 def test_bad_input():
     w = np.random.default_rng(0).normal(size=(20, 10))
     with pytest.raises(ValueError, match=r"weights holds 2 matrices, 'a', 'b': give one"):
-        ds.spikes({"a": w, "b": w})
+        ds.spikes({"a": w, "b": 2 * w})
     with pytest.raises(ValueError, match="level = 1: must be a finite number > 0 and < 1"):
         ds.spikes(w, level=1)
     with pytest.raises(ValueError, match="variance = 0"):
