@@ -57,7 +57,7 @@ PROCESSES: dict[str, ds.Process] = SGD | {
 # Every process in float64, and what differs most between float types in float32 as well: compiling takes its time.
 CASES = [(name, "float64") for name in PROCESSES] + [(name, "float32") for name in [*MODELS, "dyson"]]
 # The simulator is slow, so that "few" has one of each kind; "all" is what `pytest -m slow` runs.
-FEW = ("network", "langevin rbm", "dyson", "dyson nested", "dyson bordering", "dyson drift", "gas hmc")
+FEW = ("network", "own momentum", "langevin rbm", "dyson", "dyson nested", "dyson bordering", "dyson drift", "gas hmc")
 CASES_OF = {"few": [(name, "float64") for name in FEW] + [("rbm", "float32")], "all": CASES}
 TOLERANCE = {"float64": 1e-5, "float32": 1e-4}  # normals and lengths are of single precision in every float type
 
