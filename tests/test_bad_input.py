@@ -133,7 +133,7 @@ CASES = [
     # weights of a training
     (ValueError, ds.compare, {"data": [[1.0, 2.0, 3.0]], "reference": ds.laws.Normal}, ["(1, 3)", "dysonsim.examine"]),
     (ValueError, ds.examine, {"weights": np.eye(9), "draws": 9}, ["draws", "9", "level", "99"]),
-    (ds.DivergenceError, ds.examine, {"weights": {"fc": [[nan]]}}, ["fc", "nan"]),
+    (ds.DivergenceError, ds.examine, {"weights": {"fc": np.full((9, 9), nan)}}, ["fc", "nan"]),
 ]
 
 
@@ -458,7 +458,7 @@ def test_the_whole_surface_is_tried():
     tried = {part for function, *_ in WITH_LAWS for part in label(function).split(".")}
     results = {"Check", "Comparison", "DivergenceError", "Dynamics", "Examination", "Fluctuations", "GradientNoise",
                "Hierarchy", "MixingError", "Model", "Process", "Recording", "Run", "ScalingFit", "ScalingRule", "Scan",
-               "Spikes", "Law", "gradient_noise"}  # fmt: skip
+               "Spikes", "Law", "Weights", "gradient_noise"}  # fmt: skip
     results |= set() if TORCH else {"watch"}
     public = {*ds.__all__, *ds.laws.__all__, *ds.diagnostics.__all__} - results
     missing = {n for n in public if n not in tried and not isinstance(getattr(ds, n, None), types.ModuleType)}
@@ -529,7 +529,7 @@ EXTREME = [1e-300, *[1.0] * 20, 1e300]
 
 
 @pytest.mark.parametrize(("call", "words"), [
-    (lambda: ds.scaling_fit(EXTREME, EXTREME, EXTREME), "x, yerr: from .* too different sizes"),
+    (lambda: ds.scaling_fit(EXTREME, EXTREME, EXTREME), "x, yerr: from .* differ too much in size"),
     (lambda: ds.laws.MarchenkoPasturSingular.fit(np.arange(1, 50) * 1e-200), "data .* squares vanish"),
     (lambda: ds.laws.MarchenkoPasturSingular.fit(np.arange(50) * 5e-324), "data .* squares vanish"),
 ])  # fmt: skip

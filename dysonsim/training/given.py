@@ -58,7 +58,12 @@ def matrices(name: str, value: Any) -> Mapping[str, Any]:
         return {ALONE: _checks.array(name, value, WANT, dimensions=(2,), finite=False)}
     if not isinstance(value, (str, os.PathLike, Mapping)) and not hasattr(value, "state_dict"):
         raise TypeError(f"{name} is {type(value).__name__} {shown(value)}: must be {WANT}")
-    return read_weights(value)
+    try:
+        return read_weights(value)
+    except (TypeError, ValueError) as error:
+        if type(error) not in (TypeError, ValueError):
+            raise
+        raise type(error)(f"{name}: {error}") from None
 
 
 def matrix_of(name: str, weights: Mapping[str, Any], layer: str) -> np.ndarray:
