@@ -193,7 +193,6 @@ def draw_repulsion(axes, recording: ds.Recording, found: ds.Fluctuations) -> Non
 def main(out: Path = Path("real_training.png"), quick: bool = False) -> dict[str, object]:
     from matplotlib.figure import Figure
 
-    torch.set_num_threads(2)
     model, rec = train_gpt(steps=40 if quick else 700, every=20)
     examination = ds.examine(model, initial=rec.initial, draws=99 if quick else 299)
     print(examination)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+# Kernels compile in two thirds of the time; test_optimization.py holds that they give the same numbers as by default.
+os.environ.setdefault("NUMBA_OPT", "1")
+
 import pytest
 
 

@@ -119,3 +119,14 @@ def test_a_model_without_predictions_says_so(name):
     arguments = {"fixed_point": (), "drift": (np.ones(2), 0.1, 4), "max_learning_rate": (4,)}[name]
     with pytest.raises(NotImplementedError, match=f"Bare states no prediction for {name}"):
         getattr(Bare(), name)(*arguments)
+
+
+@pytest.mark.slow
+def test_real_training(tmp_path):
+    """Half a minute that shows that it runs; what it finds takes the full five minutes."""
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    found = main("real_training", out=tmp_path / "real.png", quick=True)
+    assert found["examination"]["blocks.0.up"].initial.verdict == "follows Marchenko–Pastur"
+    assert found["rules"][True].verdict.startswith("not determined")  # the runs are far too short, and it says so
+    assert (tmp_path / "real.png").stat().st_size > 10_000

@@ -199,7 +199,7 @@ def test_a_function_that_is_no_number_is_named_with_its_level():
     process = ds.Dyson(drift=lambda x, i: -x if i == 0 else math.sqrt(1 - x), initial=[0.0, 0.99], dt=0.1)
     with pytest.raises(ds.DivergenceError, match=r"drift gives no finite number for level 1 at x = "):
         ds.simulate(process, 50, times=[5.0])
-    with pytest.raises(ValueError, match=r"potential: level 0 at x = .* gives nan, no finite number"):
+    with pytest.raises(ValueError, match=r"potential: level 0 at x = .* gives nan, which is not finite"):
         ds.Dyson(n=2, potential=lambda x: math.sqrt(x)).step  # noqa: B018
 
 

@@ -67,6 +67,8 @@ def alike(one: str, other: str) -> bool:
 
 @pytest.mark.parametrize("page", [p for p in PAGES if code_of(p)], ids=lambda page: page.name)
 def test_code_runs_and_prints_what_is_shown(page, monkeypatch):
+    if any("import torch" in text for text, _, _ in code_of(page)):
+        pytest.importorskip("torch")
     module = types.ModuleType(f"guide_{page.stem}")  # where dataclasses look their names up
     monkeypatch.setitem(sys.modules, module.__name__, module)
     for text, shown, line in code_of(page):
