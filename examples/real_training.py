@@ -121,13 +121,15 @@ def batches(count: int, size: int, replacement: bool, generator: torch.Generator
             yield from torch.randperm(count, generator=generator)[: count // size * size].view(-1, size)
 
 
-def train_mlp(model: MLP, learning_rate: float, batch_size: int, replacement: bool, steps: int) -> ds.Recording:
+def train_mlp(
+    model: MLP, learning_rate: float, batch_size: int, replacement: bool, steps: int, every: int | None = None
+) -> ds.Recording:
     """Continue a training that has arrived, and record it."""
     x, y = digits()
     optimizer = torch.optim.SGD(model.parameters(), lr=learning_rate, weight_decay=DECAY)
     drawn = batches(len(x), batch_size, replacement, torch.Generator().manual_seed(1))
     sampling = "with_replacement" if replacement else "without_replacement"
-    with ds.watch(model, every=max(1, int(8 / learning_rate)), sampling=sampling) as rec:
+    with ds.watch(model, every=every or int(8 / learning_rate), sampling=sampling) as rec:
         for chosen in itertools.islice(drawn, steps):
             optimizer.zero_grad()
             F.cross_entropy(model(x[chosen]), y[chosen]).backward()
@@ -135,12 +137,17 @@ def train_mlp(model: MLP, learning_rate: float, batch_size: int, replacement: bo
     return rec
 
 
-def scan(length: float) -> dict[bool, list[ds.Recording]]:
-    """One run at each point, of 60 relaxation times 1/(learning rate * decay) for length 1."""
+def arrived() -> MLP:
+    """A network whose loss has come to rest."""
     torch.manual_seed(0)
-    start = MLP()
-    train_mlp(start, 0.2, 64, True, int(40 / (0.2 * DECAY)))
-    train_mlp(start, 0.1, 256, True, int(5 / (0.1 * DECAY)))
+    model = MLP()
+    train_mlp(model, 0.2, 64, True, int(40 / (0.2 * DECAY)))
+    train_mlp(model, 0.1, 256, True, int(5 / (0.1 * DECAY)))
+    return model
+
+
+def scan(start: MLP, length: float) -> dict[bool, list[ds.Recording]]:
+    """One run at each point, of 65 relaxation times 1/(learning rate * decay) for length 1."""
     found: dict[bool, list[ds.Recording]] = {True: [], False: []}
     for replacement, (learning_rate, batch_size) in itertools.product(found, POINTS):
         model = MLP()
@@ -198,11 +205,13 @@ def main(out: Path = Path("real_training.png"), quick: bool = False) -> dict[str
     print(examination)
 
     torch.set_num_threads(1)  # the layers are small
-    recordings = scan(0.02 if quick else 1.0)
+    length, start = (0.02 if quick else 1.0), arrived()
+    recordings = scan(start, length)
     rules = {replacement: ds.scaling_rule(of, LAYER) for replacement, of in recordings.items()}
     for rule in rules.values():
         print(rule)
-    found = ds.fluctuations(recordings[True][0], LAYER, records=slice(len(recordings[True][0].steps) // 10, None))
+    long = train_mlp(start, 0.2, 16, True, int(length * 260 / (0.2 * DECAY)), every=20)  # collisions are rare
+    found = ds.fluctuations(long, LAYER, records=slice(len(long.steps) // 20, None))
     print(found)
 
     figure = Figure(figsize=(12, 9), layout="constrained")
@@ -210,7 +219,7 @@ def main(out: Path = Path("real_training.png"), quick: bool = False) -> dict[str
     examination[MATRIX].plot(a)
     rec[MATRIX].plot(b)
     draw_scaling(c, rules)
-    draw_repulsion(d, recordings[True][0], found)
+    draw_repulsion(d, long, found)
     figure.savefig(out, dpi=110)
     print(f"written: {out}")
     return {"examination": examination, "rules": rules, "fluctuations": found}
