@@ -18,6 +18,7 @@ from .optimizers import Steps, described
 from .place import Place
 from .recording import AFTER, HEAD, NOTE, RECORD, ROW, Recording
 from .samples import Samples
+from .step_hook import called_after_steps
 
 __all__ = ["Watch"]
 
@@ -55,8 +56,6 @@ class Watch:
         if self.started:
             raise RuntimeError("watch: was entered before; call ds.watch again for another recording")
         self.started = True
-        from torch.optim.optimizer import register_optimizer_step_post_hook
-
         with ExitStack() as stack:
             self.recording, self.journal, self.step = self.place.open(self.about, self.matrices)
             stack.callback(self._close)
@@ -66,7 +65,7 @@ class Watch:
             stack.callback(self.samples.stop)
             if self._is_looked_at(self.step + 1):
                 self.samples.start()
-            stack.callback(register_optimizer_step_post_hook(self._optimizer_step).remove)
+            stack.callback(called_after_steps(self._optimizer_step))
             self.hooks = stack.pop_all()
         return self.recording
 

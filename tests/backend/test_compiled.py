@@ -162,7 +162,7 @@ def test_settings_that_change_machine_code_are_told_apart(monkeypatch):
         return cache.settings()
 
     found = [of_now()]
-    for name, value in (("NUMBA_CPU_NAME", "generic"), ("NUMBA_CPU_FEATURES", "+sse2"), ("NUMBA_OPT", "1")):
+    for name, value in (("NUMBA_CPU_NAME", "generic"), ("NUMBA_CPU_FEATURES", "+sse2"), ("NUMBA_OPT", "2")):
         monkeypatch.setenv(name, value)
         found.append(of_now())
     monkeypatch.setenv("NUMBA_NUM_THREADS", "2")

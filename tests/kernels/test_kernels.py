@@ -35,17 +35,17 @@ def ring(n, n_hidden=None, **options):
 # Sizes: even, odd, wide, tall, a batch of one, batches that are no multiple of the chunks, single and many Gibbs steps.
 RBM = [
     (ring(4, gibbs_steps=1), 8),
-    (ring(5, 3, gibbs_steps=3), 7),
-    (ring(3, 6, gibbs_steps=6), 1),
+    pytest.param(*(ring(5, 3, gibbs_steps=3), 7), marks=pytest.mark.slow),
+    pytest.param(*(ring(3, 6, gibbs_steps=6), 1), marks=pytest.mark.slow),
     (ring(10, gibbs_steps=13), 16),
     (ring(4, 3, gibbs_steps=2, sampling="step_by_step"), 6),
-    (ring(3, 5, gibbs_steps=3, sampling="step_by_step"), 5),
+    pytest.param(*(ring(3, 5, gibbs_steps=3, sampling="step_by_step"), 5), marks=pytest.mark.slow),
     (ring(5, 4, gibbs_steps=math.inf), 7),
     (ring(27, 25, gibbs_steps=2), 5),  # tiles of four rows, and what is left of them
-    (ring(27, 25, gibbs_steps=2, sampling="step_by_step"), 3),
+    pytest.param(*(ring(27, 25, gibbs_steps=2, sampling="step_by_step"), 3), marks=pytest.mark.slow),
     (ring(6, 5, gibbs_steps=4, sampling="two_noises"), 7),
-    (ring(27, 25, gibbs_steps=1), 5),
-    (ring(27, 25, gibbs_steps=3), 26),
+    pytest.param(*(ring(27, 25, gibbs_steps=1), 5), marks=pytest.mark.slow),
+    pytest.param(*(ring(27, 25, gibbs_steps=3), 26), marks=pytest.mark.slow),
     (ring(97, 96, gibbs_steps=2), 18),  # one network at a time, with BLAS
 ]
 
@@ -179,7 +179,7 @@ def test_a_wrong_sign_is_seen():
     assert np.abs(end - wrong).max() > 1e-3
 
 
-@pytest.mark.parametrize("model", [RBM[1][0], RBM[4][0], RBM[6][0], reference.LINEAR["wide"]])
+@pytest.mark.parametrize("model", [ring(5, 3, gibbs_steps=3), RBM[4][0], RBM[6][0], reference.LINEAR["wide"]])
 def test_float32_is_float64_rounded(model):
     _, double, _ = trained(model, 0.05, 7)
     _, single, run = trained(model, 0.05, 7, "float32")

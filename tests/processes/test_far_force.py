@@ -56,6 +56,7 @@ def test_far_forces_keep_up_with_strengths_that_change(sgd, before, after, withi
     assert np.sqrt(((ours - exact) ** 2).mean()) > 2.5 * within * size
 
 
+@pytest.mark.slow  # compiles for a quarter of a minute
 def test_plain_python_gives_the_numbers_of_the_cpu(monkeypatch):
     """And nothing is written beside the working space."""
     monkeypatch.setattr(dyson, "DIRECT", 0)
