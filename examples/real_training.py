@@ -1,4 +1,4 @@
-"""Is a real training random-matrix? A small character GPT and an MLP on digits, in PyTorch, in about five minutes.
+"""Is a real training random-matrix? A small character GPT and an MLP on digits, in PyTorch, in about three minutes.
 
 pip install "dysonsim[torch]" scikit-learn
 python examples/real_training.py [--out real_training.png] [--quick]
@@ -210,7 +210,7 @@ def main(out: Path = Path("real_training.png"), quick: bool = False) -> dict[str
     rules = {replacement: ds.scaling_rule(of, LAYER) for replacement, of in recordings.items()}
     for rule in rules.values():
         print(rule)
-    long = train_mlp(start, 0.2, 16, True, int(length * 260 / (0.2 * DECAY)), every=20)  # collisions are rare
+    long = train_mlp(start, 0.2, 16, True, int(length * 260 / (0.2 * DECAY)), every=30)  # collisions are rare
     found = ds.fluctuations(long, LAYER, records=slice(len(long.steps) // 20, None))
     print(found)
 
