@@ -88,7 +88,7 @@ def test_spacings_of_a_pair_follow_the_surmise(runs):
     assert ds.compare(spacing, ds.laws.WignerSurmise(beta=2), fit=("scale",)).pvalue < 1e-3
 
 
-@pytest.mark.parametrize("sampling", ["step_by_step", "at_once", "two_noises"])
+@pytest.mark.parametrize("sampling", [pytest.param("step_by_step", marks=pytest.mark.slow), "at_once", "two_noises"])
 def test_all_ways_to_draw_k_gibbs_steps_have_one_law(runs, sampling):
     """Against the run with the other seed, and for the others against the short cut."""
     run = stationary(rbm(sampling=sampling), 0.1, seed=12)
