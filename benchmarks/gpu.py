@@ -31,7 +31,7 @@ import numpy as np
 
 import dysonsim as ds
 from benchmarks import cases, gpu_bounds, harness, peers
-from benchmarks.harness import announce, quartiles, skipped, steps_for, timed
+from benchmarks.harness import announce, quartiles, reached, skipped, steps_for, timed
 from benchmarks.peers import CAPTURED, Peer
 from dysonsim.backend import usable_cores
 from dysonsim.backend.cuda.plan import alone, in_device_memory, in_teams
@@ -322,7 +322,7 @@ def table(rows: list[dict]) -> str:
     lines = [f"{head:52}{'networks':>10}{'ns/update':>11}{'ratio':>8}  quartiles       bar"]
     for row in rows:
         low, high = row["quartiles"]
-        bar = "" if row["bar"] is None else f">= {row['bar']:g}: {'reached' if row['reached'] else 'MISSED'}"
+        bar = "" if row["bar"] is None else f">= {row['bar']:g}: {reached(row['reached'])}"
         size = "" if row["size"] == MAIN else "N = {n}, |B| = {batch}, k = {k}, ".format(**row["size"])
         times = f"{row['ns per update']:>11.2f}{row['ratio']:>8.2f}"
         numbers = f"{row['networks']:>10}{times}  {f'{low:.2f} to {high:.2f}':<16}"
@@ -331,7 +331,7 @@ def table(rows: list[dict]) -> str:
 
 
 def sentence(row: dict) -> str:
-    verdict = "reached" if row["reached"] else "MISSED"
+    verdict = reached(row["reached"])
     return (
         f"{DATA_SET:g} updates in {row['dtype']}: {row['extrapolated s']:.1f} s (bar {row['bar']:g} s: {verdict}), in "
         f"proportion to {row['updates']:.3g} updates in {row['measured s']:.2f} s"
@@ -343,7 +343,7 @@ def bound_sentence(row: dict) -> str:
     return (
         f"Dyson Brownian motion, N = {row['n']}, {row['replicas']} replicas, {row['dtype']}: "
         f"{row['s per step'] * 1e3:.3f} ms a step, {row['ratio']:.2f} times ({low:.2f} to {high:.2f}) the bound of "
-        f"{row['bound s'] * 1e3:.3f} ms (bar {row['bar']:g}: {'reached' if row['reached'] else 'MISSED'})"
+        f"{row['bound s'] * 1e3:.3f} ms (bar {row['bar']:g}: {reached(row['reached'])})"
     )
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks import motion_bias as bias
 from benchmarks import motion_kernels, peers
-from benchmarks.harness import PAUSE, announce, in_turns, quartiles
+from benchmarks.harness import PAUSE, announce, in_turns, quartiles, reached
 
 THREADS, REPLICAS = 2, 100_000
 LIBRARY = "dysonsim, pair step"
@@ -168,7 +168,7 @@ def equal_bias(beta: int, curve: list[dict], rounds: int) -> list[dict]:
 
 
 def verdict(row: dict, sign: str) -> str:
-    return "" if row["bar"] is None else f"{sign} {row['bar']:g}: {'reached' if row['reached'] else 'MISSED'}"
+    return "" if row["bar"] is None else f"{sign} {row['bar']:g}: {reached(row['reached'])}"
 
 
 def step_table(rows: list[dict]) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
 import dysonsim as ds
-from benchmarks.harness import announce, quartiles
+from benchmarks.harness import announce, quartiles, reached
 from dysonsim.numerics.diagnostics import autocorrelation_time
 
 THREADS, LEVELS, BETA = 2, 10, 2.0
@@ -289,7 +289,7 @@ def table(rows: list[dict]) -> str:
         if row["by"] == LIBRARY:
             lines.append(f"{row['case']}, n = {LEVELS}, beta = {BETA:g}, {THREADS} threads")
         low, high = row["quartiles"]
-        bar = "" if row["bar"] is None else f">= {row['bar']:g}: {'reached' if row['reached'] else 'MISSED'}"
+        bar = "" if row["bar"] is None else f">= {row['bar']:g}: {reached(row['reached'])}"
         spread = f"{low:.1f} to {high:.1f}"
         lines.append(f"    {row['by']:<36}{row['us per draw']:>10.3f}{row['ratio']:>8.1f}  {spread:<16}{bar}".rstrip())
     return "\n".join(lines)

@@ -21,7 +21,7 @@ import numpy as np
 
 import dysonsim as ds
 from benchmarks import cases, peers, probes
-from benchmarks.harness import PAUSE, announce, quartiles, skipped, steps_for, timed
+from benchmarks.harness import PAUSE, announce, quartiles, reached, skipped, steps_for, timed
 from benchmarks.starting import ROOT
 from dysonsim.backend import driver, usable_cores
 
@@ -202,7 +202,7 @@ def memory_of(steps: int) -> float:
 
 
 def verdict(row: dict, sign: str) -> str:
-    return "" if row["bar"] is None else f"{sign} {row['bar']:g}: {'reached' if row['reached'] else 'MISSED'}"
+    return "" if row["bar"] is None else f"{sign} {row['bar']:g}: {reached(row['reached'])}"
 
 
 def panel_table(rows: list[dict]) -> str:

@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.harness import reached
+
 ROOT = Path(__file__).parent.parent
 IMPORT = "import time; t = time.perf_counter(); import dysonsim; print(time.perf_counter() - t)"
 FIRST_RUN = """
@@ -101,7 +103,7 @@ def table(rows: list[dict]) -> str:
         if "reached" not in row:
             lines.append(f"    {row['what']:<40}{row['part, s']:>9.2f}{row['whole process, s']:>10.2f}")
             continue
-        verdict = "reached" if row["reached"] else "MISSED"
+        verdict = reached(row["reached"])
         if "bar, s" not in row:
             lines.append(f"    {row['what']:<61}{verdict}")
             continue

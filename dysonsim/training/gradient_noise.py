@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._checks import shown
+from .._extras import needs
 from .._text import aligned, plain, with_error
 from ..ensembles.simulate import DivergenceError
 
@@ -154,7 +155,7 @@ def gradient_noise(model: Any, loss: Callable[..., Any], batches: Iterable[Any],
     >>> noise.g_ij.shape
     (3, 3)
     """
-    torch = _torch()
+    torch = needs("torch", "torch", "gradient_noise")
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model = {shown(model)}: must be a torch.nn.Module")
     if not callable(loss) or isinstance(loss, type):
@@ -212,14 +213,6 @@ class _Moments:
         pairs = np.sqrt(variance)
         np.fill_diagonal(pairs, g)
         return GradientNoise(layer, levels, g, error, pairs, beta, self.count)
-
-
-def _torch() -> Any:
-    try:
-        import torch
-    except ImportError:
-        raise ImportError("gradient_noise needs PyTorch: pip install 'dysonsim[torch]'") from None
-    return torch
 
 
 def _parameter(model: Any, layer: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from .._extras import needs
 from .naming import ATTENTION
 
 __all__ = ["Matrix", "imported_torch", "weight_matrices"]
@@ -19,11 +20,7 @@ SMALL = 24  # levels up to which a call of torch takes longer than the work
 
 def imported_torch() -> Any:
     """Return torch; ImportError that names the extra."""
-    try:
-        import torch
-    except ImportError:
-        raise ImportError('models of PyTorch need torch: pip install "dysonsim[torch]"') from None
-    return torch
+    return needs("torch", "torch", "a model of PyTorch")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from .._extras import needs
 from .._text import aligned, plain
 from .initial import StoredWeights
 
@@ -266,10 +267,7 @@ class Recording(Mapping[str, RecordedLayer]):
         ImportError
             Without xarray: pip install "dysonsim[xarray]".
         """
-        try:
-            import xarray
-        except ImportError:
-            raise ImportError('to_xarray needs xarray: pip install "dysonsim[xarray]"') from None
+        xarray = needs("xarray", "xarray", "to_xarray")
         nodes = {}
         for name, layer in self.items():
             both = {"singular_values": layer.singular_values, "kicks": layer.kicks}
