@@ -8,6 +8,7 @@ dx_i = [K_i + sum_j g_ij^2 / (x_i - x_j)] dt + sqrt(2) g_ii dB_i with time t cou
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,6 +124,19 @@ class Model:
         """
         self._check_trained()
         return traced.matrices(self, state)
+
+    def initial_state(self, normals: Callable[[int], np.ndarray], process: Any) -> np.ndarray | None:
+        """Return what networks start from, (networks, numbers); None for independent normals of `init_scale`.
+
+        ``normals(count)`` returns standard normals (networks, count), always the same ones of each network. The numbers
+        are the first of a network's state, of which its weights come first; what is left out starts as the kernel says.
+        """
+        return None
+
+    def spectral_matrix(self, state: np.ndarray) -> np.ndarray:
+        """Return the matrix W, (networks, *weight_shape), whose singular values are recorded, of states."""
+        p, n = self.weight_shape
+        return state[:, : p * n].reshape(-1, p, n)
 
     @property
     def is_traced(self) -> bool:

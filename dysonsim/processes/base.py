@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -211,13 +211,19 @@ class NetworkProcess(Theory, Process):
         return program
 
     def start(self, replicas: int, seed: int, first: int = 0) -> np.ndarray:
-        """Draw independent normal weights of width init_scale, (replicas, kernel.state)."""
+        """Draw what the networks start from, (replicas, kernel.state): normal weights, or as the model says."""
         kernel = self.built()
         start = np.empty((replicas, kernel.state))
         rows = max(1, START_CHUNK // kernel.weights)
         for at in range(0, replicas, rows):
             some = start[at : at + rows]
-            weights = initial_weights(len(some), kernel.weights, seed, first + at) * self.init_scale
+            draw = partial(initial_weights, len(some), seed=seed, first=first + at)
+            given = self.model.initial_state(draw, self)
+            if given is not None:
+                some[:] = np.concatenate([np.zeros(kernel.weights), kernel.extra.reshape(-1)])
+                some[:, : given.shape[1]] = given
+                continue
+            weights = draw(kernel.weights) * self.init_scale
             if kernel.basis is not None:
                 weights = (weights.reshape(-1, *self.weight_shape) @ kernel.basis).reshape(weights.shape)
             some[:, : kernel.weights] = weights
@@ -226,8 +232,7 @@ class NetworkProcess(Theory, Process):
 
     def weights(self, state: np.ndarray) -> np.ndarray:
         """Weight matrices (rows, p, n) of states."""
-        p, n = self.weight_shape
-        weights = state[:, : p * n].reshape(-1, p, n).astype(np.float64)
+        weights = self.model.spectral_matrix(state).astype(np.float64)
         return weights if self._basis is None else weights @ self._basis.T
 
     @cached_property
@@ -237,8 +242,7 @@ class NetworkProcess(Theory, Process):
 
     def spectra(self, state: np.ndarray) -> np.ndarray:
         """Singular values (rows, n) of W, ascending."""
-        p, n = self.weight_shape
-        return singular_values(state[:, : p * n].reshape(-1, p, n))
+        return singular_values(self.model.spectral_matrix(state))
 
     def is_defined(self, spectra: np.ndarray) -> np.ndarray:
         """Tell whether the model is defined at singular values (..., n), shape (...)."""
