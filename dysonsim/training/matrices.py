@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.linalg.lapack import dsyev
 
 from .. import _checks
 from .._extras import needs
@@ -89,15 +90,23 @@ class Matrix:
         try:
             if weight.dtype == torch.float64:
                 return torch.linalg.svdvals(weight).numpy()[::-1]
-            weight, library = weight.double(), torch
-            if min(weight.shape) <= SMALL:
-                weight, library = weight.numpy(), np
+            small = min(weight.shape) <= SMALL
+            if small and weight.dtype == torch.float32:
+                weight = weight.numpy().astype(np.float64)
+            else:
+                weight = weight.double().numpy() if small else weight.double()
             with np.errstate(all="ignore"):
                 gram = weight @ weight.T if weight.shape[0] < weight.shape[1] else weight.T @ weight
-                squares = np.asarray(library.linalg.eigvalsh(gram))
+                squares = _few_eigenvalues(gram) if small else torch.linalg.eigvalsh(gram).numpy()
             return np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
-        except (torch.linalg.LinAlgError, np.linalg.LinAlgError):  # not finite; training goes on
+        except torch.linalg.LinAlgError:  # not finite; training goes on
             return np.full(min(weight.shape), np.nan)
+
+
+def _few_eigenvalues(matrix: np.ndarray) -> np.ndarray:
+    """Return those of a small symmetric matrix, ascending; NaN if it is not finite. NumPy takes longer."""
+    values, _, fault = dsyev(matrix, compute_v=0)
+    return np.full(len(matrix), np.nan) if fault else values
 
 
 def weight_matrices(model: Any, layers: str | Iterable[str] | None) -> list[Matrix]:
