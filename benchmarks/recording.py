@@ -2,8 +2,9 @@
 
 The record of a weight matrix against ``torch.linalg.eigvalsh(W.T @ W)`` in float64, the journal alone, and whole
 trainings with `ds.watch` against the same without, at the `every` that `watch` itself recommends where it warns that
-recording takes more than 5%, without and with kicks, which are two spectra a record. That depends on the machine: how long a step takes beside
-`eigvalsh`. All in processor time on one thread, taking turns; the median over rounds and its quartiles are shown.
+recording takes more than 5%, without and with kicks, which are two spectra a record. That depends on the machine: how
+long a step takes beside `eigvalsh`. All in processor time on one thread, taking turns; the median over rounds and its
+quartiles are shown.
 """
 
 from __future__ import annotations
