@@ -59,7 +59,10 @@ PROCESSES: dict[str, ds.Process] = SGD | {
 # Every process in float64, and what differs most between float types in float32 as well: compiling takes its time.
 CASES = [(name, "float64") for name in PROCESSES] + [(name, "float32") for name in [*MODELS, "dyson"]]
 # The simulator is slow, so that "few" has one of each kind; "all" is what `pytest -m slow` runs.
-FEW = ("network", "nesterov", "own momentum", "langevin rbm", "dyson", "dyson nested", "dyson bordering", "dyson drift", "gas hmc")
+FEW = (
+    "network", "nesterov", "own momentum", "langevin rbm", "dyson", "dyson nested", "dyson bordering", "dyson drift",
+    "gas hmc",
+)  # fmt: skip
 CASES_OF = {"few": [(name, "float64") for name in FEW] + [("rbm", "float32")], "all": CASES}
 TOLERANCE = {"float64": 1e-5, "float32": 1e-4}  # normals and lengths are of single precision in every float type
 
@@ -196,8 +199,8 @@ def compiled_apart(*arguments):
 
 # One of each kernel's text; the others of PROCESSES differ in sizes and constants, and are compiled with `every`.
 PTX = (
-    "rbm", "rbm two noises", "network", "nesterov", "adam", "langevin network", "dyson four", "dyson bordering", "dyson nested", "jacobi",
-    "gas hmc", "gas metropolis",
+    "rbm", "rbm two noises", "network", "nesterov", "adam", "langevin network", "dyson four", "dyson bordering",
+    "dyson nested", "jacobi", "gas hmc", "gas metropolis",
 )  # fmt: skip
 
 
