@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +25,12 @@ class Descent(NetworkProcess):
     def _stated(self) -> Any:  # type: ignore[override]
         """The model's predictions of training by the optimizer."""
         return self.model.under(self.optimizer)
+
+    def __repr__(self) -> str:
+        """Write the parameters as in a call, those by keyword where they are not the default."""
+        given = [(field, getattr(self, field.name)) for field in fields(self)]  # type: ignore[arg-type]
+        shown = [f"{field.name}={value!r}" for field, value in given if not field.kw_only or value != field.default]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     def kernel(self) -> Kernel:
         """Return the kernel: the model's own step of plain SGD, with the optimizer around it."""
