@@ -8,6 +8,8 @@ from .jacobi import JacobiProcess
 from .laguerre import LaguerreProcess
 from .langevin import Langevin
 from .sgd import SGD
+from .stationary.result import Stationary
+from .stationary.stationary import stationary
 
 __all__ = [
     "SGD",
@@ -21,4 +23,6 @@ __all__ = [
     "MixingError",
     "NetworkProcess",
     "Process",
+    "Stationary",
+    "stationary",
 ]
