@@ -22,7 +22,19 @@ from .inference.estimate import Dynamics, estimate_dynamics
 from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
-from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
+from .processes import (
+    SGD,
+    Adam,
+    CoulombGas,
+    Dyson,
+    JacobiProcess,
+    LaguerreProcess,
+    Langevin,
+    MixingError,
+    Process,
+    Stationary,
+    stationary,
+)
 from .scans.result import Scan
 from .scans.scan import scan
 from .training.examine import Examination, examine
@@ -39,6 +51,7 @@ _moved.install()
 
 __all__ = [
     "SGD",
+    "Adam",
     "Check",
     "Comparison",
     "CoulombGas",
@@ -64,6 +77,7 @@ __all__ = [
     "ScalingRule",
     "Scan",
     "Spikes",
+    "Stationary",
     "TeacherStudent",
     "Weights",
     "check",
@@ -87,5 +101,6 @@ __all__ = [
     "simulate",
     "singular_values",
     "spikes",
+    "stationary",
     "watch",
 ]

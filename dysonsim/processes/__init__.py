@@ -1,5 +1,6 @@
 """Processes: how weights or levels move. Frozen, validated parameters; `dysonsim.simulate` runs them."""
 
+from .adam import Adam
 from .base import NetworkProcess, Process
 from .dyson.process import Dyson
 from .gas.process import CoulombGas, GasDiagnostics, MixingError
@@ -7,9 +8,12 @@ from .jacobi import JacobiProcess
 from .laguerre import LaguerreProcess
 from .langevin import Langevin
 from .sgd import SGD
+from .stationary.result import Stationary
+from .stationary.stationary import stationary
 
 __all__ = [
     "SGD",
+    "Adam",
     "CoulombGas",
     "Dyson",
     "GasDiagnostics",
@@ -19,4 +23,6 @@ __all__ = [
     "MixingError",
     "NetworkProcess",
     "Process",
+    "Stationary",
+    "stationary",
 ]
