@@ -22,7 +22,7 @@ from .noise import Noise, SymbolicNoise
 from .notation import Matrix, Shape
 from .symbols import Symbol
 
-__all__ = ["Layout", "kernel_of", "layout_of", "matrices", "updated"]
+__all__ = ["Layout", "kernel_of", "layers_of", "layout_of", "matrices", "updated"]
 
 LAST = ("noise", "learning_rate", "batch_size")
 SMALL = 600  # numbers of a network up to which two vectors a lane value are as fast or faster, as in `networks.linear`
@@ -129,6 +129,14 @@ def layout_of(model: Any) -> Layout:
         places[name], at = at, at + math.prod(shapes[name])
     count = sum(math.prod(shapes[name]) for name in weights)
     return Layout(names, shapes, places, count, np.concatenate([np.empty(0), *start]))
+
+
+def layers_of(model: Any) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...]]:
+    """Return shapes of the weights that are matrices, and the number of the first entry of each."""
+    layout = layout_of(model)
+    layers = [name for name, at in layout.places.items() if at < layout.weights and len(layout.shapes[name]) == 2]
+    places = tuple(layout.places[name] for name in layers)
+    return tuple((layout.shapes[name][0], layout.shapes[name][1]) for name in layers), places
 
 
 def updated(
