@@ -1,7 +1,7 @@
 """Stationary second moments of the product of a deep linear network, linearized about its fixed point.
 
 F = P - P* in the teacher's singular vectors obeys F_ik <- F_ik - alpha h_ik [(F C)_ik - noise], with C the mean of
-x x^T over the batch. C mixes the columns of a row, so that second moments of two rows i, j close: M_kl = E F_ik F_jl has
+x x^T over the batch. C mixes the columns of a row, so that second moments of rows i, j close: M_kl = E F_ik F_jl has
 
     M = L o M + (H/|B|) o (tr M 1 + M^T) + Q,   L_kl = (1 - alpha h_ik)(1 - alpha h_jl),  H_kl = alpha^2 h_ik h_jl
 
