@@ -25,6 +25,7 @@ from .numerics.repulsion import repulsion
 from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
 from .scans.result import Scan
 from .scans.scan import scan
+from .spectra.balance import balancedness
 from .training.examine import Examination, examine
 from .training.fluctuations import Fluctuations, fluctuations
 from .training.gradient_noise import GradientNoise, gradient_noise
@@ -67,6 +68,7 @@ __all__ = [
     "Spikes",
     "TeacherStudent",
     "Weights",
+    "balancedness",
     "check",
     "compare",
     "diagnostics",

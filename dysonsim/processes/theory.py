@@ -25,6 +25,7 @@ class Theory:
     model: Model
     learning_rate: float
     batch_size: int
+    init_scale: float
 
     def fixed_point(self) -> np.ndarray:
         """Return the eigenvalues of X = W^T W at the fixed point of gradient descent.
@@ -357,6 +358,37 @@ class Theory:
          [4.   4.  ]]
         """
         return np.asarray(self._of_some_models("relaxation")(steps, singular_values, self.learning_rate))
+
+    def learning_curve(self, steps: np.ndarray) -> np.ndarray:
+        """Return the singular values of W on the way from small weights aligned with the teacher, without noise.
+
+        Parameters
+        ----------
+        steps : (T,) int array
+            SGD steps >= 0 since the start, from `init_scale`.
+
+        Returns
+        -------
+        (T, n) array, in the unit of W
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not such an array.
+        NotImplementedError
+            If the model does not state it; `DeepLinearNetwork` does.
+
+        Examples
+        --------
+        >>> import numpy as np, dysonsim as ds
+        >>> model = ds.DeepLinearNetwork(np.diag([1.0, 3.0]), widths=(2,), init="small")
+        >>> sgd = ds.SGD(model, learning_rate=0.01, batch_size=16, init_scale=0.1)
+        >>> print(sgd.learning_curve([0, 100, 1000]).round(2))
+        [[0.01 0.01]
+         [0.07 1.7 ]
+         [1.   3.  ]]
+        """
+        return np.asarray(self._of_some_models("learning_curve")(steps, self.learning_rate, self.init_scale))
 
     def _of_some_models(self, name: str) -> Any:
         """Find a prediction that only some models state; NotImplementedError if this one does not."""
