@@ -178,7 +178,7 @@ def test_balance_is_found_at_the_predicted_rate():
     """D = W_2^T W_2 - W_1 W_1^T decays at alpha^2 sigma^2 n/|B|, with corrections of order alpha h (0.05 here)."""
     model = ds.DeepLinearNetwork(PAIR, (2,), **noises(label_noise=1.0), init="normal")
     alpha, batch = 0.0125, 4
-    rate = model.balancing_rate(alpha, batch)
+    rate = ds.DeepLinearNetwork(PAIR, (2,), label_noise=1.0).balancing_rate(alpha, batch)
     times = [int(k / rate) for k in (0.5, 1.0, 1.5)]
     run = ds.simulate(ds.SGD(model, alpha, batch, init_scale=0.8), 1000, times[-1], 3, record_steps=times,
                       keep_weights=True)  # fmt: skip
@@ -225,6 +225,7 @@ def test_flattest_state_of_three_layers():
     np.testing.assert_allclose(middle, model.layer_singular_values(1, "late"), rtol=0.06)
 
 
+@pytest.mark.slow
 def test_untrained_layers():
     """Only the second of two layers moves: h_ij = b(j)^2; control: h of both."""
     model = ds.DeepLinearNetwork(np.diag([1.0, 2.0]), (2,), label_noise=0.5, trained=(False, True))
@@ -233,6 +234,7 @@ def test_untrained_layers():
     check(model, 0.05, 16, 3000, wrong=[both.product_variances(0.05, 16)])
 
 
+@pytest.mark.slow
 def test_levels_of_description():
     """Dyson and the gas have the mean and the spacing of SGD; the independent closure, the control, has not.
 

@@ -115,19 +115,39 @@ class DeepLinearNetwork(DeepTheory):
         return self.teacher.shape[0], self.teacher.shape[1]
 
     @property
-    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of W1, ..., WL."""
-        p, n = self.weight_shape
-        units = (n, *self.widths, p)
-        return {f"W{k + 1}": (units[k + 1], units[k]) for k in range(len(units) - 1)}
+    def layer_shapes(self) -> tuple[tuple[int, int], ...]:
+        """Shapes of W_1, ..., W_L."""
+        units = (self.teacher.shape[1], *self.widths, self.teacher.shape[0])
+        return tuple(zip(units[1:], units, strict=False))
 
-    def update(self, *layers: Any, noise: Any, learning_rate: float, batch_size: int) -> tuple[Any, ...]:
-        """Return all layers after one step."""
+    @property
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the layers that are trained, "W1", ..."""
+        return {f"W{k + 1}": self.layer_shapes[k] for k in np.flatnonzero(self._trained)}
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """The others: a step knows them and does not move them."""
+        return {f"W{k + 1}": np.zeros(self.layer_shapes[k]) for k in np.flatnonzero(~self._trained)}
+
+    @property
+    def _order(self) -> list[int]:
+        """Layers in the order of the state: those that are trained first."""
+        return [*np.flatnonzero(self._trained), *np.flatnonzero(~self._trained)]
+
+    def layers(self, state: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return the weight matrices W_1, ..., W_L of states, each (networks, rows, columns)."""
+        cut = traced.layout_of(self).cut(state)
+        return tuple(cut[f"W{k + 1}"] for k in range(len(self._trained)))
+
+    def update(self, *state: Any, noise: Any, learning_rate: float, batch_size: int) -> tuple[Any, ...]:
+        """Return all layers after one step, those that are trained first."""
+        layers = [state[self._order.index(k)] for k in range(len(state))]
         below = [layers[0]]  # W_l ... W_1
         for weights in layers[1:]:
             below.append(weights @ below[-1])
         behind = self.error(below[-1] - self.teacher, noise, batch_size)
-        new = list(layers)
+        new = layers.copy()
         for k in reversed(range(len(layers))):
             if self._trained[k]:
                 gradient = behind if k == 0 else behind @ below[k - 1].T
@@ -136,7 +156,7 @@ class DeepLinearNetwork(DeepTheory):
                 new[k] = layers[k] - learning_rate * gradient
             if k > 0:
                 behind = layers[k].T @ behind
-        return tuple(new)
+        return tuple(new[k] for k in self._order)
 
     def error(self, distance: Any, noise: Any, batch_size: int) -> Any:
         """Return the mean of the error times x^T over a batch, with the noise of the product."""
@@ -158,7 +178,8 @@ class DeepLinearNetwork(DeepTheory):
     def initial_state(self, normals: Callable[[int], np.ndarray], process: Any) -> np.ndarray | None:
         """Return balanced layers in random bases of the hidden units; None for independent normals."""
         if self.init == "normal":
-            return None
+            total = sum(rows * columns for rows, columns in self.layer_shapes)
+            return None if self._trained.all() else normals(total) * process.init_scale
         decay = getattr(process, "weight_decay", 0.0)
         sizes = np.full(self._values.size, process.init_scale) if self.init == "small" else None
         layers = self._start(decay) if sizes is None else np.tile(sizes, (len(self.widths) + 1, 1))
@@ -172,7 +193,7 @@ class DeepLinearNetwork(DeepTheory):
             at += width * count
         bases.append(np.broadcast_to(left[:, :count], (len(drawn), left.shape[0], count)))
         made = [(b * values[:count]) @ a.swapaxes(1, 2) for a, b, values in zip(bases, bases[1:], layers, strict=False)]
-        return np.concatenate([weights.reshape(len(drawn), -1) for weights in made], axis=1)
+        return np.concatenate([made[k].reshape(len(drawn), -1) for k in self._order], axis=1)
 
     def langevin_kernel(self, learning_rate: float, batch_size: int, correlated: bool | None = None) -> Kernel:
         """Return the kernel of the same update with Gaussian batches."""
