@@ -22,7 +22,7 @@ from .inference.estimate import Dynamics, estimate_dynamics
 from .models import DeepLinearNetwork, GaussianRBM, LinearNetwork, Model, TeacherStudent
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
-from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
+from .processes import SGD, Adam, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
 from .scans.result import Scan
 from .scans.scan import scan
 from .spectra.balance import balancedness
@@ -40,6 +40,7 @@ _moved.install()
 
 __all__ = [
     "SGD",
+    "Adam",
     "Check",
     "Comparison",
     "CoulombGas",

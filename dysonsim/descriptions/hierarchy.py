@@ -21,7 +21,8 @@ from ..ensembles.observable import Choice, observable_of
 from ..ensembles.run import Run
 from ..ensembles.schedule import MAX_STEPS
 from ..ensembles.simulate import simulate
-from ..processes import SGD, CoulombGas, Dyson, Langevin, MixingError, Process
+from ..processes import CoulombGas, Dyson, Langevin, MixingError, Process
+from ..processes.descent import Descent
 from ..spectra.observables import MINIMUM_REPLICAS
 from . import measure as measure
 from .quantities import REFERENCE, TITLES, on_path, settled, timeless
@@ -36,7 +37,7 @@ SETTLE, INTERVAL = 25.0, 0.75  # in units of the slowest relaxation time
 
 
 def hierarchy(
-    sgd: SGD,
+    sgd: Descent,
     replicas: int = 1000,
     *,
     levels: Sequence[str] | None = None,
@@ -61,7 +62,7 @@ def hierarchy(
 
     Parameters
     ----------
-    sgd : SGD
+    sgd : SGD or Adam
         The training from which the other descriptions are derived. Of a point of a scan its process; of a scan every
         point's, and the result is a dict of Hierarchies by place.
     replicas : int, >= 8
@@ -132,8 +133,8 @@ def hierarchy(
         how = {name: value for name, value in locals().items() if name != "sgd"}
         return sgd.each(lambda point: hierarchy(point.process, **how))  # type: ignore[attr-defined]
     sgd = getattr(sgd, "process", sgd) if hasattr(sgd, "is_point_of_scan") else sgd
-    if not isinstance(sgd, SGD):
-        raise TypeError(f"sgd = {shown(sgd)}: must be a dysonsim.SGD")
+    if not isinstance(sgd, Descent):
+        raise TypeError(f"sgd = {shown(sgd)}: must be a dysonsim.SGD or Adam")
     replicas = _checks.integer("replicas", replicas, MINIMUM_REPLICAS)
     looked_at = observable_of(observable, of_levels="`hierarchy` measures levels, and their spacings in every well")
     seed = _checks.integer("seed", seed, 0)
@@ -164,7 +165,7 @@ def hierarchy(
 
 
 def _times(
-    sgd: SGD, settle: int | None, records: int | Iterable[int], path: int | Iterable[int]
+    sgd: Descent, settle: int | None, records: int | Iterable[int], path: int | Iterable[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose the steps of the stationary records and of those on the way."""
     if isinstance(records, Iterable) and getattr(records, "ndim", True):
@@ -186,7 +187,7 @@ def _times(
     return steps, np.unique(np.rint(share**2 * float(steps[0])).astype(np.int64))
 
 
-def _slowest(sgd: SGD, settle: int | None) -> float:
+def _slowest(sgd: Descent, settle: int | None) -> float:
     """Find the slowest relaxation rate of a level that is learned; 0 if the model states none and `settle` is given."""
     try:
         rates = sgd.relaxation_rates()[sgd.fixed_point() > 0]
@@ -216,7 +217,7 @@ def _steps(name: str, given: Iterable[int], least: int) -> np.ndarray:
 
 
 def _levels(
-    sgd: SGD, levels: Sequence[str] | None, closure: str, given: Mapping[str, Process | Run]
+    sgd: Descent, levels: Sequence[str] | None, closure: str, given: Mapping[str, Process | Run]
 ) -> tuple[dict[str, Process | Run], dict[str, str]]:
     """Return what is to be run, or has been, by name; and what cannot be, with the reason."""
     names = LEVELS if levels is None else levels
@@ -254,7 +255,7 @@ def _levels(
     return makers, missing
 
 
-def _check_given(sgd: SGD, given: Mapping[str, Process | Run]) -> None:
+def _check_given(sgd: Descent, given: Mapping[str, Process | Run]) -> None:
     if not isinstance(given, Mapping):
         raise TypeError(f"given = {shown(given)}: must be a dict of processes or runs by the name of a level")
     for name, maker in given.items():

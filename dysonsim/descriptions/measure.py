@@ -10,7 +10,7 @@ import numpy as np
 
 from ..comparison.compare import compare
 from ..ensembles.run import mean_and_error
-from ..processes import SGD
+from ..processes.descent import Descent
 from ..spectra.observables import moments
 from .quantities import REFERENCE, TITLES, Distribution, Quantity
 
@@ -18,7 +18,7 @@ FALSE_ALARM = 1e-3  # of the warning that a run has not settled
 FAR = 4.0  # widths from start to end below which there is no way to be halfway of
 
 
-def wells(sgd: SGD) -> list[tuple[int, ...]]:
+def wells(sgd: Descent) -> list[tuple[int, ...]]:
     """List groups of levels that share a well, single levels included, ascending; without those that are always 0."""
     try:
         fixed, groups = sgd.fixed_point(), sgd.degenerate_groups()
@@ -48,7 +48,7 @@ def warn_unsettled(values: Mapping[str, np.ndarray], groups: list[tuple[int, ...
 
 
 def quantities(
-    sgd: SGD,
+    sgd: Descent,
     well: tuple[int, ...],
     values: Mapping[str, np.ndarray],
     paths: Mapping[str, np.ndarray],
@@ -80,7 +80,7 @@ def quantities(
     return listed
 
 
-def _fixed(sgd: SGD, well: tuple[int, ...], observable: str) -> float | None:
+def _fixed(sgd: Descent, well: tuple[int, ...], observable: str) -> float | None:
     """Of the levels of a well, where the model states it and the observable is eigenvalues or their roots."""
     try:
         fixed = float(sgd.fixed_point()[well[0]])

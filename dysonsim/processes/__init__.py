@@ -1,5 +1,6 @@
 """Processes: how weights or levels move. Frozen, validated parameters; `dysonsim.simulate` runs them."""
 
+from .adam import Adam
 from .base import NetworkProcess, Process
 from .dyson.process import Dyson
 from .gas.process import CoulombGas, GasDiagnostics, MixingError
@@ -10,6 +11,7 @@ from .sgd import SGD
 
 __all__ = [
     "SGD",
+    "Adam",
     "CoulombGas",
     "Dyson",
     "GasDiagnostics",

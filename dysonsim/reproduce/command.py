@@ -22,6 +22,7 @@ from dysonsim.reproduce import (
     levels,
     linear_levels,
     motion,
+    optimizers,
     overview,
     provenance,
     relaxation,
@@ -45,6 +46,7 @@ PARTS: dict[str, tuple[str, Callable[[Ensembles], Part]]] = {
     "levels": ("SGD, Langevin, Dyson and the Coulomb gas: Gaussian RBM", levels.measure),
     "motion": ("Eigenvalues during training", motion.measure),
     "linear_levels": ("SGD, Langevin, Dyson and the Coulomb gas: linear networks", linear_levels.measure),
+    "optimizers": ("Momentum and Adam", optimizers.measure),
 }
 OVERVIEW = "overview"
 

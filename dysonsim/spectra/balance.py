@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from .._checks import shown
@@ -34,8 +36,8 @@ def balancedness(run: Run) -> tuple[np.ndarray, ...]:
 
     Notes
     -----
-    Arora, Cohen, Hazan, "On the optimization of deep networks", arXiv:1802.06509. In networks that are not linear D_l is
-    computed all the same, but nothing conserves it (its diagonal for relu).
+    Arora, Cohen, Hazan, "On the optimization of deep networks", arXiv:1802.06509. In networks that are not linear D_l
+    is computed all the same, but nothing conserves it (its diagonal for relu).
 
     Examples
     --------
@@ -53,11 +55,10 @@ def balancedness(run: Run) -> tuple[np.ndarray, ...]:
     shapes = run.process.layer_shapes
     if len(shapes) < 2:
         raise ValueError(f"run: {run.process} has {len(shapes)} layers: must have two or more")
-    if any(below[0] != above[1] for below, above in zip(shapes, shapes[1:], strict=False)):
+    if any(below[0] != above[1] for below, above in pairwise(shapes)):
         raise ValueError(f"run: weights of shapes {', '.join(map(str, shapes))} are no chain of layers")
     if run.layers is None:
         raise ValueError("run: its weights were not kept; simulate with keep_weights=True")
     return tuple(
-        above.swapaxes(-1, -2) @ above - below @ below.swapaxes(-1, -2)
-        for below, above in zip(run.layers, run.layers[1:], strict=False)
+        above.swapaxes(-1, -2) @ above - below @ below.swapaxes(-1, -2) for below, above in pairwise(run.layers)
     )

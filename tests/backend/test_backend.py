@@ -34,6 +34,8 @@ def cubic(x, i):
 
 SGD = {name: ds.SGD(model, 0.1, batch) for name, (model, batch) in MODELS.items()}
 PROCESSES: dict[str, ds.Process] = SGD | {
+    "nesterov": ds.SGD(MODELS["network"][0], 0.1, 3, momentum=0.8, nesterov=True, weight_decay=0.1),
+    "adam": ds.Adam(ds.GaussianRBM.scalar_field(6, 1.5, 2.8, n_hidden=4), 0.01, 1),  # kept in another basis
     "langevin rbm": ds.Langevin(SGD["rbm wide"]),
     "langevin network": ds.Langevin(SGD["network"]),
     "dyson": ds.Dyson(n=4, beta=1, initial=[0.0, 0.0, 1.0, 2.0], scheme="pairs"),
@@ -58,7 +60,10 @@ PROCESSES: dict[str, ds.Process] = SGD | {
 # Every process in float64, and what differs most between float types in float32 as well: compiling takes its time.
 CASES = [(name, "float64") for name in PROCESSES] + [(name, "float32") for name in [*MODELS, "dyson"]]
 # The simulator is slow, so that "few" has one of each kind; "all" is what `pytest -m slow` runs.
-FEW = ("network", "own momentum", "langevin rbm", "dyson", "dyson nested", "dyson bordering", "dyson drift", "gas hmc")
+FEW = (
+    "network", "nesterov", "own momentum", "langevin rbm", "dyson", "dyson nested", "dyson bordering", "dyson drift",
+    "gas hmc",
+)  # fmt: skip
 CASES_OF = {"few": [(name, "float64") for name in FEW] + [("rbm", "float32")], "all": CASES}
 TOLERANCE = {"float64": 1e-5, "float32": 1e-4}  # normals and lengths are of single precision in every float type
 
@@ -79,7 +84,7 @@ PLANS = {"private": alone, "shared": in_shared_memory, "global": in_device_memor
 def teams_of(cases):
     """Networks that teams of threads may share, with threads of a network and edges of their tiles."""
     if cases == "few":
-        return [("rbm", 4, 5), ("rbm two noises", 2, 2)]
+        return [("rbm", 4, 5), ("rbm two noises", 2, 2), ("adam", 2, 2)]
     shared = [name for name, process in PROCESSES.items() if process.kernel().matrix]
     assert {"rbm", "rbm wide", "rbm step by step", "rbm two noises", "rbm fresh"} <= set(shared)
     return [(name, team, tile) for name in shared for team, tile in ((2, 2), (4, 5))]
@@ -195,8 +200,8 @@ def compiled_apart(*arguments):
 
 # One of each kernel's text; the others of PROCESSES differ in sizes and constants, and are compiled with `every`.
 PTX = (
-    "rbm", "rbm two noises", "network", "langevin network", "dyson four", "dyson bordering", "dyson nested", "jacobi",
-    "gas hmc", "gas metropolis",
+    "rbm", "rbm two noises", "network", "nesterov", "adam", "langevin network", "dyson four", "dyson bordering",
+    "dyson nested", "jacobi", "gas hmc", "gas metropolis",
 )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ from dysonsim.reproduce.parts import (
 
 module = sys.modules["dysonsim.reproduce.command"]
 FIGURES = {"spectrum", "surmise", "scaling", "mean_levels", "teacher", "relaxation", "densities", "overview"}
-FIGURES |= {"levels", "motion", "linear_levels"}
+FIGURES |= {"levels", "motion", "linear_levels", "optimizers"}
 SEED = 3
 
 
@@ -227,6 +227,12 @@ def test_code_of_the_scans_gives_their_numbers(report):
     np.testing.assert_allclose(np.sqrt(np.pi) * names["sigma"], data["pairs"][0]["width"][k], rtol=1e-9)
     names = run_code(report, "scaling", "mean_levels")
     np.testing.assert_allclose(names["means"][7:9].mean() / data["pairs"][0]["kappa"], data["pairs"][0]["level"][k])
+
+
+def test_code_of_the_optimizers_gives_their_numbers(report):
+    data = report.results["parts"]["optimizers"]["data"]
+    names = run_code(report, "optimizers", "optimizers")
+    np.testing.assert_allclose(names["spacing"], data["points"]["adam"][1]["spacing"], rtol=1e-9)
 
 
 def test_code_of_the_linear_networks_gives_their_numbers(report):

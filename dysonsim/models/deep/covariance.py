@@ -3,10 +3,12 @@
 F = P - P* in the teacher's singular vectors obeys F_ik <- F_ik - alpha h_ik [(F C)_ik - noise], with C the mean of
 x x^T over the batch. C mixes the columns of a row, so that second moments of rows i, j close: M_kl = E F_ik F_jl has
 
-    M = L o M + (H/|B|) o (tr M 1 + M^T) + Q,   L_kl = (1 - alpha h_ik)(1 - alpha h_jl),  H_kl = alpha^2 h_ik h_jl
+    M = R o [Q + (H/|B|) o (tr M 1 + M^T)],   H_kl = h_ik h_jl,
 
-entry by entry: exact in alpha and |B| as far as P moves linearly. Entries off the diagonal of M couple in pairs, those
-on it through the trace alone, so that everything is in closed form.
+entry by entry, with R_kl the covariance of two modes under noise of covariance 1 (`models.optimizers.response`), for
+SGD alpha^2/[1 - (1 - alpha h_ik)(1 - alpha h_jl)], and Q that of the gradients' noise: exact in alpha and |B| as far as
+P moves linearly. Entries off the diagonal of M couple in pairs, those on it through the trace alone, so that everything
+is in closed form.
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
+from ..optimizers import response
+from ..optimizers.optimizer import PLAIN, Optimizer
 
 __all__ = ["Noise", "Product", "leading_variances", "limit"]
 
@@ -48,8 +53,8 @@ class Noise:
 class Product:
     """Stationary second moments of F for the curvature h, (outputs, inputs)."""
 
-    def __init__(self, h: np.ndarray, alpha: float, batch: int, noise: Noise) -> None:
-        self.h, self.alpha, self.batch, self.noise = h, alpha, batch, noise
+    def __init__(self, h: np.ndarray, alpha: float, batch: int, noise: Noise, optimizer: Optimizer = PLAIN) -> None:
+        self.h, self.alpha, self.batch, self.noise, self.optimizer = h, alpha, batch, noise, optimizer
         self._rows: dict[tuple[int, int], np.ndarray] = {}
 
     @property
@@ -68,26 +73,21 @@ class Product:
         return self._rows[i, j]
 
     def _solved(self, i: int, j: int) -> np.ndarray:
-        a, b, noise = self.alpha * self.h[i], self.alpha * self.h[j], self.noise
+        a, b, noise = self.h[i], self.h[j], self.noise
         both = np.outer(a, b)
-        kicks = np.zeros_like(both) if noise.overlap is None else noise.product * both * np.outer(
-            noise.overlap[j], noise.overlap[i]
-        )  # fmt: skip
+        kicks = np.zeros_like(both)
+        if noise.overlap is not None:
+            kicks += noise.product * both * np.outer(noise.overlap[j], noise.overlap[i])
         if i == j:
-            kicks = kicks + np.diag(a**2 * (noise.label + noise.product) + self.alpha * a * noise.layer)
-        kicks, cross = kicks / self.batch, both / self.batch
-        own = 1 - np.outer(1 - a, 1 - b)
-        size = own * own.T - cross * cross.T
-        out = _ratio(own.T * kicks + cross * kicks.T, size)
+            kicks += np.diag(a**2 * (noise.label + noise.product) + a * noise.layer)
+        kicks, cross, held = kicks / self.batch, both / self.batch, both > 0
+        curvatures = np.where(held, a[:, None], 1.0), np.where(held, b, 1.0)
+        own = np.where(held, 1 / response.covariance(self.optimizer, curvatures, (self.alpha, self.alpha)), 1.0)
+        out = (own.T * kicks + cross * kicks.T) / (own * own.T - cross * cross.T)
         left, spread = np.diag(own - cross), np.diag(cross)
-        alone, share = _ratio(np.diag(kicks), left), _ratio(spread, left)
+        alone, share = np.diag(kicks) / left, spread / left
         out[np.diag_indices(len(a))] = alone + share * alone.sum() / (1 - share.sum())
-        return out
-
-
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Quotient; 0 where nothing pulls back, and nothing pushes."""
-    return np.divide(above, below, out=np.zeros(np.shape(above)), where=below != 0)
+        return np.asarray(out)
 
 
 def leading_variances(h: np.ndarray, alpha: float, batch: int, noise: Noise) -> np.ndarray:
@@ -95,19 +95,22 @@ def leading_variances(h: np.ndarray, alpha: float, batch: int, noise: Noise) -> 
     return np.asarray(alpha / (2 * batch) * np.where(h > 0, h * noise.of_error(h.shape) + noise.layer, 0.0))
 
 
-def limit(h: np.ndarray, batch: int) -> float:
+def limit(h: np.ndarray, batch: int, optimizer: Optimizer = PLAIN) -> float:
     """Return the learning rate from which second moments of some row grow.
 
-    Below it max_i sum_k alpha h_ik/(|B| [2 - alpha h_ik (1 + 1/|B|)]) < 1.
+    Below it max_i sum_k c_ik/(1 - c_ik) < 1, c_ik = h_ik^2/|B| times the variance of a mode under noise of variance 1;
+    for SGD max_i sum_k alpha h_ik/(|B| [2 - alpha h_ik (1 + 1/|B|)]) < 1.
     """
     from scipy.optimize import brentq
 
     largest = float(h.max())
     if largest <= 0:
         return np.inf
-    end = 2 / (largest * (1 + 1 / batch))
+    end = response.largest_rate(optimizer, largest, largest**2 / batch)
+    held = np.where(h > 0, h, largest)
 
     def excess(alpha: float) -> float:
-        return float((alpha * h / (batch * (2 - alpha * h * (1 + 1 / batch)))).sum(axis=1).max()) - 1
+        own = np.where(h > 0, held**2 / batch * response.covariance(optimizer, (held, held), (alpha, alpha)), 0.0)
+        return float((own / (1 - own)).sum(axis=1).max()) - 1
 
-    return float(brentq(excess, 0.0, end * (1 - 1e-9), xtol=1e-12 * end))
+    return float(brentq(excess, 1e-12 * end, end * (1 - 1e-9), xtol=1e-13 * end))

@@ -7,9 +7,10 @@ not said otherwise; levels are in ascending order, as everywhere.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,19 +19,28 @@ from ...backend import one_blas_thread
 from .._spacing import mean_spacing
 from ..base import Model, level_groups
 from ..closures import DysonTerms, check_closure
+from ..optimizers.optimizer import PLAIN, Optimizer
+from ..optimizers.stated import Stated
 from . import curves, motion
 from .closure import deep_terms
 from .covariance import Noise, Product, leading_variances, limit
+from .decay import WithDecay
 from .factors import Factors, balanced, flattest
 
 __all__ = ["DeepTheory"]
 
 _ZERO = 1e-9  # singular values of a teacher below this times the largest count as 0
 WHEN = ("early", "late")
+# What is stated of training by other optimizers than plain SGD.
+UNDER_MOMENTUM = (
+    "fixed_point", "degenerate_groups", "curvature", "product_variances", "weight_covariance", "singular_value_widths",
+    "stationary_widths", "singular_value_spacings", "mean_spacings", "relaxation_rates", "max_learning_rate", "stability",
+)  # fmt: skip
+UNDER_DECAY = ("fixed_point", "degenerate_groups", "relaxation_rates", "singular_value_widths", "stationary_widths")
 
 
 class DeepTheory(Model):
-    """Predictions of a deep linear network; the subclass is a dataclass with the fields below.
+    """Predictions of a deep linear network, a dataclass with the fields below.
 
     They are for batches of new samples, with all kinds of noise, for layers that are balanced ("early", see
     `DeepLinearNetwork`) or, by ``when="late"``, in the flattest state to which label noise leads. Exact in alpha and
@@ -45,6 +55,23 @@ class DeepTheory(Model):
     product_noise: float
     init: str
     trained: tuple[bool, ...] | None
+    optimizer: ClassVar[Optimizer] = PLAIN  # of a copy that `under` makes
+
+    def under(self, optimizer: Optimizer) -> Any:
+        """Return what is stated of training by an optimizer.
+
+        With momentum all second moments, exact as those of plain SGD. With weight decay, to leading order in alpha and
+        for batches of label noise, what becomes of the singular values, u^(L-2) (s - u^L) = weight_decay.
+        """
+        if optimizer.plain:
+            return self
+        if optimizer.adam:
+            return Stated(self, optimizer, ())
+        if optimizer.weight_decay > 0:
+            return Stated(WithDecay(self, optimizer), optimizer, UNDER_DECAY)
+        model = dataclasses.replace(self)  # type: ignore[type-var]
+        object.__setattr__(model, "optimizer", optimizer)
+        return Stated(model, optimizer, UNDER_MOMENTUM)
 
     @cached_property
     @one_blas_thread()
@@ -78,8 +105,8 @@ class DeepTheory(Model):
             return flattest(self._values, len(self._trained), outputs, inputs)
         if not everything and self.init != "balanced":
             raise NotImplementedError(
-                f"{self}: layers that are not trained stay where init = {self.init!r} puts them, and predictions are "
-                "for init = 'balanced'"
+                f"{self}: layers that are not trained stay where init = {self.init!r} puts them, predictions are for "
+                "init = 'balanced'"
             )
         return balanced(self._values if xi is None else xi, self._values, self._trained, outputs, inputs)
 
@@ -95,13 +122,13 @@ class DeepTheory(Model):
         """Return stationary second moments of F; ValueError if there is no stationary state."""
         alpha, batch = self._rates(learning_rate, batch_size)
         h = self._factors(when).curvature
-        largest = limit(h, batch)
+        largest = limit(h, batch, self.optimizer)
         if alpha >= largest:
             raise ValueError(
                 f"learning_rate = {alpha:g}: must be < {largest:.6g} for a stationary state: "
                 f"{self.stability(alpha, batch)}"
             )
-        return Product(h, alpha, batch, self._noise)
+        return Product(h, alpha, batch, self._noise, self.optimizer)
 
     def _direction(self, level: int) -> int:
         return self.n - 1 - level
@@ -134,7 +161,7 @@ class DeepTheory(Model):
         The largest alpha with max_i sum_j alpha h_ij/(|B| [2 - alpha h_ij (1 + 1/|B|)]) < 1. On the way there a network
         that starts far from balance can be unstable below it.
         """
-        return limit(self._factors().curvature, self.check_batch_size(batch_size))
+        return limit(self._factors().curvature, self.check_batch_size(batch_size), self.optimizer)
 
     def stability(self, learning_rate: float, batch_size: int) -> str:
         """Sentence for error messages."""
@@ -157,7 +184,7 @@ class DeepTheory(Model):
         are identically 0.
         """
         alpha = _checks.scale("learning_rate", learning_rate)
-        rates = alpha * np.diag(self._factors().curvature)
+        rates = alpha / (1 - self.optimizer.momentum) * np.diag(self._factors().curvature)
         return self._of_levels(rates, math.inf)
 
     def relaxation(self, steps: np.ndarray, singular_values: np.ndarray, learning_rate: float) -> np.ndarray:
@@ -221,7 +248,9 @@ class DeepTheory(Model):
         """
         if _checks.flag("leading", leading):
             alpha, batch = self._rates(learning_rate, batch_size)
-            return leading_variances(self._factors(when).curvature, alpha, batch, self._noise)
+            return leading_variances(
+                self._factors(when).curvature, alpha / (1 - self.optimizer.momentum), batch, self._noise
+            )
         return self._moments(learning_rate, batch_size, when).variances
 
     @one_blas_thread()
