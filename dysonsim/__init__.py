@@ -19,7 +19,7 @@ from .ensembles.observable import Observable
 from .ensembles.run import Run, mean_and_error, singular_values
 from .ensembles.simulate import DivergenceError, memory_needed, simulate
 from .inference.estimate import Dynamics, estimate_dynamics
-from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
+from .models import DeepLinearNetwork, GaussianRBM, LinearNetwork, Model, TeacherStudent
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
 from .processes import (
@@ -37,6 +37,7 @@ from .processes import (
 )
 from .scans.result import Scan
 from .scans.scan import scan
+from .spectra.balance import balancedness
 from .training.examine import Examination, examine
 from .training.fluctuations import Fluctuations, fluctuations
 from .training.gradient_noise import GradientNoise, gradient_noise
@@ -55,6 +56,7 @@ __all__ = [
     "Check",
     "Comparison",
     "CoulombGas",
+    "DeepLinearNetwork",
     "DivergenceError",
     "Dynamics",
     "Dyson",
@@ -80,6 +82,7 @@ __all__ = [
     "Stationary",
     "TeacherStudent",
     "Weights",
+    "balancedness",
     "check",
     "compare",
     "diagnostics",

@@ -38,6 +38,10 @@ def to_xarray(run: Any) -> Any:
         values["singular_values"] = ("replica", "time", "level"), run.singular_values, label_of("singular_values")
     if run.weights is not None:
         values["weights"] = ("replica", "time", "row", "column"), run.weights, label_of("weights")
+        if run.kept is not None:
+            for k, weights in enumerate(run.layers):
+                dimensions = "replica", "time", f"row_{k}", f"column_{k}"
+                values[f"layer_{k}"] = dimensions, weights, {"long_name": f"weight of layer {k}", "units": "1"}
     replica = run.first_replica + np.arange(run.replicas)
     coordinates = {
         "replica": ("replica", replica, label_of("replica")),

@@ -13,6 +13,7 @@ from .. import _checks
 from .._checks import shown
 from ..backend import available_memory, layout, usable_cores
 from ..processes import Process
+from .layers import kept_numbers
 from .run import Run
 from .schedule import Schedule
 
@@ -81,7 +82,7 @@ def memory_needed(process: Process, replicas: int, records: int = 1, keep_weight
 
 def _bytes(process: Process, replicas: int, records: int, keep_weights: bool, dtype: str, threads: int) -> int:
     kernel = process.built()
-    weights = int(np.prod(process.weight_shape)) if keep_weights and process.weight_shape else 0
+    weights = kept_numbers(process) + int(np.prod(process.weight_shape or 0)) if keep_weights else 0
     results = records * (2 * process.n + weights)  # singular values, and their squares when asked for
     width, unit = layout(kernel, dtype)
     padded = -(-replicas // width) * width

@@ -13,10 +13,11 @@ import numpy as np
 from .. import _checks
 from .._files import checked_path, read_arrays, write_whole
 from .._fingerprint import fingerprint, without_caches
-from ..backend import DEVICES
 from ..numerics.singular_values import singular_values
 from ..processes import Process
+from .file import KINDS, told
 from .labels import to_xarray
+from .layers import SAME, cut, differ, kept_numbers, numbers_of, singular_values_of
 from .observable import Choice, observable_of
 from .schedule import MAX_STEPS
 
@@ -73,7 +74,9 @@ class Run:
     singular_values : (replicas, records, n) float array
         Square roots of `eigenvalues`: the singular values of W. ValueError if some eigenvalues are negative.
     weights : (replicas, records, p, n) float array or None
-        Weights W, if `keep_weights` was set.
+        Weights W whose singular values were recorded, if `keep_weights` was set.
+    layers : tuple of (replicas, records, rows, columns) float arrays or None
+        Weights of all layers, that of the inputs first, if `keep_weights` was set.
     device, dtype, version : str
         Device, float type and version of dysonsim that the run was computed with.
     state : (replicas, m) float array
@@ -112,10 +115,11 @@ class Run:
     last_step: int
     diagnostics: Any = None
     first_replica: int = 0
+    kept: np.ndarray | None = field(default=None, repr=False)  # of several layers, all weights one after the other
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        for name in ("times", "steps", "spectra", "weights", "state"):
+        for name in ("times", "steps", "spectra", "weights", "state", "kept"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _read_only(getattr(self, name)))
 
@@ -141,6 +145,41 @@ class Run:
         if (self.spectra < 0).any():
             raise ValueError("singular_values: some levels are negative, so they are no squares; look at eigenvalues")
         return _read_only(np.sqrt(self.spectra))
+
+    @property
+    def layers(self) -> tuple[np.ndarray, ...] | None:
+        """Weights of all layers, each (replicas, records, rows, columns); None if they were not kept."""
+        if self.weights is None:
+            return None
+        return (self.weights,) if self.kept is None else cut(self.process, self.kept)
+
+    def singular_values_of(self, layer: int | str) -> np.ndarray:
+        """Return the singular values of one layer of a network, or of the product of all.
+
+        Parameters
+        ----------
+        layer : int or "product"
+            0 for the weights that the inputs meet first, up to L - 1; "product" for W_L ... W_1.
+
+        Returns
+        -------
+        (replicas, records, n) array
+            Ascending; n is the number of columns, and where there are fewer rows the first ones are 0.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such layer; if the weights were not kept, for levels other than `singular_values`.
+
+        Examples
+        --------
+        >>> import numpy as np, dysonsim as ds
+        >>> sgd = ds.SGD(ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1), learning_rate=0.1, batch_size=16)
+        >>> run = ds.simulate(sgd, replicas=10, steps=20, seed=1)
+        >>> np.array_equal(run.singular_values_of(0), run.singular_values)
+        True
+        """
+        return singular_values_of(self, layer)
 
     @property
     def replicas(self) -> int:
@@ -237,6 +276,8 @@ class Run:
         arrays = {"times": self.times, "steps": self.steps, "spectra": self.spectra, "state": self.state}
         if self.weights is not None:
             arrays["weights"] = self.weights
+        if self.kept is not None:
+            arrays["kept"] = self.kept
         about["sha256"] = fingerprint((arrays, about))
         whole = arrays | {"about": np.array(json.dumps(about))}
         write_whole(checked_path("path", path), lambda file: np.savez(file, **whole))  # type: ignore[arg-type]
@@ -267,8 +308,8 @@ class Run:
         if not isinstance(process, Process):
             raise TypeError(f"process = {process!r}: must be the dysonsim process that the run is of")
         try:
-            arrays: dict[str, Any] = {"weights": None, **read_arrays(found, KINDS)}
-            about = _told(arrays.pop("about", None))
+            arrays: dict[str, Any] = {"weights": None, "kept": None, **read_arrays(found, KINDS)}
+            about = told(arrays.pop("about", None))
             saved = about.pop("sha256")
             if saved != fingerprint(({name: a for name, a in arrays.items() if a is not None}, about)):
                 raise ValueError("the arrays, or their description, are not what was saved")
@@ -297,6 +338,8 @@ class Run:
         }  # fmt: skip
         if self.weights is not None:
             wanted["weights"] = ((replicas, records, *(self.process.weight_shape or ())), {"float64"})
+            if kept_numbers(self.process):
+                wanted["kept"] = ((replicas, records, kept_numbers(self.process)), {"float64"})
         for name, (shape, dtypes) in wanted.items():
             array = getattr(self, name)
             if array is None:
@@ -321,10 +364,11 @@ class Run:
             last = self.spectra[:, -1]
             if (np.abs(now - last) > SAME * np.abs(last).max(axis=-1, keepdims=True)).any():
                 return "state: has other levels than the last record"
-            if self.weights is not None:
-                kept, now = self.weights[:, -1], self.process.weights(np.asarray(self.state, np.float64))
-                if (np.abs(now - kept) > SAME * np.abs(kept).max(axis=(1, 2), keepdims=True)).any():
-                    return "state: has other weights than the last record"
+            state = np.asarray(self.state, np.float64)
+            if self.weights is not None and differ(self.weights[:, -1], self.process.weights(state)):
+                return "state: has other weights than the last record"
+            if self.kept is not None and differ(self.kept[:, -1], numbers_of(self.process, state)):
+                return "state: has other layers than the last record"
         return self.process.fault_of_state(self.state)
 
     def _fault_of_times(self) -> str:
@@ -342,38 +386,6 @@ class Run:
         if not continuous and ((self.times != self.steps).any() or self.last_time != self.last_step):
             return "times are not the steps"
         return ""
-
-
-# What a file holds: kinds of arrays, and kinds of the facts about them.
-KINDS = {"times": "f", "steps": "i", "spectra": "f", "weights": "f", "state": "f", "about": "U"}
-ABOUT = {
-    "process": str, "described": str, "seed": int, "coordinate": str, "device": str, "dtype": str, "version": str,
-    "last_time": float, "last_step": int, "first_replica": int, "sha256": str,
-}  # fmt: skip
-MOST_REPLICAS = 2**32 - 1  # the generator counts them in 32 bits
-SAME = 1e-9  # of the largest level: what LAPACK on another machine may change
-
-
-def _told(text: np.ndarray | None) -> dict[str, Any]:
-    """Return what a file says about its arrays; ValueError if that is not what `Run.save` writes."""
-    if text is None or text.ndim:
-        raise ValueError("the description of the arrays is missing")
-    try:
-        about = json.loads(str(text))
-    except RecursionError:
-        raise ValueError("the description of the arrays is nested too deep") from None
-    if not isinstance(about, dict):
-        raise ValueError("the description of the arrays is no table")
-    told = {"first_replica": 0} | about  # which older files do not tell
-    if {name: type(value) for name, value in told.items()} != ABOUT:
-        raise ValueError(f"does not tell {', '.join(ABOUT)}")
-    _checks.integer("seed", about["seed"], 0, 2**64 - 1)
-    _checks.integer("last_step", about["last_step"], 0, MAX_STEPS)
-    _checks.integer("first_replica", told["first_replica"], 0, MOST_REPLICAS - 1)
-    _checks.real("last_time", about["last_time"], at_least=0)
-    for name, allowed in (("device", DEVICES), ("dtype", ("float64", "float32"))):
-        _checks.choice(name, about[name], allowed)
-    return about
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

@@ -15,9 +15,11 @@ from .._fingerprint import fingerprint
 from .._patience import quiet
 from ..backend import DEVICES, STILL_WELL, Ensemble, one_blas_thread, usable_cores
 from ..processes import Process
+from .file import MOST_REPLICAS
+from .layers import numbers_of, room_for_weights
 from .limits import check_imported, check_lengths, check_memory, check_process, check_spread, check_work, memory_needed
 from .rounds import Ensembles, advance_in_rounds
-from .run import MOST_REPLICAS, Run
+from .run import Run
 from .schedule import MAX_STEPS, Schedule, recorded_steps, timed
 
 __all__ = ["DivergenceError", "memory_needed", "simulate"]
@@ -95,7 +97,7 @@ def simulate(
     record_steps : iterable of int, optional
         Record after exactly these steps instead, from 0 (the start) to `steps`.
     keep_weights : bool
-        Keep the weight matrices of the recorded steps as well.
+        Keep the weight matrices of the recorded steps as well, of all layers (`Run.weights`, `Run.layers`).
     dtype : {"float64", "float32"}
         Float type of the simulation. Spectra of weights are computed in float64.
     device : {"cpu", "cuda", "numpy"}
@@ -195,7 +197,7 @@ def simulate(
         del start
 
         spectra = np.empty((replicas, records, process.n))
-        weights = np.empty((replicas, records, *(process.weight_shape or ()))) if keep_weights else None
+        weights, kept = room_for_weights(process, replicas, records) if keep_weights else (None, None)
         outside: list[tuple[int, int]] = []  # (record, replica) of levels outside the domain of the process
         lost: list[tuple[int, int]] = []  # those that are not finite, which the check after the round should find
 
@@ -220,6 +222,8 @@ def simulate(
                 outside.extend((record, a + int(r)) for r in np.flatnonzero(~defined))
             if weights is not None:
                 weights[a:b, record] = process.weights(state)
+            if kept is not None:
+                kept[a:b, record] = numbers_of(process, state)
 
         def check() -> None:
             _check_left(process, ensembles, first_replica)
@@ -244,7 +248,7 @@ def simulate(
         run = Run(
             process=process, seed=seed, times=plan.times, steps=plan.steps, spectra=spectra,
             coordinate=process.coordinate, weights=weights, device=device, dtype=dtype, version=_version(), state=state,
-            last_time=plan.last_time, last_step=plan.end, first_replica=first_replica,
+            last_time=plan.last_time, last_step=plan.end, first_replica=first_replica, kept=kept,
         )  # fmt: skip
         if resume is not None:
             run = _joined(resume, run)
@@ -341,15 +345,16 @@ def _check_resume(
 
 def _joined(earlier: Run, later: Run) -> Run:
     """One run of both, the records of the earlier first."""
-    weights = None
-    if earlier.weights is not None and later.weights is not None:
-        weights = np.concatenate([earlier.weights, later.weights], axis=1)
+    parts = {"weights": (earlier.weights, later.weights), "kept": (earlier.kept, later.kept)}
+    weights = {
+        name: None if a is None or b is None else np.concatenate([a, b], axis=1) for name, (a, b) in parts.items()
+    }
     return replace(
         later,
         times=np.concatenate([earlier.times, later.times]),
         steps=np.concatenate([earlier.steps, later.steps]),
         spectra=np.concatenate([earlier.spectra, later.spectra], axis=1),
-        weights=weights,
+        **weights,  # type: ignore[arg-type]
     )
 
 

@@ -1,8 +1,9 @@
 """The networks: what is learned, and what theory predicts for its eigenvalues. One network a file."""
 
 from .base import Model
+from .deep.network import DeepLinearNetwork
 from .linear.linear_network import LinearNetwork
 from .linear.teacher_student import TeacherStudent
 from .rbm.gaussian_rbm import GaussianRBM
 
-__all__ = ["GaussianRBM", "LinearNetwork", "Model", "TeacherStudent"]
+__all__ = ["DeepLinearNetwork", "GaussianRBM", "LinearNetwork", "Model", "TeacherStudent"]

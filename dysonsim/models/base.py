@@ -16,6 +16,7 @@ import numpy as np
 from .. import _checks
 from .._fingerprint import fingerprint
 from ..backend import Kernel, Program
+from ._layers import chained
 from .optimizers.optimizer import PLAIN, Optimizer
 from .optimizers.stated import Stated
 from .traced import update as traced
@@ -137,10 +138,26 @@ class Model:
         """
         return None
 
+    @property
+    def layer_shapes(self) -> tuple[tuple[int, int], ...]:
+        """Rows and columns of the weight matrices of all layers, that of the inputs first: `Run.layers`."""
+        return traced.layers_of(self)[0] if self.is_traced else (self.weight_shape,)
+
+    @property
+    def spectral_layer(self) -> int | None:
+        """Number of the layer whose singular values are recorded; None where they are those of the product of all."""
+        return 0
+
+    def layers(self, state: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return the weights of all layers, (networks, rows, columns), of states, where they come first, in order."""
+        shapes = self.layer_shapes
+        places = traced.layers_of(self)[1] if self.is_traced else np.cumsum([0, *(p * n for p, n in shapes[:-1])])
+        return tuple(state[:, at : at + p * n].reshape(-1, p, n) for at, (p, n) in zip(places, shapes, strict=True))
+
     def spectral_matrix(self, state: np.ndarray) -> np.ndarray:
         """Return the matrix W, (networks, *weight_shape), whose singular values are recorded, of states."""
-        p, n = self.weight_shape
-        return state[:, : p * n].reshape(-1, p, n)
+        layers = self.layers(state)
+        return layers[self.spectral_layer] if self.spectral_layer is not None else chained(layers)
 
     @property
     def is_traced(self) -> bool:
@@ -152,8 +169,7 @@ class Model:
         """How many numbers its weights are."""
         if self.is_traced:
             return traced.layout_of(self).weights
-        rows, columns = self.weight_shape
-        return rows * columns
+        return sum(rows * columns for rows, columns in self.layer_shapes)
 
     @property
     def fingerprint(self) -> str | None:

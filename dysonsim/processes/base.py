@@ -52,6 +52,8 @@ class Process(ABC):
     spreads: ClassVar[tuple[str, ...]] = ("noise", "widths")  # which of `lengths` must not vanish
     own_units: bool = False  # whether the kernel works in units that the process chooses, for any float type
     weight_shape: tuple[int, int] | None = None  # of the matrices behind the levels, None if there are none
+    layer_shapes: tuple[tuple[int, int], ...] = ()  # of the weights of all layers of a network, inputs first
+    spectral_layer: int | None = 0  # whose levels are recorded; None for the product of all layers
 
     @property
     @abstractmethod
@@ -81,6 +83,10 @@ class Process(ABC):
 
     def weights(self, state: np.ndarray) -> np.ndarray:
         """Matrices (rows, p, n) of states, where there are any (`weight_shape`)."""
+        raise NotImplementedError
+
+    def layers(self, state: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Weight matrices (rows, *shape) of states, one for each of `layer_shapes`."""
         raise NotImplementedError
 
     def prepare(self, device: str, dtype: str, threads: int) -> Program:
@@ -191,6 +197,16 @@ class NetworkProcess(Theory, Process):
         """Shape (p, n) of W, as the model says."""
         return self.model.weight_shape
 
+    @property
+    def layer_shapes(self) -> tuple[tuple[int, int], ...]:  # type: ignore[override]
+        """Shapes of the weights of all layers, as the model says."""
+        return self.model.layer_shapes
+
+    @property
+    def spectral_layer(self) -> int | None:  # type: ignore[override]
+        """Whose singular values are recorded, as the model says."""
+        return self.model.spectral_layer
+
     def lengths(self) -> dict[str, Any]:
         """Add the model's parameters with the unit of the weights, and the largest of all of them."""
         names = ("teacher", "gradient_noise", "label_noise", "mu", "sigma")
@@ -235,6 +251,10 @@ class NetworkProcess(Theory, Process):
         """Weight matrices (rows, p, n) of states."""
         weights = self.model.spectral_matrix(state).astype(np.float64)
         return weights if self._basis is None else weights @ self._basis.T
+
+    def layers(self, state: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Weight matrices of all layers of states; of one layer those of `weights`."""
+        return self.model.layers(state) if len(self.layer_shapes) > 1 else (self.weights(state),)
 
     @cached_property
     def _basis(self) -> np.ndarray | None:

@@ -25,6 +25,7 @@ class Theory:
     model: Model
     learning_rate: float
     batch_size: int
+    init_scale: float
 
     @property
     def _stated(self) -> Any:
@@ -362,6 +363,28 @@ class Theory:
          [4.   4.  ]]
         """
         return np.asarray(self._of_some_models("relaxation")(steps, singular_values, self.learning_rate))
+
+    def learning_curve(self, steps: np.ndarray) -> np.ndarray:
+        """Return the singular values of W after `steps` from `init_scale`, aligned with the teacher, without noise.
+
+        Returns
+        -------
+        (T, n) array, in the unit of W
+
+        Raises
+        ------
+        NotImplementedError
+            If the model does not state it; `DeepLinearNetwork` does.
+
+        Examples
+        --------
+        >>> import numpy as np, dysonsim as ds
+        >>> model = ds.DeepLinearNetwork(np.diag([1.0, 3.0]), widths=(2,), init="small")
+        >>> sgd = ds.SGD(model, learning_rate=0.01, batch_size=16, init_scale=0.1)
+        >>> print(sgd.learning_curve([100]).round(2))
+        [[0.07 1.7 ]]
+        """
+        return np.asarray(self._of_some_models("learning_curve")(steps, self.learning_rate, self.init_scale))
 
     def _of_some_models(self, name: str) -> Any:
         """Find a prediction that only some models state; NotImplementedError if this one does not."""

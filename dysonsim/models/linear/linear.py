@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ... import _checks
 from ...backend import one_blas_thread
-from .._goe import mean_goe_spacing
+from .._spacing import mean_spacing, pair_moments
 from ..closures import DysonTerms, check_closure
 from ..optimizers import response
 from ..optimizers.optimizer import PLAIN, Optimizer
@@ -127,7 +127,9 @@ class LinearModel(LinearTraining):
         for Gaussian, which it is for alpha z^2/|B| -> 0: see `gaussian_error` for how far SGD is from it.
         """
         response = self._response(*self._rates(learning_rate, batch_size))
-        return np.array([self._spacing(response, group) for group in self.degenerate_groups()])
+        covariance = partial(self._covariance, response)
+        why = "z^2 differ, or the teacher is not symmetric"
+        return np.array([mean_spacing(covariance, group, why) for group in self.degenerate_groups()])
 
     def mean_spacings(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Mean spacing of x in every degenerate group, 2 xi times `singular_value_spacings`; same order, Gaussian W."""
@@ -249,7 +251,7 @@ class LinearModel(LinearTraining):
             raise ValueError(f"teacher = {self.teacher.tolist()}: must be a non-zero multiple of the 2 x 2 unit matrix")
         response = self._response(*self._rates(learning_rate, batch_size))
         var11, var22 = (self._covariance(response, i, i, i, i) for i in (0, 1))
-        _, var_y, _ = self._pair_moments(response, 0, 1)
+        _, var_y, _ = pair_moments(partial(self._covariance, response), 0, 1)
         return math.sqrt(var11), math.sqrt(var22), math.sqrt(var_y) / 2
 
     def max_learning_rate(self, batch_size: int) -> float:
@@ -344,32 +346,3 @@ class LinearModel(LinearTraining):
     def _covariance(self, response: Response, i: int, j: int, k: int, m: int) -> float:
         """Stationary Cov(F_ij, F_km) of F = left^T (W - E W) right, the displacement in the basis of the levels."""
         return covariance_of(response, self._modes()[1], self._frame, (i, j, k, m))
-
-    def _pair_moments(self, response: Response, i: int, j: int) -> tuple[float, float, float]:
-        """Var D, Var Y and Cov(D, Y) of D = F_ii - F_jj and Y = F_ij + F_ji: the gap is sqrt(D^2 + Y^2)."""
-
-        def cov(a: int, b: int, c: int, d: int) -> float:
-            return self._covariance(response, a, b, c, d)
-
-        var_d = cov(i, i, i, i) + cov(j, j, j, j) - 2 * cov(i, i, j, j)
-        var_y = cov(i, j, i, j) + cov(j, i, j, i) + 2 * cov(i, j, j, i)
-        cov_dy = cov(i, i, i, j) + cov(i, i, j, i) - cov(j, j, i, j) - cov(j, j, j, i)
-        return var_d, var_y, cov_dy
-
-    def _spacing(self, response: Response, group: tuple[int, ...]) -> float:
-        """Mean spacing of the singular values of one degenerate group."""
-        from scipy.special import ellipe
-
-        pairs = list(zip(group, group[1:] + group[:1], strict=True)) if len(group) > 2 else [group]
-        moments = np.array([self._pair_moments(response, i, j) for i, j in pairs])
-        if len(group) > 2:
-            scale = float(moments[:, :2].mean())
-            if np.abs(moments - [scale, scale, 0]).max() > 1e-6 * scale:
-                raise ValueError(
-                    f"mean spacing of levels {group}: their noise is not isotropic (z^2 differ, or the teacher is not "
-                    f"symmetric), and no closed form is known for more than two such levels"
-                )
-            return math.sqrt(scale / 2) * mean_goe_spacing(len(group))
-        var_d, var_y, cov_dy = moments[0]
-        small, large = np.linalg.eigvalsh([[var_d, cov_dy], [cov_dy, var_y]])
-        return float(math.sqrt(2 * large / math.pi) * ellipe(1 - small / large)) if large > 0 else 0.0

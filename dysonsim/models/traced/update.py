@@ -23,7 +23,7 @@ from .noise import Noise, SymbolicNoise
 from .notation import Matrix, Shape
 from .symbols import Symbol
 
-__all__ = ["Layout", "kernel_of", "layout_of", "matrices", "updated"]
+__all__ = ["Layout", "kernel_of", "layers_of", "layout_of", "matrices", "updated"]
 
 LAST = ("noise", "learning_rate", "batch_size")
 SMALL = 600  # numbers of a network up to which two vectors a lane value are as fast or faster, as in `networks.linear`
@@ -77,11 +77,17 @@ def line_of(model: Any, method: str) -> str:
 
 
 def names_of(model: Any) -> tuple[str, ...]:
-    """Return the names of what `update` takes before `noise`; TypeError if its arguments are not the usual ones."""
+    """Return the names of what `update` takes before `noise`; TypeError if its arguments are not the usual ones.
+
+    An update of as many matrices as the model says, ``update(self, *W, noise, learning_rate, batch_size)``, takes all
+    of `weight_shapes` and `memory` in their order.
+    """
     update = type(model).update
     wanted = "update(self, W, noise, learning_rate, batch_size), with further matrices of the state behind W"
     given = list(inspect.signature(update).parameters.values())[1:]
     names = tuple(parameter.name for parameter in given)
+    if given and given[0].kind is inspect.Parameter.VAR_POSITIONAL and names[1:] == LAST:
+        return *(value_of(model, "weight_shapes") or ("W",)), *value_of(model, "memory")
     plain = all(p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty for p in given)
     if len(names) < 4 or names[-3:] != LAST or not plain:
         raise TypeError(f"{where(update)}: update takes {', '.join(names)}; must be {wanted}")
@@ -132,12 +138,21 @@ def layout_of(model: Any) -> Layout:
     return Layout(names, shapes, places, count, np.concatenate([np.empty(0), *start]))
 
 
+def layers_of(model: Any) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...]]:
+    """Return shapes of the weights that are matrices, and the number of the first entry of each."""
+    layout = layout_of(model)
+    layers = [name for name, at in layout.places.items() if at < layout.weights and len(layout.shapes[name]) == 2]
+    places = tuple(layout.places[name] for name in layers)
+    return tuple((layout.shapes[name][0], layout.shapes[name][1]) for name in layers), places
+
+
 def updated(
     model: Any, layout: Layout, state: dict[str, Matrix], noise: Noise, rate: float, batch: int
 ) -> list[Matrix]:
     """Call `update`; its matrices in the order of the layout, of the right shapes. Errors name the user's line."""
     one = state[layout.names[0]]
-    found = model.update(*(state[name] for name in layout.names), noise, rate, batch)
+    others = dict(zip(LAST, (noise, rate, batch), strict=True))
+    found = model.update(*(state[name] for name in layout.names), **others)
     several = found if isinstance(found, (tuple, list)) else (found,)
     names = ", ".join(layout.names)
     if len(several) != len(layout.names):
