@@ -19,7 +19,7 @@ from .ensembles.observable import Observable
 from .ensembles.run import Run, mean_and_error, singular_values
 from .ensembles.simulate import DivergenceError, memory_needed, simulate
 from .inference.estimate import Dynamics, estimate_dynamics
-from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
+from .models import GaussianRBM, LinearNetwork, Model, NeuralNetwork, TeacherStudent
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
 from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
@@ -56,6 +56,7 @@ __all__ = [
     "LinearNetwork",
     "MixingError",
     "Model",
+    "NeuralNetwork",
     "Observable",
     "Process",
     "Recording",

@@ -10,14 +10,14 @@ moments close: E[C_ki C_lj] is known for Gaussian x. TeacherStudent is the case 
 from __future__ import annotations
 
 import math
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
 
 from ... import _checks
 from ...backend import one_blas_thread
-from .._goe import mean_goe_spacing
+from .._goe import mean_gap, pair_moments
 from ..base import level_groups
 from ..closures import DysonTerms, check_closure
 from .closure import linear_terms
@@ -251,7 +251,7 @@ class LinearModel(LinearTraining):
             raise ValueError(f"teacher = {self.teacher.tolist()}: must be a non-zero multiple of the 2 x 2 unit matrix")
         response = self._response(*self._rates(learning_rate, batch_size))
         var11, var22 = (self._covariance(response, i, i, i, i) for i in (0, 1))
-        _, var_y, _ = self._pair_moments(response, 0, 1)
+        _, var_y, _ = pair_moments(partial(self._covariance, response), 0, 1)
         return math.sqrt(var11), math.sqrt(var22), math.sqrt(var_y) / 2
 
     def max_learning_rate(self, batch_size: int) -> float:
@@ -367,31 +367,12 @@ class LinearModel(LinearTraining):
             total += float((li * rm) @ plus @ (lk * rj) + (li * rj) @ minus @ (lk * rm))
         return total
 
-    def _pair_moments(self, response: _Response, i: int, j: int) -> tuple[float, float, float]:
-        """Var D, Var Y and Cov(D, Y) of D = F_ii - F_jj and Y = F_ij + F_ji: the gap is sqrt(D^2 + Y^2)."""
-
-        def cov(a: int, b: int, c: int, d: int) -> float:
-            return self._covariance(response, a, b, c, d)
-
-        var_d = cov(i, i, i, i) + cov(j, j, j, j) - 2 * cov(i, i, j, j)
-        var_y = cov(i, j, i, j) + cov(j, i, j, i) + 2 * cov(i, j, j, i)
-        cov_dy = cov(i, i, i, j) + cov(i, i, j, i) - cov(j, j, i, j) - cov(j, j, j, i)
-        return var_d, var_y, cov_dy
-
     def _spacing(self, response: _Response, group: tuple[int, ...]) -> float:
         """Mean spacing of the singular values of one degenerate group."""
-        from scipy.special import ellipe
-
-        pairs = list(zip(group, group[1:] + group[:1], strict=True)) if len(group) > 2 else [group]
-        moments = np.array([self._pair_moments(response, i, j) for i, j in pairs])
-        if len(group) > 2:
-            scale = float(moments[:, :2].mean())
-            if np.abs(moments - [scale, scale, 0]).max() > 1e-6 * scale:
-                raise ValueError(
-                    f"mean spacing of levels {group}: their noise is not isotropic (z^2 differ, or the teacher is not "
-                    f"symmetric), and no closed form is known for more than two such levels"
-                )
-            return math.sqrt(scale / 2) * mean_goe_spacing(len(group))
-        var_d, var_y, cov_dy = moments[0]
-        small, large = np.linalg.eigvalsh([[var_d, cov_dy], [cov_dy, var_y]])
-        return float(math.sqrt(2 * large / math.pi) * ellipe(1 - small / large)) if large > 0 else 0.0
+        spacing = mean_gap(group, partial(self._covariance, response))
+        if spacing is None:
+            raise ValueError(
+                f"mean spacing of levels {group}: their noise is not isotropic (z^2 differ, or the teacher is not "
+                f"symmetric), and no closed form is known for more than two such levels"
+            )
+        return spacing
