@@ -12,7 +12,10 @@ from types import SimpleNamespace
 from . import functions
 from .once import once
 
-TERMS = {"float64": 12, "float32": 6}  # of (exp(r) - 1 - r)/r^2 for |r| <= log(2)/2: below half a unit in the last place
+TERMS = {
+    "float64": 12,
+    "float32": 6,
+}  # of (exp(r) - 1 - r)/r^2 for |r| <= log(2)/2: below half a unit in the last place
 TANH_END = {"float64": 40.0, "float32": 20.0}  # twice the argument from which tanh is 1
 ERF_T = (
     9.60497373987051638749e0, 9.00260197203842689217e1, 2.23200534594684319226e3, 7.00332514112805075473e3,

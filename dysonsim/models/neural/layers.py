@@ -34,13 +34,14 @@ ACTIVATIONS = {
 
 
 def forward(layers: Sequence[Any], activation: Activation, x: Any) -> tuple[list[Any], list[Any]]:
-    """Return what enters the layers but the last, before and after the function: z and a, for rows x of inputs.
+    """Return what enters each layer, before and after the function: z and a, for rows x of inputs.
 
-    ``a[0]`` is x, and the outputs are ``a[-1] @ layers[-1].T``; ``z[l]`` is what ``a[l]`` is the function of.
+    ``a[0]`` is x, and the outputs are ``a[-1] @ layers[-1].T``; ``z[l]`` is what ``a[l]`` is the function of. Layers
+    may be stacks of one network each, (networks, rows, columns).
     """
     z, a = [x], [x]
     for weights in layers[:-1]:
-        z.append(a[-1] @ weights.T)
+        z.append(a[-1] @ (weights.swapaxes(1, 2) if weights.ndim == 3 else weights.T))
         a.append(activation.function(z[-1]))
     return z, a
 
