@@ -70,16 +70,23 @@ class PhaseDiagram:
     def critical_temperature(self) -> np.ndarray:
         """Return T_c for each 1/sigma_W: below it 68% of networks or more are confined.
 
-        Interpolated between the temperatures in ln T, from the low ones on; NaN where the share does not cross 68%.
+        The share is taken to fall with T (its isotonic regression), and interpolated in ln T; NaN where it does not
+        cross 68%. With n networks a point it has an error of up to 0.5/sqrt(n): with 8, T_c is known to about a factor
+        of two.
         """
+        from scipy.optimize import isotonic_regression
+
         logs, out = np.log(self.temperature), np.full(len(self.inverse_sigma), np.nan)
         order = np.argsort(logs)
-        for row, share in enumerate(self.maps["confined"][:, order]):
-            below = np.flatnonzero(~(share >= SHARE))
-            if len(below) and below[0] > 0:
-                k = below[0]
+        for row, measured in enumerate(self.maps["confined"][:, order]):
+            there = np.isfinite(measured)
+            if not there.any():
+                continue
+            share, at = isotonic_regression(measured[there], increasing=False).x, logs[order][there]
+            k = int(np.searchsorted(-share, -SHARE, side="right"))  # the first that is below
+            if 0 < k < len(share):
                 part = (share[k - 1] - SHARE) / (share[k - 1] - share[k])
-                out[row] = np.exp(logs[order[k - 1]] + part * (logs[order[k]] - logs[order[k - 1]]))
+                out[row] = np.exp(at[k - 1] + part * (at[k] - at[k - 1]))
         return out
 
     @property

@@ -6,7 +6,7 @@ With displacements theta, H = E h, batches of |B| samples, and D the covariance 
     Sigma = (1 - alpha H) Sigma (1 - alpha H) + (alpha^2/|B|) [D + E(h Sigma h) - H Sigma H],
     D = label_noise^2 H + gradient_noise^2.
 
-The mean over inputs x ~ N(0, 1) is one over 4096 points of a Sobol sequence.
+The mean over inputs x ~ N(0, 1) is one over 8192 points of a Sobol sequence, good to half a percent.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from ...backend import one_blas_thread
 
 __all__ = ["MOST", "Fluctuations", "normal_points"]
 
-POINTS = 12  # powers of two
+POINTS = 13  # powers of two
 MOST = 256  # trained weights; their covariance takes (weights)^2 numbers for each of some thousand points
 FLAT = 1e-9  # of the largest curvature: a direction of less has none
 CLOSE = 1e-10  # of the covariance, where its iteration ends
 
 
 def normal_points(n: int) -> np.ndarray:
-    """Return points (4096, n) whose mean is that of standard normals."""
+    """Return points (8192, n) that stand for standard normals, always the same."""
     from scipy.special import ndtri
     from scipy.stats import qmc
 
-    return np.asarray(ndtri(qmc.Sobol(n, scramble=False).random_base2(POINTS) + 2.0 ** -(POINTS + 1)))
+    return np.asarray(ndtri(qmc.Sobol(n, scramble=True, seed=0).random_base2(POINTS) + 2.0**-31))
 
 
 class Fluctuations:
