@@ -23,6 +23,7 @@ from .models import GaussianRBM, LinearNetwork, Model, NeuralNetwork, TeacherStu
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
 from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
+from .scans.phase_diagram import PhaseDiagram, phase_diagram
 from .scans.result import Scan
 from .scans.scan import scan
 from .training.examine import Examination, examine
@@ -58,6 +59,7 @@ __all__ = [
     "Model",
     "NeuralNetwork",
     "Observable",
+    "PhaseDiagram",
     "Process",
     "Recording",
     "Run",
@@ -80,6 +82,7 @@ __all__ = [
     "load_recording",
     "mean_and_error",
     "memory_needed",
+    "phase_diagram",
     "read_weights",
     "repulsion",
     "scaling_fit",

@@ -81,7 +81,7 @@ def test_the_compiled_kernel_gives_the_same_numbers():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("activation", "trained"), zip(["erf", "relu", "linear", "tanh"], SETS, strict=False))
+@pytest.mark.parametrize(("activation", "trained"), list(zip(["erf", "relu", "linear", "tanh"], SETS, strict=False)))
 def test_all_compiled_kernels_pass_their_check(activation, trained):
     model = ds.NeuralNetwork(WIDTHS, activation, None, trained, 0.2, 0.1, 12, "normal")
     assert max(v for (_, dtype), v in ds.check(model).deviations.items() if dtype == "float64") < 1e-12
