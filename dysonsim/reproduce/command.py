@@ -23,6 +23,7 @@ from dysonsim.reproduce import (
     linear_levels,
     motion,
     overview,
+    phases,
     provenance,
     relaxation,
     scaling,
@@ -45,6 +46,7 @@ PARTS: dict[str, tuple[str, Callable[[Ensembles], Part]]] = {
     "levels": ("SGD, Langevin, Dyson and the Coulomb gas: Gaussian RBM", levels.measure),
     "motion": ("Eigenvalues during training", motion.measure),
     "linear_levels": ("SGD, Langevin, Dyson and the Coulomb gas: linear networks", linear_levels.measure),
+    "phases": ("Phases of a nonlinear network", phases.measure),
 }
 OVERVIEW = "overview"
 

@@ -9,6 +9,7 @@ from dysonsim.reproduce.levels import draw as levels
 from dysonsim.reproduce.linear_levels import draw as linear_levels
 from dysonsim.reproduce.motion import draw as motion
 from dysonsim.reproduce.overview import draw as overview
+from dysonsim.reproduce.phases import draw as phases
 from dysonsim.reproduce.relaxation import draw as relaxation
 from dysonsim.reproduce.scaling import draw as scaling
 from dysonsim.reproduce.scaling import draw_mean_levels as mean_levels
@@ -17,6 +18,6 @@ from dysonsim.reproduce.surmise import draw as surmise
 from dysonsim.reproduce.teacher import draw as teacher
 
 __all__ = [
-    "densities", "levels", "linear_levels", "mean_levels", "motion", "overview", "relaxation", "scaling", "spectrum",
-    "surmise", "teacher",
+    "densities", "levels", "linear_levels", "mean_levels", "motion", "overview", "phases", "relaxation", "scaling",
+    "spectrum", "surmise", "teacher",
 ]  # fmt: skip
