@@ -25,18 +25,32 @@ WITHOUT_SPECTRA = 20  # units from which dysonsim is timed in its steps alone
 class Case:
     """What is trained, and at least how many times as fast as the faster of the two PyTorch batched it should be.
 
-    all_peers: beside everyone; else beside PyTorch batched alone.
+    all_peers: beside everyone; else beside PyTorch batched alone. most: microseconds of an update and thread, at most.
     """
 
     sgd: ds.SGD
     bars: dict[str, float]
     networks: int = NETWORKS
     all_peers: bool = False
+    most: float | None = None
 
 
 def rbm(n: int = 10, batch: int = 16, k: int = 3) -> ds.SGD:
     """The scalar field of the papers."""
     return ds.SGD(ds.GaussianRBM.scalar_field(n_visible=n, mass=2.0, mu=3.0, gibbs_steps=k), 0.1, batch)
+
+
+def neural() -> ds.SGD:
+    """Both layers of a tanh network, with label noise."""
+    random = np.random.default_rng(0)
+    teacher = [random.normal(size=shape) / 10**0.5 for shape in ((10, 10), (1, 10))]
+    return ds.SGD(ds.NeuralNetwork((10, 10, 1), "tanh", teacher, label_noise=0.1, init="normal"), 0.05, 16)
+
+
+def phase_network() -> ds.SGD:
+    """Train the network of the phase diagram, with a teacher and a data set of its own."""
+    trained = False, True, False
+    return ds.SGD(ds.NeuralNetwork((3, 32, 16, 1), trained=trained, dataset_size=4000, init="normal"), 0.1, 4, 0.2)
 
 
 def both(bar: float) -> dict[str, float]:
@@ -59,23 +73,29 @@ CASES = {
     "RBM 10x10, |B| = 16, k = 1": Case(rbm(k=1), both(5.0)),
     "RBM 10x10, |B| = 16, k = 10": Case(rbm(k=10), both(5.0)),
     "RBM 128x128, |B| = 16, k = 3, 16 networks": Case(rbm(n=128), both(1.0), networks=16),
+    "tanh 10-10-1, |B| = 16": Case(neural(), {"float32": 4.0, "float64": 8.0}),
+    "tanh 3-32-16-1, one layer trained, |B| = 4": Case(phase_network(), {}, most=1.0),
 }
 
 LIBRARY, TUNED, NUMPY, SINGLE = "dysonsim", "PyTorch tuned", "NumPy", "PyTorch one by one, 1 thread"
 BATCHED, BATCHED_1 = "PyTorch batched", "PyTorch batched, 1 thread"
+AUTOGRAD, AUTOGRAD_1 = "PyTorch autograd", "PyTorch autograd, 1 thread"
+BARRED = BATCHED, BATCHED_1, AUTOGRAD, AUTOGRAD_1  # the fastest of these is what bars are for
 
 
 def contestants(case: Case) -> dict[str, Callable[..., Peer]]:
     """Name -> function of (sgd, networks, dtype, seed, threads) that sets it up; PyTorch's only where it is there."""
-    is_rbm = isinstance(case.sgd.model, ds.GaussianRBM)
+    is_rbm, is_neural = (isinstance(case.sgd.model, kind) for kind in (ds.GaussianRBM, ds.NeuralNetwork))
     everyone: dict[str, Callable[..., Peer]] = {LIBRARY: library}
     if case.sgd.n >= WITHOUT_SPECTRA:
         everyone[LIBRARY] = library_steps
     if peers.HAS_TORCH:
         from benchmarks.peers import torch
 
-        batched = torch.rbm if is_rbm else torch.linear
+        batched = torch.rbm if is_rbm else torch.neural if is_neural else torch.linear
         everyone |= {BATCHED: batched, BATCHED_1: one_thread(batched)}
+        if is_neural:
+            everyone |= {AUTOGRAD: torch.neural_autograd, AUTOGRAD_1: one_thread(torch.neural_autograd)}
         tuned = torch.rbm_at_once if is_rbm else partial(torch.linear, normals="float32")
         if case.all_peers:
             everyone[TUNED] = partial(on_threads, tuned)

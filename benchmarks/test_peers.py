@@ -19,10 +19,15 @@ LIMIT = 5.0
 MOMENTS = {
     cases.RBM: (150, 450), cases.TEACHER: (8, 80), cases.HIDDEN: (8, 80),
     "RBM 4x4, |B| = 16, k = 3": (150, 450), "RBM 10x10, |B| = 64, k = 3": (100,), "RBM 10x10, |B| = 16, k = 10": (100,),
+    "tanh 10-10-1, |B| = 16": (20, 60), "tanh 3-32-16-1, one layer trained, |B| = 4": (30,),
 }  # fmt: skip
 NETWORKS = {cases.TEACHER: 4096, cases.HIDDEN: 4096}
 FEW = 512
-UNTESTED = (cases.LIBRARY, cases.BATCHED)  # batched: tested on one thread; its own threads crawl on a busy machine
+UNTESTED = (
+    cases.LIBRARY,
+    cases.BATCHED,
+    cases.AUTOGRAD,
+)  # batched: tested on one thread; its own threads crawl on a busy machine
 ALL = [(case, name) for case in MOMENTS for name in cases.contestants(cases.CASES[case]) if name not in UNTESTED]
 
 

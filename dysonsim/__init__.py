@@ -19,7 +19,7 @@ from .ensembles.observable import Observable
 from .ensembles.run import Run, mean_and_error, singular_values
 from .ensembles.simulate import DivergenceError, memory_needed, simulate
 from .inference.estimate import Dynamics, estimate_dynamics
-from .models import DeepLinearNetwork, GaussianRBM, LinearNetwork, Model, TeacherStudent
+from .models import DeepLinearNetwork, GaussianRBM, LinearNetwork, Model, NeuralNetwork, TeacherStudent
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
 from .processes import (
@@ -35,6 +35,7 @@ from .processes import (
     Stationary,
     stationary,
 )
+from .scans.phase_diagram import PhaseDiagram, phase_diagram
 from .scans.result import Scan
 from .scans.scan import scan
 from .spectra.balance import balancedness
@@ -71,7 +72,9 @@ __all__ = [
     "LinearNetwork",
     "MixingError",
     "Model",
+    "NeuralNetwork",
     "Observable",
+    "PhaseDiagram",
     "Process",
     "Recording",
     "Run",
@@ -96,6 +99,7 @@ __all__ = [
     "load_recording",
     "mean_and_error",
     "memory_needed",
+    "phase_diagram",
     "read_weights",
     "repulsion",
     "scaling_fit",

@@ -122,6 +122,91 @@ def linear(sgd: SGD, networks: int, dtype: str, seed: int, threads: int, normals
     return Peer(networks, advance, lambda: w.double().numpy())
 
 
+def neural(sgd: SGD, networks: int, dtype: str, seed: int, threads: int) -> Peer:
+    """Layers forward and back by hand, all networks at once in batched products; inputs are drawn anew."""
+    model, batch, rate = sgd.model, sgd.batch_size, sgd.learning_rate
+    random = torch.Generator().manual_seed(seed)
+    layers, teacher = _layers(sgd, networks, dtype, seed)
+    widths, kind, first = model.widths, layers[0].dtype, model.trained.index(True)
+    x = torch.empty(networks, batch, widths[0], dtype=kind)
+    label = torch.empty(networks, batch, widths[-1], dtype=kind)
+    hidden = [x, *(torch.empty(networks, batch, n, dtype=kind) for n in widths[1:])]
+    wanted = [torch.empty_like(h) for h in hidden]
+    back = [torch.empty_like(h) for h in hidden]
+
+    def outputs(matrices: list, rows: list, begin: int) -> None:
+        for k in range(begin, len(matrices)):
+            if matrices[k].dim() == 2:  # one for all networks
+                torch.mm(rows[k].view(-1, widths[k]), matrices[k].T, out=rows[k + 1].view(-1, widths[k + 1]))
+            else:
+                torch.bmm(rows[k], matrices[k].mT, out=rows[k + 1])
+            if k < len(matrices) - 1:
+                rows[k + 1].tanh_()
+
+    def advance(steps: int) -> None:
+        torch.set_num_threads(threads)
+        with torch.inference_mode():
+            for _ in range(steps):
+                x.normal_(generator=random)
+                outputs(layers, hidden, 0)
+                wanted[first] = hidden[first]  # the layers before are shared
+                outputs(teacher, wanted, first)
+                error = torch.sub(hidden[-1], wanted[-1], out=back[-1])
+                if model.label_noise:
+                    error.add_(label.normal_(generator=random), alpha=-model.label_noise)
+                for k in range(len(layers) - 1, first - 1, -1):
+                    if k > first:
+                        below = torch.bmm(error, layers[k], out=back[k])
+                    if model.trained[k]:
+                        layers[k].baddbmm_(error.mT, hidden[k], alpha=-rate / batch)
+                    if k > first:
+                        wanted[k].copy_(hidden[k]).square_().mul_(below)
+                        error = below.sub_(wanted[k])
+
+    return Peer(networks, advance, lambda: layers[first].double().numpy())
+
+
+def neural_autograd(sgd: SGD, networks: int, dtype: str, seed: int, threads: int) -> Peer:
+    """The same with PyTorch's own gradients."""
+    model, batch, rate = sgd.model, sgd.batch_size, sgd.learning_rate
+    random = torch.Generator().manual_seed(seed)
+    layers, teacher = _layers(sgd, networks, dtype, seed)
+    kind, first = layers[0].dtype, model.trained.index(True)
+    trained = [layer.requires_grad_() for layer, flag in zip(layers, model.trained, strict=True) if flag]
+
+    def outputs(matrices: list, rows: torch.Tensor) -> torch.Tensor:
+        for weights in matrices[:-1]:
+            rows = torch.tanh(rows @ weights.mT)
+        return rows @ matrices[-1].mT
+
+    def advance(steps: int) -> None:
+        torch.set_num_threads(threads)
+        for _ in range(steps):
+            x = torch.empty(networks, batch, model.widths[0], dtype=kind).normal_(generator=random)
+            with torch.no_grad():
+                for k in range(first):
+                    x = torch.tanh(x @ layers[k].mT)
+                y = outputs(teacher[first:], x)
+                if model.label_noise:
+                    y += torch.empty_like(y).normal_(0, model.label_noise, generator=random)
+            loss = (outputs(layers[first:], x) - y).square().sum() * (0.5 / batch)
+            with torch.no_grad():
+                for weights, gradient in zip(trained, torch.autograd.grad(loss, trained), strict=True):
+                    weights.sub_(gradient, alpha=rate)
+
+    return Peer(networks, advance, lambda: layers[first].detach().double().numpy())
+
+
+def _layers(sgd: SGD, networks: int, dtype: str, seed: int) -> tuple[list, list]:
+    """All layers, (networks, rows, columns) each, and the teacher's; those of a given teacher (rows, columns)."""
+    kind = getattr(torch, dtype)
+    start = sgd.start(networks, seed)
+    layers, teacher = ([torch.tensor(m.copy(), dtype=kind) for m in ms] for ms in sgd.model.networks(start))
+    if sgd.model.teacher is not None:
+        teacher = [torch.tensor(matrix.copy(), dtype=kind) for matrix in sgd.model.teacher]
+    return layers, teacher
+
+
 def dyson(start: np.ndarray, beta: float, dt: float, seed: int, threads: int) -> Peer:
     """Arrays (n, n, replicas), all replicas at once, in place; PyTorch's own threads."""
     random = torch.Generator().manual_seed(seed)

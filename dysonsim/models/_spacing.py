@@ -22,11 +22,11 @@ def pair_moments(cov: Covariance, i: int, j: int) -> tuple[float, float, float]:
     return var_d, var_y, cov_dy
 
 
-def mean_spacing(cov: Covariance, group: tuple[int, ...], why: str) -> float:
+def mean_spacing(cov: Covariance, group: tuple[int, ...], why: str, uneven: float = 1e-6) -> float:
     """Mean spacing of the singular values of one degenerate group, of a Gaussian F small compared with them.
 
-    For a pair an elliptic integral; for more levels that of the GOE, which needs equal widths: otherwise ValueError,
-    with the reason `why`.
+    For a pair an elliptic integral; for more levels that of the GOE, which needs equal variances: ValueError, with
+    the reason `why`, if they differ by more than the fraction `uneven`.
     """
     from scipy.special import ellipe
 
@@ -34,7 +34,7 @@ def mean_spacing(cov: Covariance, group: tuple[int, ...], why: str) -> float:
     moments = np.array([pair_moments(cov, i, j) for i, j in pairs])
     if len(group) > 2:
         scale = float(moments[:, :2].mean())
-        if np.abs(moments - [scale, scale, 0]).max() > 1e-6 * scale:
+        if np.abs(moments - [scale, scale, 0]).max() > uneven * scale:
             raise ValueError(
                 f"mean spacing of levels {group}: their noise is not isotropic ({why}), and no closed form is known "
                 "for more than two such levels"

@@ -17,6 +17,7 @@ from .. import _checks
 from .._fingerprint import fingerprint
 from ..backend import Kernel, Program
 from ._layers import chained
+from ._parameters import by_value, shown
 from .optimizers.optimizer import PLAIN, Optimizer
 from .optimizers.stated import Stated
 from .traced import update as traced
@@ -38,10 +39,10 @@ class Model:
     of its own.
 
     W has `weight_shape`, by default that of the field `teacher`. An update of several matrices takes them all before
-    `noise` and returns them as a tuple: `weight_shapes` has the shapes of the weights by name, `memory` what else a
-    step remembers (velocities, ...), with its start values. `noise` has the random inputs: `normal`, `symmetric`,
-    `samples`, `label`, `second_moment`. What an update may do is in the guide, examples/guide/my_own_model.md; what
-    it may not is a TypeError, ValueError or IndexError that names the line of your file.
+    `noise`, as ``*matrices`` where their number varies, and returns them as a tuple: `weight_shapes` has the shapes of
+    the weights by name, `memory` what else a step remembers (velocities, ...), with its start values. `noise` has the
+    random inputs: `normal`, `symmetric`, `samples`, `label`, `second_moment`. What an update may do is in the guide,
+    examples/guide/my_own_model.md; what it may not is an error that names the line of your file.
 
     Predictions are there for models that can state them, and raise NotImplementedError otherwise. All predictions are
     for one set of levels in ascending order of x; every method states its order of approximation. Batch sizes and
@@ -135,6 +136,13 @@ class Model:
 
         ``normals(count)`` returns standard normals (networks, count), always the same ones of each network. The numbers
         are the first of a network's state, of which its weights come first; what is left out starts as the kernel says.
+        """
+        return None
+
+    def period(self, batch_size: int) -> int | None:
+        """Return after how many steps the random inputs of an update repeat: the batches of a fixed data set.
+
+        None for new ones at every step.
         """
         return None
 
@@ -365,7 +373,7 @@ class Model:
         return _checks.scale("learning_rate", learning_rate), self.check_batch_size(batch_size)
 
     def _key(self) -> tuple[Any, ...]:
-        return tuple(_by_value(value) for _, value in self._fields())
+        return tuple(by_value(value) for _, value in self._fields())
 
     def _fields(self) -> list[tuple[str, Any]]:
         """Names and values of the parameters; of a class that is no dataclass all that it holds."""
@@ -386,18 +394,8 @@ class Model:
 
     def __repr__(self) -> str:
         """Write the parameters as in a call, arrays by their shapes."""
-        parts = []
-        for name, value in self._fields():
-            shown = f"<{' x '.join(map(str, value.shape))}>" if isinstance(value, np.ndarray) else repr(value)
-            parts.append(f"{name}={shown}")
+        parts = [f"{name}={shown(value)}" for name, value in self._fields()]
         return f"{type(self).__name__}({', '.join(parts)})"
-
-
-def _by_value(value: Any) -> Any:
-    """Return what a parameter is told apart by: arrays and lists by what they hold."""
-    if isinstance(value, np.ndarray):
-        return value.shape, value.tobytes()
-    return repr(value) if isinstance(value, (list, dict, set)) else value
 
 
 def level_groups(fixed: np.ndarray) -> list[tuple[int, ...]]:

@@ -212,6 +212,9 @@ class NetworkProcess(Theory, Process):
         names = ("teacher", "gradient_noise", "label_noise", "mu", "sigma")
         found = {name: getattr(self.model, name, None) for name in names} | {"init_scale": self.init_scale}
         found = {name: value for name, value in found.items() if value is not None}
+        for name, value in found.items():
+            if isinstance(value, tuple):  # of several layers
+                found[name] = np.concatenate([np.ravel(matrix) for matrix in value])
         largest = max(float(np.max(np.abs(np.asarray(value)))) for value in found.values())
         return found | ({"size of the weights": largest} if largest > 0 else {})
 

@@ -26,6 +26,7 @@ from dysonsim.reproduce import (
     motion,
     optimizers,
     overview,
+    phases,
     provenance,
     relaxation,
     scaling,
@@ -49,6 +50,7 @@ PARTS: dict[str, tuple[str, Callable[[Ensembles], Part]]] = {
     "motion": ("Eigenvalues during training", motion.measure),
     "linear_levels": ("SGD, Langevin, Dyson and the Coulomb gas: linear networks", linear_levels.measure),
     "optimizers": ("Momentum and Adam", optimizers.measure),
+    "phases": ("Phases of a nonlinear network", phases.measure),
 }
 OVERVIEW = "overview"
 STORES = "scans"  # where the scans of an unfinished report are kept, by the hash of the sources

@@ -10,6 +10,7 @@ from dysonsim.reproduce.linear_levels import draw as linear_levels
 from dysonsim.reproduce.motion import draw as motion
 from dysonsim.reproduce.optimizers import draw as optimizers
 from dysonsim.reproduce.overview import draw as overview
+from dysonsim.reproduce.phases import draw as phases
 from dysonsim.reproduce.relaxation import draw as relaxation
 from dysonsim.reproduce.scaling import draw as scaling
 from dysonsim.reproduce.scaling import draw_mean_levels as mean_levels
@@ -18,6 +19,7 @@ from dysonsim.reproduce.surmise import draw as surmise
 from dysonsim.reproduce.teacher import draw as teacher
 
 __all__ = [
-    "densities", "levels", "linear_levels", "mean_levels", "motion", "optimizers", "overview", "relaxation", "scaling",
+    "densities", "levels", "linear_levels", "mean_levels", "motion", "optimizers", "overview", "phases", "relaxation",
+    "scaling",
     "spectrum", "surmise", "teacher",
 ]  # fmt: skip

@@ -41,6 +41,8 @@ class Size:
         descriptions are compared.
     level_replicas, linear_level_replicas : int
         Networks or gases of every description except SGD, for the RBM and for the linear networks.
+    phase_stride, phase_updates, phase_replicas : int
+        Of the phase diagram: every how many of its 12 x 12 points, updates, networks a point.
     resamples : int
         Draws for every p-value; 50 times as many where these do not resolve it.
     """
@@ -63,6 +65,9 @@ class Size:
     level_rates: tuple[float, ...]
     level_replicas: int
     linear_level_replicas: int
+    phase_stride: int
+    phase_updates: int
+    phase_replicas: int
     resamples: int
 
     def points(self) -> list[tuple[float, int]]:
@@ -90,6 +95,9 @@ FULL = Size(
     level_rates=(0.02, 0.04, 0.1),
     level_replicas=1024,
     linear_level_replicas=4096,
+    phase_stride=1,
+    phase_updates=100_000,
+    phase_replicas=8,
     resamples=1999,
 )
 
@@ -112,6 +120,9 @@ QUICK = Size(
     level_rates=(0.02, 0.04, 0.1),
     level_replicas=128,
     linear_level_replicas=1024,
+    phase_stride=2,
+    phase_updates=20_000,
+    phase_replicas=8,
     resamples=1999,
 )
 
@@ -134,6 +145,9 @@ TINY = Size(
     level_rates=(0.06, 0.08, 0.1),
     level_replicas=24,
     linear_level_replicas=64,
+    phase_stride=4,
+    phase_updates=500,
+    phase_replicas=8,
     resamples=99,
 )
 

@@ -1,18 +1,22 @@
 """tanh and erf of lane values, in the float type of the run: a few units in the last place.
 
-Rational functions of the Cephes library (S. Moshier), tanh.c and ndtr.c. Both branches are worked out for every lane.
+tanh(v) = m/(m + 2) with m = exp(2 v) - 1, which is worked out without loss where it is small. erf is by rational
+functions of the Cephes library (S. Moshier), ndtr.c; both branches are worked out for every lane.
 """
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 from . import functions
 from .once import once
 
-TANH_P = (-9.64399179425052238628e-1, -9.92877231001918586564e1, -1.61468768441708447952e3)
-TANH_Q = (1.12811678491632931402e2, 2.23548839060100448583e3, 4.84406305325125486048e3)
-TANH_SMALL = 0.625
+TERMS = {
+    "float64": 12,
+    "float32": 6,
+}  # of (exp(r) - 1 - r)/r^2 for |r| <= log(2)/2: below half a unit in the last place
+TANH_END = {"float64": 40.0, "float32": 20.0}  # twice the argument from which tanh is 1
 ERF_T = (
     9.60497373987051638749e0, 9.00260197203842689217e1, 2.23200534594684319226e3, 7.00332514112805075473e3,
     5.55923013010394962768e4,
@@ -49,18 +53,30 @@ def build(lanes) -> SimpleNamespace:
     """`tanh` and `erf` on one target."""
     jit, number, select, full = lanes.jit, lanes.number, lanes.select, lanes.full
     exp = functions.build(lanes).exp
-    tanh_p, tanh_q = horner(lanes, TANH_P, False), horner(lanes, TANH_Q, True)
     erf_t, erf_u = horner(lanes, ERF_T, False), horner(lanes, ERF_U, True)
     erfc_p, erfc_q = horner(lanes, ERFC_P, False), horner(lanes, ERFC_Q, True)
-    zero, one, two, small, end = (number(x) for x in (0, 1, 2, TANH_SMALL, ERF_END))
+    name = number.__name__
+    rest = horner(lanes, tuple(1 / math.factorial(k + 2) for k in range(TERMS[name]))[::-1], False)
+    zero, one, two, end = (number(x) for x in (0, 1, 2, ERF_END))
+    lowest, highest, magic = number(-TANH_END[name]), number(TANH_END[name]), number(functions.ROUND[name])
+    high, low, per_octave = (number(x) for x in (functions.LN2_HIGH, functions.LN2_LOW, 1 / math.log(2)))
+    power_of_two = lanes.power_of_two
 
     @jit
     def tanh(v):
-        size = select(v < zero, full(zero) - v, v)
-        z = v * v
-        near = v + v * (z * tanh_p(z) / tanh_q(z))
-        far = one - two / (exp(size + size) + one)
-        return select(size < small, near, select(v < zero, full(zero) - far, far))
+        v = v + v
+        v = select(v < lowest, lowest, v)
+        v = select(highest < v, highest, v)
+        k = v * per_octave + magic
+        k = k - magic
+        r = v - k * high
+        r = r - k * low
+        p = rest(r)
+        p = p * r
+        p = p * r + r
+        power = power_of_two(k)
+        m = p * power + (power - one)
+        return m / (m + two)
 
     @jit
     def erf(v):

@@ -55,15 +55,18 @@ class Place:
         return Place(self.array, at, down, view.rj * self.down + view.cj * self.across)
 
 
-def text_of(trace: Trace, outputs: list[Node], states: list[tuple[int, int]], weights: int) -> Text:
+def text_of(
+    trace: Trace, outputs: list[Node], states: list[tuple[int, int]], weights: int, repeats: bool = False
+) -> Text:
     """Return the text whose step puts `outputs` in place of the state.
 
-    states: number of the first entry, and size, of each; weights: numbers of the state whose squares are watched.
+    states: number of the first entry, and size, of each; weights: numbers of the state whose squares are watched;
+    repeats: whether random inputs are those of the step modulo integers[1].
     """
     try:
-        return Writer(trace, outputs, states, weights, chunked=True).text()
+        return Writer(trace, outputs, states, weights, chunked=True).text(repeats)
     except Whole:
-        return Writer(trace, outputs, states, weights, chunked=False).text()
+        return Writer(trace, outputs, states, weights, chunked=False).text(repeats)
 
 
 def sum_of(*terms: tuple[int, str] | int) -> str:
@@ -96,13 +99,13 @@ class Writer:
         plan = Plan(outputs, trace.batch_size, chunked)
         self.order, self.axis, self.phase, self.placed = plan.order, plan.axis, plan.phase, plan.placed
 
-    def text(self) -> Text:
+    def text(self, repeats: bool) -> Text:
         for node in self.order:
             self._write(node)
         self._write_outputs()
         top = ["batch = integers[0]", "squares = full(zero)", f"for i in range({self.weights}):"]
         top += ["    w = load(state, i)", "    squares = w * w + squares"]
-        lines = [*top, *self.before]
+        lines = [*(["s = s % integers[1]"] if repeats else []), *top, *self.before]
         if self.inside:
             lines += [f"for at in range(0, batch, {CHUNK}):", f"    count = min({CHUNK}, batch - at)"]
             lines += [f"    {line}" for line in self.inside]
@@ -304,8 +307,9 @@ class Writer:
             for number, same in self._reads(output, True)
         )
         sources: list[Place | None] = []
-        for output in self.outputs:
-            if not safe and (output not in self.places or self.places[output].array == "state"):
+        for (at, _), output in zip(self.states, self.outputs, strict=True):
+            stays = self.places.get(output) == Place("state", at, output.columns, 1)
+            if not safe and not stays and (output not in self.places or self.places[output].array == "state"):
                 room = self._room_for(output)
                 self._copy(output, room)
                 sources.append(room)
@@ -315,6 +319,8 @@ class Writer:
             self._copy(output, Place("state", at, output.columns, 1), kept)
 
     def _copy(self, output: Node, place: Place, kept: Place | None = None) -> None:
+        if self.places.get(output) == place:  # what an update returns as it was
+            return
         i, j = self._indices(output)
         value = self._entry(output, i, j)[0]
         if kept is not None:

@@ -34,7 +34,8 @@ WHEN = ("early", "late")
 # What is stated of training by other optimizers than plain SGD.
 UNDER_MOMENTUM = (
     "fixed_point", "degenerate_groups", "curvature", "product_variances", "weight_covariance", "singular_value_widths",
-    "stationary_widths", "singular_value_spacings", "mean_spacings", "relaxation_rates", "max_learning_rate", "stability",
+    "stationary_widths", "singular_value_spacings", "mean_spacings", "relaxation_rates", "max_learning_rate",
+    "stability",
 )  # fmt: skip
 UNDER_DECAY = ("fixed_point", "degenerate_groups", "relaxation_rates", "singular_value_widths", "stationary_widths")
 

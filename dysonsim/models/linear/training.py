@@ -11,6 +11,7 @@ import numpy as np
 from ... import _checks
 from ...backend import Kernel
 from ...kernels.networks import linear, linear_large
+from .._parameters import batches_of
 from ..base import Model
 from .written import WrittenLinear
 
@@ -67,7 +68,9 @@ class LinearTraining(Model):
                 "sampling": sampling,
             },
             reals=np.concatenate([constants, self.teacher.ravel(), self.hessian.ravel(), self.layer.T.ravel()]),
-            integers=np.array([batch_size, 0 if self.dataset_size is None else self.dataset_size // batch_size]),
+            integers=np.array(
+                [batch_size, 0 if self.dataset_size is None else batches_of(self.dataset_size, batch_size)]
+            ),
             weights=p * n,
             scratch=linear.scratch(n, p, q),
             work=batch_size * (3.0 * n * p + 2.0 * p * q + 50.0 * (n + q)) if sampling == "sample_by_sample" else 0.0,
@@ -116,6 +119,6 @@ class LinearTraining(Model):
     def check_batch_size(self, batch_size: int) -> int:
         """Return the batch size as int; ValueError if a fixed data set cannot be cut into such batches."""
         batch = super().check_batch_size(batch_size)
-        if self.dataset_size is not None and self.dataset_size % batch:
-            raise ValueError(f"batch_size = {batch}: must divide dataset_size = {self.dataset_size}")
+        if self.dataset_size is not None:
+            batches_of(self.dataset_size, batch)
         return batch

@@ -52,7 +52,8 @@ class StackEnsemble:
         state: dict[str, Matrix] = {
             name: Stack(numbers, kind) for name, numbers in self.layout.cut(self.numbers.copy()).items()
         }
-        noise = StackNoise(self.batch, self.draws, at)
+        period = self.model.period(self.batch)
+        noise = StackNoise(self.batch, self.draws, at % period if period else at)
         found = updated(self.model, self.layout, state, noise, self.rate, self.batch)
         new = np.empty_like(self.numbers)
         for name, matrix in zip(self.layout.names, found, strict=True):

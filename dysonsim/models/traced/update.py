@@ -76,18 +76,17 @@ def line_of(model: Any, method: str) -> str:
     return where(getattr(type(model), method))
 
 
-def names_of(model: Any) -> tuple[str, ...]:
-    """Return the names of what `update` takes before `noise`; TypeError if its arguments are not the usual ones.
+def names_of(model: Any) -> tuple[str, ...] | None:
+    """Return the names of what `update` takes before `noise`; None where it takes as many matrices as there are.
 
-    An update of as many matrices as the model says, ``update(self, *W, noise, learning_rate, batch_size)``, takes all
-    of `weight_shapes` and `memory` in their order.
+    TypeError if its arguments are not the usual ones.
     """
     update = type(model).update
     wanted = "update(self, W, noise, learning_rate, batch_size), with further matrices of the state behind W"
     given = list(inspect.signature(update).parameters.values())[1:]
     names = tuple(parameter.name for parameter in given)
-    if given and given[0].kind is inspect.Parameter.VAR_POSITIONAL and names[1:] == LAST:
-        return *(value_of(model, "weight_shapes") or ("W",)), *value_of(model, "memory")
+    if len(given) == 4 and given[0].kind is inspect.Parameter.VAR_POSITIONAL and names[-3:] == LAST:
+        return None
     plain = all(p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty for p in given)
     if len(names) < 4 or names[-3:] != LAST or not plain:
         raise TypeError(f"{where(update)}: update takes {', '.join(names)}; must be {wanted}")
@@ -111,7 +110,7 @@ def layout_of(model: Any) -> Layout:
     """Return the layout of a model's state; TypeError or ValueError where its shapes are wrong or missing."""
     names, what = names_of(model), type(model).__name__
     given = value_of(model, "weight_shapes")
-    weights = {names[0]: model.weight_shape} if given is None else given
+    weights = {names[0] if names else "W": model.weight_shape} if given is None else given
     memory = value_of(model, "memory")
     for attribute, found in (("weight_shapes", weights), ("memory", memory)):
         if not isinstance(found, Mapping):
@@ -119,6 +118,7 @@ def layout_of(model: Any) -> Layout:
                 f"{what}.{attribute} = {_checks.shown(found)}: must be a dict, by the names that update takes"
             )
     both = [*weights, *memory]
+    names = tuple(both) if names is None else names
     if sorted(both) != sorted(names):
         raise TypeError(
             f"{line_of(model, 'update')}: update takes {', '.join(names)}; the shapes of {', '.join(both)} are known. "
@@ -151,8 +151,7 @@ def updated(
 ) -> list[Matrix]:
     """Call `update`; its matrices in the order of the layout, of the right shapes. Errors name the user's line."""
     one = state[layout.names[0]]
-    others = dict(zip(LAST, (noise, rate, batch), strict=True))
-    found = model.update(*(state[name] for name in layout.names), **others)
+    found = model.update(*(state[name] for name in layout.names), noise=noise, learning_rate=rate, batch_size=batch)
     several = found if isinstance(found, (tuple, list)) else (found,)
     names = ", ".join(layout.names)
     if len(several) != len(layout.names):
@@ -197,7 +196,7 @@ def trace_of(model: Any, layout: Layout, rate: float, batch: int) -> Text:
     found = updated(model, layout, symbols, SymbolicNoise(trace), rate, batch)
     states = [(layout.places[name], math.prod(layout.shapes[name])) for name in layout.names]
     outputs: list[Node] = [symbol.node for symbol in found]  # type: ignore[attr-defined]
-    return text_of(trace, outputs, states, layout.weights)
+    return text_of(trace, outputs, states, layout.weights, model.period(batch) is not None)
 
 
 def kernel_of(model: Any, learning_rate: float, batch_size: int) -> Kernel:
@@ -216,8 +215,9 @@ def kernel_of(model: Any, learning_rate: float, batch_size: int) -> Kernel:
         )
     sizes = {"text": made.text, "wisharts": made.wisharts}
     few = layout.size + made.scratch <= SMALL
+    integers = np.array([batch_size, model.period(batch_size) or 0])
     return Kernel(
-        step.build, sizes, made.reals, np.array([batch_size]), layout.weights, extra=layout.start,
+        step.build, sizes, made.reals, integers, layout.weights, extra=layout.start,
         scratch=made.scratch, vectors=2 if few else 1, work=made.work,
     )  # fmt: skip
 

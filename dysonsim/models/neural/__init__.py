@@ -1,0 +1,1 @@
+"""Networks of several layers with nonlinear units."""
