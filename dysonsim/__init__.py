@@ -25,6 +25,10 @@ from .numerics.repulsion import repulsion
 from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
 from .scans.result import Scan
 from .scans.scan import scan
+from .spectra.curve import Curve
+from .spectra.long_range import form_factor, number_variance, rigidity
+from .spectra.ratios import spacing_ratios
+from .spectra.unfolding import unfold
 from .training.examine import Examination, examine
 from .training.fluctuations import Fluctuations, fluctuations
 from .training.gradient_noise import GradientNoise, gradient_noise
@@ -42,6 +46,7 @@ __all__ = [
     "Check",
     "Comparison",
     "CoulombGas",
+    "Curve",
     "DivergenceError",
     "Dynamics",
     "Dyson",
@@ -72,6 +77,7 @@ __all__ = [
     "estimate_dynamics",
     "examine",
     "fluctuations",
+    "form_factor",
     "gradient_noise",
     "hierarchy",
     "laws",
@@ -79,13 +85,17 @@ __all__ = [
     "load_recording",
     "mean_and_error",
     "memory_needed",
+    "number_variance",
     "read_weights",
     "repulsion",
+    "rigidity",
     "scaling_fit",
     "scaling_rule",
     "scan",
     "simulate",
     "singular_values",
+    "spacing_ratios",
     "spikes",
+    "unfold",
     "watch",
 ]

@@ -10,14 +10,14 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from ._numerics import whole
-from .fluctuation import FluctuationLaw
+from .curve import CurveLaw
 
 _MOST = 10**9
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class FormFactor(FluctuationLaw):
+class FormFactor(CurveLaw):
     """Connected spectral form factor K(tau) = 1 - int Y_2(r) exp(2 pi i tau r) dr, Y_2 the two-level cluster function.
 
     tau is the time in units of the Heisenberg time, 2 pi times the density of *distinct* levels, which is 1:
@@ -28,8 +28,8 @@ class FormFactor(FluctuationLaw):
     (Mehta, Random Matrices, appendix A.12, and chapter 6). K_4 is infinite at tau = 1. Independent levels (beta = 0)
     have K = 1. It is the *connected* part: mean density and window are not in it, see `dysonsim.form_factor`.
 
-    With `n`, K(tau) = E|sum_i exp(i k theta_i)|^2 / n at tau = k/n of n levels on a circle (COE, CUE, CSE), exact sums
-    of Haake, Sommers and Weber (J. Phys. A 32 (1999) 6903). It is defined for whole k; at k = 0 its connected part is 0.
+    With `n`, K(tau) = E|sum_i exp(i k theta_i)|^2 / n at tau = k/n of n levels on a circle (COE, CUE, CSE): exact
+    sums of Haake, Sommers and Weber (J. Phys. A 32 (1999) 6903). It is defined for whole k; at k = 0 it is 0.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .fluctuation import FluctuationLaw
+from .curve import CurveLaw
 
 _FAR = 40.0  # from here on, asymptotic series of Si and Ci are exact to rounding
 _NEAR = 2.0  # below, 1 - cos and ln - Ci cancel
@@ -16,7 +16,7 @@ _TERMS = 18
 
 
 @dataclass(frozen=True)
-class NumberVariance(FluctuationLaw):
+class NumberVariance(CurveLaw):
     """Number variance Sigma^2(L): of how many levels lie in an interval that holds L of them on average.
 
     With I(r) = Si(pi r)/pi and the density of *distinct* levels equal to 1,
@@ -27,10 +27,10 @@ class NumberVariance(FluctuationLaw):
     (Dyson and Mehta, J. Math. Phys. 4 (1963) 701; Mehta, Random Matrices, chapter 16). They grow as
     (2/(beta pi^2)) ln L. Independent levels (beta = 0) have Sigma^2 = L.
 
-    Exact in the bulk of infinitely many levels whose mean density is 1: unfold them first, as `dysonsim.number_variance`
-    does. Not valid for L comparable with the number of levels, nor at the edge of a spectrum. At beta = 4 a doubly
-    degenerate level counts once; others count it twice, and their Sigma^2 is then four times as large at half the
-    density.
+    Exact in the bulk of infinitely many levels whose mean density is 1: unfold them first, as
+    `dysonsim.number_variance` does. Not valid for L comparable with the number n of levels (n independent levels have
+    L (1 - L/n)), nor at the edge of a spectrum. At beta = 4 a doubly degenerate level counts once; who counts it twice
+    has four times this Sigma^2 in intervals of 2 L levels.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def _small(x: np.ndarray) -> np.ndarray:
 
 
 def _auxiliary(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """f = sum (-1)^k (2k)!/x^(2k+1) and g = sum (-1)^k (2k+1)!/x^(2k+2), x > 40 (Abramowitz and Stegun 5.2.34)."""
+    """Sum f = sum (-1)^k (2k)!/x^(2k+1) and g = sum (-1)^k (2k+1)!/x^(2k+2), x > 40 (Abramowitz and Stegun 5.2.34)."""
     f = sum((-1) ** k * math.factorial(2 * k) * x ** (-2.0 * k - 1) for k in range(_TERMS))
     g = sum((-1) ** k * math.factorial(2 * k + 1) * x ** (-2.0 * k - 2) for k in range(_TERMS))
     return np.asarray(f), np.asarray(g)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ._numerics import gauss_legendre
-from .fluctuation import FluctuationLaw
+from .curve import CurveLaw
 from .number_variance import number_variance
 
 _NODES = 16  # a unit of length: exact to rounding for waves of period 1
@@ -18,7 +18,7 @@ _POWERS = (0, 1, 3)
 
 
 @dataclass(frozen=True)
-class Rigidity(FluctuationLaw):
+class Rigidity(CurveLaw):
     """Spectral rigidity Delta_3(L): mean square deviation of the staircase of levels from its best straight line.
 
     Delta_3(L) = < min_{a,b} (1/L) int_x^{x+L} [N(y) - a - b y]^2 dy > = (2/L^4) int_0^L (L^3 - 2 L^2 r + r^3)
@@ -72,7 +72,7 @@ def _moments(beta: int, length: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=3)
 def _constants(beta: int) -> np.ndarray:
-    """What the integrals have beside those of the smooth part of Sigma^2, once its waves have died out.
+    """Return what the integrals have beside those of the smooth part of Sigma^2, once its waves have died out.
 
     Waves end at r = L with the weight 1 - 2 + 1 = 0. Taken at a whole number, where sin 2 pi r = 0, they are wrong by
     less than 1e-10 in the first of the constants.

@@ -18,7 +18,7 @@ BETAS = (0, 1, 2, 4)
 
 
 @dataclass(frozen=True)
-class FluctuationLaw(ABC):
+class CurveLaw(ABC):
     """A curve that random matrix theory predicts for infinitely many levels of unit density, at any length or time.
 
     A subclass states what it is of (`statistic`, the name that `dysonsim` gives to the measured curve), the name of its
