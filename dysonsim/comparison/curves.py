@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,8 +136,7 @@ class CurveComparison:
             self.reference.plot(ax, label=f"other ({score})")
         else:
             x = np.linspace(self.curve.x.min(), self.curve.x.max(), 200)
-            law = dataclasses.replace(self.curve, x=x).expected(self.reference)
-            ax.plot(x, law, "C1-", label=f"{self._name} ({score})")
+            ax.plot(x, self.curve.expected(self.reference, x), "C1-", label=f"{self._name} ({score})")
         low, high = ax.get_ylim()
         ax.set_ylim(low, high + 0.2 * (high - low))  # room for the legend
         ax.legend(fontsize="small")

@@ -21,6 +21,7 @@ from dysonsim.reproduce import (
     figures,
     levels,
     linear_levels,
+    long_range,
     motion,
     overview,
     provenance,
@@ -45,6 +46,7 @@ PARTS: dict[str, tuple[str, Callable[[Ensembles], Part]]] = {
     "levels": ("SGD, Langevin, Dyson and the Coulomb gas: Gaussian RBM", levels.measure),
     "motion": ("Eigenvalues during training", motion.measure),
     "linear_levels": ("SGD, Langevin, Dyson and the Coulomb gas: linear networks", linear_levels.measure),
+    "long_range": ("Long-range statistics: number variance, rigidity, form factor", long_range.measure),
 }
 OVERVIEW = "overview"
 

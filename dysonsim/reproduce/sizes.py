@@ -41,6 +41,8 @@ class Size:
         descriptions are compared.
     level_replicas, linear_level_replicas : int
         Networks or gases of every description except SGD, for the RBM and for the linear networks.
+    units, unit_replicas : int
+        Of the wide teacher-student whose long-range statistics are shown, and how many networks of it.
     resamples : int
         Draws for every p-value; 50 times as many where these do not resolve it.
     """
@@ -64,6 +66,8 @@ class Size:
     level_rates: tuple[float, ...]
     level_replicas: int
     linear_level_replicas: int
+    units: int
+    unit_replicas: int
     resamples: int
 
     def points(self) -> list[tuple[float, int]]:
@@ -96,6 +100,8 @@ FULL = Size(
     level_rates=(0.02, 0.04, 0.1),
     level_replicas=1024,
     linear_level_replicas=4096,
+    units=64,
+    unit_replicas=512,
     resamples=1999,
 )
 
@@ -119,6 +125,8 @@ QUICK = Size(
     level_rates=(0.02, 0.04, 0.1),
     level_replicas=128,
     linear_level_replicas=1024,
+    units=64,
+    unit_replicas=96,
     resamples=1999,
 )
 
@@ -142,6 +150,8 @@ TINY = Size(
     level_rates=(0.06, 0.08, 0.1),
     level_replicas=24,
     linear_level_replicas=64,
+    units=12,
+    unit_replicas=32,
     resamples=99,
 )
 

@@ -80,16 +80,17 @@ class Curve:
         count = len(away)
         return away.T @ away / (count * (count - 1))
 
-    def expected(self, law: Any) -> np.ndarray:
-        """Return what the curve would be on average if a law holds, (K,).
+    def expected(self, law: Any, x: Any = None) -> np.ndarray:
+        """Return what the curve would be on average if a law holds, (K,); at other points than `x`, if given.
 
         The law itself for lengths. A form factor is measured with the resolution of its window: the law is averaged
         over times as the taper does, and must know all times.
         """
+        points = self.x if x is None else np.asarray(x, dtype=np.float64)
         if self.statistic != "form factor":
-            return np.asarray(law(self.x))
+            return np.asarray(law(points))
         width = self.window[1] - self.window[0]
-        return smoothed(law, self.x, width if self.replicas > 1 else width / len(self.samples))
+        return smoothed(law, points, width if self.replicas > 1 else width / len(self.samples))
 
     @property
     def argument(self) -> str:
