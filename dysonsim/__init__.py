@@ -39,6 +39,10 @@ from .scans.phase_diagram import PhaseDiagram, phase_diagram
 from .scans.result import Scan
 from .scans.scan import scan
 from .spectra.balance import balancedness
+from .spectra.curve import Curve
+from .spectra.long_range import form_factor, number_variance, rigidity
+from .spectra.ratios import spacing_ratios
+from .spectra.unfolding import unfold
 from .training.examine import Examination, examine
 from .training.fluctuations import Fluctuations, fluctuations
 from .training.gradient_noise import GradientNoise, gradient_noise
@@ -57,6 +61,7 @@ __all__ = [
     "Check",
     "Comparison",
     "CoulombGas",
+    "Curve",
     "DeepLinearNetwork",
     "DivergenceError",
     "Dynamics",
@@ -92,6 +97,7 @@ __all__ = [
     "estimate_dynamics",
     "examine",
     "fluctuations",
+    "form_factor",
     "gradient_noise",
     "hierarchy",
     "laws",
@@ -99,15 +105,19 @@ __all__ = [
     "load_recording",
     "mean_and_error",
     "memory_needed",
+    "number_variance",
     "phase_diagram",
     "read_weights",
     "repulsion",
+    "rigidity",
     "scaling_fit",
     "scaling_rule",
     "scan",
     "simulate",
     "singular_values",
+    "spacing_ratios",
     "spikes",
     "stationary",
+    "unfold",
     "watch",
 ]

@@ -18,7 +18,7 @@ from .. import _checks
 from .._checks import shown
 from .._fingerprint import fingerprint
 from ..comparison.result import MOST_RESAMPLES
-from ..ensembles.observable import Choice, observable_of
+from ..ensembles.observable import OBSERVABLES, Choice, observable_of
 from ..ensembles.run import Run
 from ..ensembles.schedule import MAX_STEPS
 from ..ensembles.simulate import simulate
@@ -80,9 +80,10 @@ def hierarchy(
         Number of stationary records, which are 0.75 of the slowest relaxation time apart; or their steps, two or more.
     path : int or steps
         Number of records before `settle`, denser at the beginning; or their steps. 0 for none.
-    observable : str, Observable or callable(run) -> (replicas, records, n) array
+    observable : str, Observable or callable(run) -> (replicas, records, n) array, or Curve
         "eigenvalues", "singular_values", or a function with one number for each level. Spacings within every well are
-        measured as well.
+        measured as well. Or a function that returns a curve, ``lambda run: ds.number_variance(run, lengths)``, whose
+        points are compared in place of wells; it chooses levels and record itself, and nothing is taken on the way.
     given : dict, optional
         A Process to run or a finished Run, by the name of the description that it takes the place of ("independent" is
         one), or under a new name. A Run must have the records that are asked for, and may have any number of replicas;
@@ -157,6 +158,12 @@ def hierarchy(
             missing[name] = str(error)
     runs = {name: runs[name] for name in makers if name in runs}
     _check_seeds(runs)
+    curves = measure.curves_of(looked_at, runs)
+    if curves:
+        values = {name: settled(run, OBSERVABLES["eigenvalues"], steps) for name, run in runs.items()}
+        measure.warn_unsettled(values, measure.wells(sgd), stacklevel=2)
+        points, apart = measure.of_curves(curves, resamples)
+        return Hierarchy(sgd, looked_at.name, runs, steps, way[:0], points, apart, missing, looked_at, curves)
     values = {name: settled(run, looked_at, steps) for name, run in runs.items()}
     paths = {name: on_path(run, looked_at, way) for name, run in runs.items() if len(way) and not timeless(run)}
     wells = measure.wells(sgd)

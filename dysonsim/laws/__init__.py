@@ -16,10 +16,13 @@ from typing import Any
 
 from .base import Law
 from .bulk_spacing import BulkSpacing
+from .form_factor import FormFactor
 from .gas_density import gas_log_density, gas_log_normalization
 from .gaussian_ensemble import GaussianEnsembleDensity
 from .marchenko_pastur import MarchenkoPastur, MarchenkoPasturSingular
 from .normal import Normal
+from .number_variance import NumberVariance
+from .rigidity import Rigidity
 from .semicircle import Semicircle
 from .spacing_ratio import SpacingRatio, UnfoldedSpacingRatio
 from .surmise import WignerSurmise
@@ -30,11 +33,14 @@ from .two_species import TwoSpecies
 
 __all__ = [
     "BulkSpacing",
+    "FormFactor",
     "GaussianEnsembleDensity",
     "Law",
     "MarchenkoPastur",
     "MarchenkoPasturSingular",
     "Normal",
+    "NumberVariance",
+    "Rigidity",
     "Semicircle",
     "SpacingRatio",
     "SymmetricTwoByTwo",

@@ -23,6 +23,7 @@ from dysonsim.reproduce import (
     figures,
     levels,
     linear_levels,
+    long_range,
     motion,
     optimizers,
     overview,
@@ -51,6 +52,7 @@ PARTS: dict[str, tuple[str, Callable[[Ensembles], Part]]] = {
     "linear_levels": ("SGD, Langevin, Dyson and the Coulomb gas: linear networks", linear_levels.measure),
     "optimizers": ("Momentum and Adam", optimizers.measure),
     "phases": ("Phases of a nonlinear network", phases.measure),
+    "long_range": ("Long-range statistics: number variance, rigidity, form factor", long_range.measure),
 }
 OVERVIEW = "overview"
 STORES = "scans"  # where the scans of an unfinished report are kept, by the hash of the sources

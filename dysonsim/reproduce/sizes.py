@@ -43,6 +43,8 @@ class Size:
         Networks or gases of every description except SGD, for the RBM and for the linear networks.
     phase_stride, phase_updates, phase_replicas : int
         Of the phase diagram: every how many of its 12 x 12 points, updates, networks a point.
+    units, unit_replicas : int
+        Of the wide teacher-student whose long-range statistics are shown, and how many networks of it.
     resamples : int
         Draws for every p-value; 50 times as many where these do not resolve it.
     """
@@ -68,6 +70,8 @@ class Size:
     phase_stride: int
     phase_updates: int
     phase_replicas: int
+    units: int
+    unit_replicas: int
     resamples: int
 
     def points(self) -> list[tuple[float, int]]:
@@ -98,6 +102,8 @@ FULL = Size(
     phase_stride=1,
     phase_updates=100_000,
     phase_replicas=8,
+    units=64,
+    unit_replicas=512,
     resamples=1999,
 )
 
@@ -123,6 +129,8 @@ QUICK = Size(
     phase_stride=2,
     phase_updates=20_000,
     phase_replicas=8,
+    units=64,
+    unit_replicas=96,
     resamples=1999,
 )
 
@@ -148,6 +156,8 @@ TINY = Size(
     phase_stride=4,
     phase_updates=500,
     phase_replicas=8,
+    units=12,
+    unit_replicas=32,
     resamples=99,
 )
 

@@ -36,7 +36,7 @@ from dysonsim.reproduce.parts import (
 
 module = sys.modules["dysonsim.reproduce.command"]
 FIGURES = {"spectrum", "surmise", "scaling", "mean_levels", "teacher", "relaxation", "densities", "overview"}
-FIGURES |= {"levels", "motion", "linear_levels", "optimizers", "phases"}
+FIGURES |= {"levels", "motion", "linear_levels", "long_range", "optimizers", "phases"}
 SEED = 3
 
 
