@@ -16,11 +16,15 @@ from typing import Any
 
 from .base import Law
 from .bulk_spacing import BulkSpacing
+from .fuss_catalan import FussCatalan
 from .gas_density import gas_log_density, gas_log_normalization
 from .gaussian_ensemble import GaussianEnsembleDensity
 from .marchenko_pastur import MarchenkoPastur, MarchenkoPasturSingular
 from .normal import Normal
+from .poisson_spacing import PoissonSpacing
+from .porter_thomas import PorterThomas
 from .semicircle import Semicircle
+from .smallest_singular import SmallestSingularValue
 from .spacing_ratio import SpacingRatio, UnfoldedSpacingRatio
 from .surmise import WignerSurmise
 from .tracy_widom import TracyWidom
@@ -30,12 +34,16 @@ from .two_species import TwoSpecies
 
 __all__ = [
     "BulkSpacing",
+    "FussCatalan",
     "GaussianEnsembleDensity",
     "Law",
     "MarchenkoPastur",
     "MarchenkoPasturSingular",
     "Normal",
+    "PoissonSpacing",
+    "PorterThomas",
     "Semicircle",
+    "SmallestSingularValue",
     "SpacingRatio",
     "SymmetricTwoByTwo",
     "TracyWidom",
