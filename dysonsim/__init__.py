@@ -22,7 +22,17 @@ from .inference.estimate import Dynamics, estimate_dynamics
 from .models import GaussianRBM, LinearNetwork, Model, TeacherStudent
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
-from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
+from .processes import (
+    SGD,
+    CircularProcess,
+    CoulombGas,
+    Dyson,
+    JacobiProcess,
+    LaguerreProcess,
+    Langevin,
+    MixingError,
+    Process,
+)
 from .scans.result import Scan
 from .scans.scan import scan
 from .training.examine import Examination, examine
@@ -40,6 +50,7 @@ _moved.install()
 __all__ = [
     "SGD",
     "Check",
+    "CircularProcess",
     "Comparison",
     "CoulombGas",
     "DivergenceError",

@@ -1,6 +1,7 @@
 """Processes: how weights or levels move. Frozen, validated parameters; `dysonsim.simulate` runs them."""
 
 from .base import NetworkProcess, Process
+from .circular import CircularProcess
 from .dyson.process import Dyson
 from .gas.process import CoulombGas, GasDiagnostics, MixingError
 from .jacobi import JacobiProcess
@@ -10,6 +11,7 @@ from .sgd import SGD
 
 __all__ = [
     "SGD",
+    "CircularProcess",
     "CoulombGas",
     "Dyson",
     "GasDiagnostics",
