@@ -20,6 +20,7 @@ from .fuss_catalan import FussCatalan
 from .gas_density import gas_log_density, gas_log_normalization
 from .gaussian_ensemble import GaussianEnsembleDensity
 from .marchenko_pastur import MarchenkoPastur, MarchenkoPasturSingular
+from .noisy import NoisyMatrix, NoisySymmetric
 from .normal import Normal
 from .poisson_spacing import PoissonSpacing
 from .porter_thomas import PorterThomas
@@ -39,6 +40,8 @@ __all__ = [
     "Law",
     "MarchenkoPastur",
     "MarchenkoPasturSingular",
+    "NoisyMatrix",
+    "NoisySymmetric",
     "Normal",
     "PoissonSpacing",
     "PorterThomas",
