@@ -25,6 +25,7 @@ from .numerics.repulsion import repulsion
 from .processes import (
     SGD,
     Adam,
+    CircularProcess,
     CoulombGas,
     Dyson,
     JacobiProcess,
@@ -59,6 +60,7 @@ __all__ = [
     "SGD",
     "Adam",
     "Check",
+    "CircularProcess",
     "Comparison",
     "CoulombGas",
     "Curve",

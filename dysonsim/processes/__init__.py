@@ -2,6 +2,7 @@
 
 from .adam import Adam
 from .base import NetworkProcess, Process
+from .circular import CircularProcess
 from .dyson.process import Dyson
 from .gas.process import CoulombGas, GasDiagnostics, MixingError
 from .jacobi import JacobiProcess
@@ -14,6 +15,7 @@ from .stationary.stationary import stationary
 __all__ = [
     "SGD",
     "Adam",
+    "CircularProcess",
     "CoulombGas",
     "Dyson",
     "GasDiagnostics",

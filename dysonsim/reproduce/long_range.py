@@ -122,8 +122,8 @@ def _caption(units: int, replicas: int) -> str:
     return (
         f"Teacher–student with {units} units, W_t = 2·1: all {units} levels share one well, whose Coulomb gas is a "
         f"Gaussian orthogonal ensemble. {replicas} networks or gases of each description, levels unfolded by the "
-        "density of the other replicas, middle half of the spectrum. (a) Number variance, (b) rigidity, (c) connected form "
-        "factor, whose laws are averaged over the resolution of the window. Lines: random matrix theory for β = 1 "
+        "density of the other replicas, middle half of the spectrum. (a) Number variance, (b) rigidity, (c) connected "
+        "form factor, whose laws are averaged over the resolution of the window. Lines: random matrix theory for β = 1 "
         "(solid), 2, 4 and independent levels (dotted)."
     )
 
