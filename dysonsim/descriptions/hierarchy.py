@@ -10,6 +10,7 @@ import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def hierarchy(
     records: int | Iterable[int] = 16,
     path: int | Iterable[int] = 40,
     observable: Choice = "eigenvalues",
-    given: Mapping[str, Process | Run] | None = None,
+    given: Mapping[str, Any] | None = None,
     seed: int = 0,
     resamples: int = 1999,
     dtype: str = "float64",
@@ -83,7 +84,8 @@ def hierarchy(
         measured as well.
     given : dict, optional
         A Process to run or a finished Run, by the name of the description that it takes the place of ("independent" is
-        one), or under a new name. A Run must have the records that are asked for, and may have any number of replicas.
+        one), or under a new name. A Run must have the records that are asked for, and may have any number of replicas;
+        a point of a scan that has measured eigenvalues will do as well.
     seed : int
         The seed of each description is derived from this one and its name.
     resamples : int
@@ -147,7 +149,7 @@ def hierarchy(
         maker = makers[name]
         own = int(np.random.SeedSequence([seed, zlib.crc32(name.encode())]).generate_state(1, np.uint64)[0])
         try:
-            runs[name] = maker if isinstance(maker, Run) else _run(maker, replicas, own, every, len(steps), how)
+            runs[name] = _run(maker, replicas, own, every, len(steps), how) if isinstance(maker, Process) else maker
         except MixingError as error:
             if levels is not None:
                 raise
@@ -258,15 +260,20 @@ def _check_given(sgd: SGD, given: Mapping[str, Process | Run]) -> None:
     if not isinstance(given, Mapping):
         raise TypeError(f"given = {shown(given)}: must be a dict of processes or runs by the name of a level")
     for name, maker in given.items():
-        if not isinstance(name, str) or not isinstance(maker, (Process, Run)):
-            raise TypeError(f"given[{name!r}] = {shown(maker)}: must be a Process or a Run, by name")
-        process = maker.process if isinstance(maker, Run) else maker
+        if not isinstance(name, str) or not (isinstance(maker, Process) or _has_run(maker)):
+            raise TypeError(f"given[{name!r}] = {shown(maker)}: must be a Process, a Run or a point of a scan, by name")
+        process = maker if isinstance(maker, Process) else maker.process
         if process.n != sgd.n:
             raise ValueError(f"given[{name!r}] has {process.n} levels: must have {sgd.n}, as {sgd}")
-        if isinstance(maker, Run) and maker.replicas < MINIMUM_REPLICAS:
+        if not isinstance(maker, Process) and maker.replicas < MINIMUM_REPLICAS:
             raise ValueError(f"given[{name!r}] has {maker.replicas} replicas: must have {MINIMUM_REPLICAS} or more")
         if name == REFERENCE and fingerprint(process) != fingerprint(sgd):
             raise ValueError(f"given['sgd'] is of {process}: must be of sgd = {sgd}")
+
+
+def _has_run(maker: Any) -> bool:
+    """Whether it has records already: a Run, or a point of a scan, which stands for one."""
+    return isinstance(maker, Run) or hasattr(maker, "is_point_of_scan")
 
 
 def _run(process: Process, replicas: int, seed: int, every: list[int], records: int, how: dict) -> Run:

@@ -196,7 +196,7 @@ BARE = {"replicas": 8, "records": [10, 20], "path": 0, "levels": ("sgd", "langev
         (ValueError, {"dtype": "float16"}, ["dtype", "float16"]),
         (ValueError, {"device": "tpu"}, ["device", "tpu"]),
         (TypeError, {"given": [SGD]}, ["given", "dict"]),
-        (TypeError, {"given": {"sgd": MODEL}}, ["given['sgd']", "Process or a Run"]),
+        (TypeError, {"given": {"sgd": MODEL}}, ["given['sgd']", "a Process, a Run or a point"]),
         (ValueError, {"given": {"sgd": Quick.other}}, ["given['sgd']", "0.06", "0.05"]),
         (ValueError, {"given": {"sgd": Quick.few}}, ["given['sgd']", "7 replicas", "8"]),
         (ValueError, {"given": {"sgd": Quick.sgd, "langevin": Quick.twin}}, ["same seed", "'langevin'"]),

@@ -125,11 +125,11 @@ def test_numpy_h5_and_safetensors_do_without_torch(tmp_path, monkeypatch):
         assert len(dict(ds.read_weights(file))) == 3
     assert list(dict(ds.read_weights(path, layers="b"))) == ["b"]
     for source, layers in ((path, "a"), (path, "c"), (path, None), (pt, None)):
-        with pytest.raises(ImportError, match=r"pip install dysonsim\[torch\]"):
+        with pytest.raises(ImportError, match=r"pip install .dysonsim\[torch\]"):
             ds.read_weights(source, layers=layers)
     for library, source, extra in (("safetensors", files[2], "torch"), ("h5py", files[1], "keras")):
         monkeypatch.setitem(sys.modules, library, None)
-        with pytest.raises(ImportError, match=rf"pip install dysonsim\[{extra}\]"):
+        with pytest.raises(ImportError, match=rf"pip install .dysonsim\[{extra}\]"):
             ds.read_weights(source)
 
 
