@@ -14,8 +14,8 @@ from dysonsim.processes.matrix_motion import LinearMotion, hermitian, in_lanes, 
 MOTION, CENTERED = LinearMotion(0.7, 0.4, 1.3), LinearMotion(0.7, 0.0, 1.3)
 SLOW = pytest.mark.slow
 # Every beta of both shapes, one level, two and many; each case is two or three kernels to compile.
-CASES = [(1, 1, 1), (2, 2, 4), (5, 5, 1), (5, 5, 2), (4, 3, 1), (4, 3, 2), (4, 3, 4)]
-CASES += [pytest.param(*case, marks=SLOW) for case in [(1, 1, 2), (1, 1, 4), (2, 2, 1), (2, 2, 2), (5, 5, 4)]]
+CASES = [(1, 1, 1), (2, 2, 2), (2, 2, 4), (5, 5, 1), (4, 3, 1), (4, 3, 2), (4, 3, 4)]
+CASES += [pytest.param(*case, marks=SLOW) for case in [(1, 1, 2), (1, 1, 4), (2, 2, 1), (5, 5, 2), (5, 5, 4)]]
 
 
 def moved(program, n):
