@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from another_python import python, run_python
 from own_models import MODELS as OWN
+from reference import LINEAR
 
 import dysonsim as ds
 from dysonsim.backend import Kernel, driver
@@ -15,14 +16,15 @@ from dysonsim.backend.cuda import plan as cuda_plan
 from dysonsim.backend.cuda.plan import PLACES, Card, alone, chunk, in_device_memory, in_shared_memory, plan
 from dysonsim.backend.reference import ReferenceDriver
 
+# Sizes that other tests have as well, since each is a kernel to compile.
 MODELS = {
-    "rbm": (ds.GaussianRBM.scalar_field(3, 1.5, 2.8), 5),
+    "rbm": (ds.GaussianRBM.scalar_field(4, 1.5, 2.8), 5),
     "rbm wide": (ds.GaussianRBM.scalar_field(4, 1.5, 2.8, gibbs_steps=2, n_hidden=3), 2),
-    "rbm step by step": (ds.GaussianRBM.scalar_field(3, 1.5, 2.8, sampling="step_by_step", n_hidden=4), 3),
+    "rbm step by step": (ds.GaussianRBM.scalar_field(4, 1.5, 2.8, sampling="step_by_step", n_hidden=3), 3),
     "rbm two noises": (ds.GaussianRBM.scalar_field(4, 1.5, 2.8, sampling="two_noises", n_hidden=3), 5),
-    "rbm fresh": (ds.GaussianRBM.scalar_field(3, 1.5, 2.8, gibbs_steps=np.inf), 3),
+    "rbm fresh": (ds.GaussianRBM.scalar_field(5, 1.5, 2.8, gibbs_steps=np.inf, n_hidden=4), 7),
     "teacher-student": (ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.2), 6),
-    "network": (ds.LinearNetwork([[2.0, 0.3, 1.0], [0.3, 1.0, 0.0]], [[1.0, 0.2], [0.0, 2.0]], 0.2, 0.1), 3),
+    "network": (LINEAR["wide"], 3),
     "own momentum": (OWN["momentum"], 5),
     "deep": (ds.DeepLinearNetwork([[2.0, 0.3, 1.0], [0.3, 1.0, 0.0]], (3, 2), 0.2, 0.1, 0.1), 4),
 }
@@ -33,6 +35,7 @@ def cubic(x, i):
 
 
 SGD = {name: ds.SGD(model, 0.1, batch) for name, (model, batch) in MODELS.items()}
+THREE = ds.SGD(ds.GaussianRBM.scalar_field(3, 1.5, 2.8), 0.1, 5)
 PROCESSES: dict[str, ds.Process] = SGD | {
     "nesterov": ds.SGD(MODELS["network"][0], 0.1, 3, momentum=0.8, nesterov=True, weight_decay=0.1),
     "adam": ds.Adam(ds.GaussianRBM.scalar_field(6, 1.5, 2.8, n_hidden=4), 0.01, 1),  # kept in another basis
@@ -47,8 +50,8 @@ PROCESSES: dict[str, ds.Process] = SGD | {
     "dyson nested": ds.Dyson(beta=2.5, initial=[0.0, 0.1, 1.0, 1.2, 3.0], rate=[1.0, 1.0, 2.0, 1.0, 1.0]),
     "dyson nested many": ds.Dyson(beta=7.0, initial=[0.0, 0.5, 1.0], noise=[0.5, 1.0, 1.0]),
     "dyson potential": ds.Dyson(n=2, beta=1, potential=cubic, dt=0.02),
-    "dyson rbm": ds.Dyson(SGD["rbm"], initial=[3.0, 5.0, 6.0]),
-    "dyson rbm alone": ds.Dyson(SGD["rbm"], initial=[3.0, 5.0, 6.0], closure="independent"),
+    "dyson rbm": ds.Dyson(THREE, initial=[3.0, 5.0, 6.0]),
+    "dyson rbm alone": ds.Dyson(THREE, initial=[3.0, 5.0, 6.0], closure="independent"),
     "laguerre": ds.LaguerreProcess(m=3.5, n=3, beta=1.5),
     "jacobi": ds.JacobiProcess(a=0.3, b=0.0, n=3, beta=1.5),
     "gas": ds.CoulombGas.laguerre(3, 3.2, 0.7),
@@ -359,10 +362,10 @@ def test_where_numba_may_not_compile_kernels_run_as_numpy_code():
         import warnings, numpy as np, dysonsim as ds
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            run = ds.simulate(ds.SGD(ds.GaussianRBM.scalar_field(3, 1.5, 2.8), 0.1, 3), 4, 3, seed=1)
+            run = ds.simulate(ds.SGD(ds.GaussianRBM.scalar_field(4, 1.5, 2.8), 0.1, 5), 4, 3, seed=1)
         print(any("NUMBA_DISABLE_JIT" in str(of.message) for of in told), repr(float(run.spectra.sum())))
     """
     told, total = python(program, NUMBA_DISABLE_JIT="1")
     assert told == "True"
-    run = ds.simulate(ds.SGD(ds.GaussianRBM.scalar_field(3, 1.5, 2.8), 0.1, 3), 4, 3, seed=1)
+    run = ds.simulate(ds.SGD(ds.GaussianRBM.scalar_field(4, 1.5, 2.8), 0.1, 5), 4, 3, seed=1)
     assert float(total) == pytest.approx(run.spectra.sum(), abs=1e-4)
