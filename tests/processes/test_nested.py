@@ -126,7 +126,7 @@ def test_two_clusters_that_start_together_spread_like_gases_of_their_own(scheme)
         assert agree(levels / (1 - np.exp(-2 * t)) ** 0.5, reference)
 
 
-@pytest.mark.parametrize("options", [{}, {"scheme": "pairs", "dt": 0.05}])
+@pytest.mark.parametrize("options", [{}, pytest.param({"scheme": "pairs", "dt": 0.05}, marks=pytest.mark.slow)])
 def test_two_levels_of_unequal_noise(options):
     """P ~ |x - y| exp(-x^2/2 - y^2/2 noise^2) on x < y, by quadrature."""
     noise = np.array([1.0, 0.3])
