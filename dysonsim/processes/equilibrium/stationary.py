@@ -71,8 +71,6 @@ def stationary(process: Descent, start: Any = None, *, seed: int = 0) -> Station
 
     Examples
     --------
-    A network with two layers, of which the second is fixed:
-
     >>> from dataclasses import dataclass
     >>> import numpy as np, dysonsim as ds
     >>> @dataclass(frozen=True)
@@ -87,8 +85,8 @@ def stationary(process: Descent, start: Any = None, *, seed: int = 0) -> Station
     ...         return W - learning_rate * ((error @ self.output) * (1 - h**2)).T @ x / batch_size
     >>> model = Tanh(np.array([[1.0, 0.2], [0.0, 1.5]]), np.eye(2))
     >>> result = ds.stationary(ds.SGD(model, learning_rate=0.1, batch_size=4), start=model.teacher)
-    >>> print(result.fixed_point.round(3), result.flat_directions)
-    [1.  0.2 0.  1.5] 0
+    >>> print(np.abs(result.fixed_point - model.teacher.ravel()).max().round(6), result.flat_directions)
+    0.0 0
     >>> label = 0.1 * 0.05**2 / (2 * 4)  # with label noise alone all weights have this variance, in any network
     >>> print(np.abs(np.diag(result.leading) / label - 1).max() < 0.05)
     True
