@@ -4,13 +4,13 @@ from .adam import Adam
 from .base import NetworkProcess, Process
 from .circular import CircularProcess
 from .dyson.process import Dyson
+from .equilibrium.result import Stationary
+from .equilibrium.stationary import stationary
 from .gas.process import CoulombGas, GasDiagnostics, MixingError
 from .jacobi import JacobiProcess
 from .laguerre import LaguerreProcess
 from .langevin import Langevin
 from .sgd import SGD
-from .stationary.result import Stationary
-from .stationary.stationary import stationary
 
 __all__ = [
     "SGD",

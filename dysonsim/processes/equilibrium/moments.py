@@ -26,6 +26,7 @@ class Linear:
 
     slopes : (size, size), the mean derivatives; kicks : (size, size), the covariance of the step at the fixed point
     spread : (networks, size, size), derivatives of single steps less their mean
+    networks : of the mean, in pairs
     """
 
     weights: int
@@ -33,6 +34,15 @@ class Linear:
     slopes: np.ndarray
     kicks: np.ndarray
     spread: np.ndarray
+    networks: int
+
+    @property
+    def error(self) -> float:
+        """Relative standard error of the mean curvature."""
+        w = self.weights
+        single = np.einsum("kii->k", self.spread[:, :w, :w]) / self.rate
+        total = float(np.trace(self.curvature))
+        return float(single.std() / (self.networks / 2) ** 0.5 / total) if total > 0 else 0.0
 
     @property
     def curvature(self) -> np.ndarray:
@@ -43,6 +53,15 @@ class Linear:
     def scattered(self, covariance: np.ndarray) -> np.ndarray:
         """Noise of a step that is due to the deviation itself, whose covariance this is."""
         return np.asarray(np.einsum("kij,klj->il", self.spread @ covariance, self.spread) / len(self.spread))
+
+    def inside(self, forced: np.ndarray) -> np.ndarray:
+        """Directions of the state that fluctuate, as columns: `forced` ones of the weights, and memory that changes."""
+        w, size = self.weights, len(self.slopes)
+        still = (self.slopes[w:] == np.eye(size)[w:]).all(axis=1) & (np.diag(self.kicks)[w:] == 0)
+        out = np.zeros((size, forced.shape[1] + size - w))
+        out[:w, : forced.shape[1]] = forced
+        out[w:, forced.shape[1] :] = np.eye(size - w)
+        return np.delete(out, forced.shape[1] + np.flatnonzero(still), axis=1)
 
     def apart(self, decay: float) -> tuple[np.ndarray, np.ndarray]:
         """Orthonormal directions of the weights with and without a force, as columns.
@@ -89,8 +108,8 @@ def solve(linear: Linear, optimizer: Optimizer, forced: np.ndarray) -> tuple[np.
     """
     from scipy.linalg import block_diag, solve_discrete_lyapunov
 
-    w, size = linear.weights, len(linear.slopes)
-    inside = block_diag(forced, np.eye(size - w))  # of the plain state
+    size = len(linear.slopes)
+    inside = linear.inside(forced)
     covariance, rates, first = np.zeros((size, size)), None, 0.0
     for _ in range(ROUNDS):
         noise = linear.kicks + linear.scattered(covariance)
