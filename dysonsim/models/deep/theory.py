@@ -34,18 +34,18 @@ WHEN = ("early", "late")
 # What is stated of training by other optimizers than plain SGD.
 UNDER_MOMENTUM = (
     "fixed_point", "degenerate_groups", "curvature", "product_variances", "weight_covariance", "singular_value_widths",
-    "stationary_widths", "singular_value_spacings", "mean_spacings", "relaxation_rates", "max_learning_rate", "stability",
+    "stationary_widths", "singular_value_spacings", "mean_spacings", "relaxation_rates", "max_learning_rate",
+    "stability",
 )  # fmt: skip
 UNDER_DECAY = ("fixed_point", "degenerate_groups", "relaxation_rates", "singular_value_widths", "stationary_widths")
 
 
 class DeepTheory(Model):
-    """Predictions of a deep linear network, a dataclass with the fields below.
+    """Predictions of a deep linear network, a dataclass with these fields.
 
-    They are for batches of new samples, with all kinds of noise, for layers that are balanced ("early", see
-    `DeepLinearNetwork`) or, by ``when="late"``, in the flattest state to which label noise leads. Exact in alpha and
-    |B| as far as P moves linearly about the fixed point, where not said otherwise: corrections are of relative order
-    alpha noise^2/(|B| s).
+    For batches of new samples, all kinds of noise, and layers that are balanced ("early", see `DeepLinearNetwork`) or,
+    by ``when="late"``, flattest, where label noise leads them. Exact in alpha and |B| as far as P moves linearly about
+    the fixed point, where not said otherwise: corrections are of relative order alpha noise^2/(|B| s).
     """
 
     teacher: np.ndarray
