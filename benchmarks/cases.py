@@ -43,8 +43,14 @@ def both(bar: float) -> dict[str, float]:
     return dict.fromkeys(DTYPES, bar)
 
 
+def deep(layers: int, n: int = 10) -> ds.SGD:
+    """All layers trained, with label noise."""
+    return ds.SGD(ds.DeepLinearNetwork(2 * np.eye(n), (n,) * (layers - 1), label_noise=0.2), 0.01, 16)
+
+
 RBM = "RBM 10x10, |B| = 16, k = 3"
 TEACHER, HIDDEN = "teacher-student 2x2, |B| = 16", "hidden layer 2x2, |B| = 16"
+DEEP = "deep linear 10x10, L = 2, |B| = 16"
 TEACHER_SGD = ds.SGD(ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1), 0.1, 16)
 HIDDEN_SGD = ds.SGD(ds.LinearNetwork(2 * np.eye(2), np.diag([1.0, 1.5]), gradient_noise=0.1), 0.1, 16)
 CASES = {
@@ -58,6 +64,8 @@ CASES = {
     "RBM 10x10, |B| = 64, k = 3": Case(rbm(batch=64), both(5.0)),
     "RBM 10x10, |B| = 16, k = 1": Case(rbm(k=1), both(5.0)),
     "RBM 10x10, |B| = 16, k = 10": Case(rbm(k=10), both(5.0)),
+    DEEP: Case(deep(2), {"float32": 4.0, "float64": 8.0}),
+    "deep linear 10x10, L = 3, |B| = 16": Case(deep(3), {"float32": 4.0, "float64": 8.0}),
     "RBM 128x128, |B| = 16, k = 3, 16 networks": Case(rbm(n=128), both(1.0), networks=16),
 }
 
@@ -71,7 +79,13 @@ def contestants(case: Case) -> dict[str, Callable[..., Peer]]:
     everyone: dict[str, Callable[..., Peer]] = {LIBRARY: library}
     if case.sgd.n >= WITHOUT_SPECTRA:
         everyone[LIBRARY] = library_steps
-    if peers.HAS_TORCH:
+    if peers.HAS_TORCH and isinstance(case.sgd.model, ds.DeepLinearNetwork):
+        from benchmarks.peers import torch_deep
+
+        everyone |= {BATCHED: torch_deep.by_hand, BATCHED_1: one_thread(torch_deep.by_hand)}
+        for name, make in (("autograd", torch_deep.autograd), ("batch at once", torch_deep.at_once)):
+            everyone |= {f"{BATCHED}, {name}": make, f"{BATCHED}, {name}, 1 thread": one_thread(make)}
+    elif peers.HAS_TORCH:
         from benchmarks.peers import torch
 
         batched = torch.rbm if is_rbm else torch.linear
