@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -47,6 +48,17 @@ def test_hidden_layer():
     comparisons = main("hidden_layer", replicas=8000)
     assert comparisons["exact"].pvalue > 1e-3
     assert comparisons["one species"].pvalue < 1e-3  # the control
+
+
+@pytest.mark.slow
+def test_deep_networks(tmp_path):
+    results = main("deep_networks", replicas=400, path=str(tmp_path / "deep.png"))
+    assert results["curve"] < 0.3
+    ratios = np.array(list(results["spacings"].values()))
+    assert (np.abs(ratios - 1) < 0.15).all()
+    assert np.abs(ratios.mean() - 1) < 0.03
+    assert max(np.abs(np.array(results["flattening"]) - 1)) < 0.12
+    assert (tmp_path / "deep.png").stat().st_size > 10_000
 
 
 def test_trajectory(tmp_path):

@@ -122,12 +122,15 @@ def exact(count):
 def test_learning_curves_are_the_steps_of_the_population(widths, trained):
     model = ds.DeepLinearNetwork(TEACHER, widths, init="small", trained=trained)
     sgd = ds.SGD(model, 0.02, 4, init_scale=0.4)
-    layers = [layer[0] for layer in model.layers(sgd.start(1, 1))]
+    names = [*model.weight_shapes, *model.memory]  # as the state has them
+    state = [model.matrices(sgd.start(1, 1))[name][0] for name in names]
     found = []
     for step in range(1, 201):
-        layers = model.update(*layers, noise=exact(4), learning_rate=0.02, batch_size=4)
+        state = model.update(*state, noise=exact(4), learning_rate=0.02, batch_size=4)
         if step in (50, 200):
-            found.append(np.sort(np.linalg.svd(products(layers), compute_uv=False)))
+            layers = dict(zip(names, state, strict=True))
+            product = products([layers[f"W{k + 1}"] for k in range(len(layers))])
+            found.append(np.sort(np.linalg.svd(product, compute_uv=False)))
     curve = sgd.learning_curve([200, 50, 0])
     np.testing.assert_allclose(curve[1::-1, 1:], found, rtol=1e-10)
     assert (curve[:, 0] == 0).all()

@@ -247,3 +247,35 @@ def test_levels_of_description():
         for level in ("langevin", "dyson", "gas"):
             assert abs(quantity.deviation(level).sigmas) < 3.8
     assert max(abs(q.deviation("independent").sigmas) for q in result.quantities) > 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", [2, 3])
+def test_momentum(layers):
+    """Exact in alpha, |B| and m; control: alpha/(1 - m) replaced by alpha."""
+    model = ds.DeepLinearNetwork(np.diag([1.0, 2.0]), (2,) * (layers - 1), label_noise=0.5)
+    m, alpha = 0.5, 0.05 / layers
+    sgd = ds.SGD(model, alpha, 16, momentum=m)
+    every = int(2 * (1 - m) / (alpha * model.curvature().min()))
+    steps = [5 * every + k * every for k in range(15)]
+    run = ds.simulate(sgd, 4000, steps[-1], 1, record_steps=steps, keep_weights=True)
+    assert agrees(ratios(run, model.under(sgd.optimizer).product_variances(alpha, 16)), allowed=0.005)
+    assert not agrees(ratios(run, model.product_variances(alpha, 16)), allowed=0.1)
+
+
+@pytest.mark.parametrize("layers", [2, pytest.param(3, marks=pytest.mark.slow)])
+def test_weight_decay(layers):
+    """u^(L-2) (s - u^L) = lambda, and widths to leading order; control: without the decay."""
+    model = ds.DeepLinearNetwork(np.diag([1.0, 3.0]), (2,) * (layers - 1), label_noise=0.5)
+    sgd = ds.SGD(model, 0.004, 16, weight_decay=0.2)
+    every = int(2 / sgd.relaxation_rates().min())
+    steps = [4 * every + k * every for k in range(12)]
+    run = ds.simulate(sgd, 4000, steps[-1], 1, record_steps=steps)
+    values, widths = np.sqrt(sgd.fixed_point()), sgd.singular_value_widths()
+    if layers == 2:
+        np.testing.assert_allclose(values, [0.8, 2.8])
+    found = run.singular_values
+    assert np.abs(found.mean(axis=(0, 1)) - values).max() < 0.2 * widths.min()
+    np.testing.assert_allclose(found.std(axis=(0, 1)), widths, rtol=0.03)
+    plain = model.singular_value_widths(0.004, 16)
+    assert np.abs(found.std(axis=(0, 1)) / plain - 1).max() > 0.04

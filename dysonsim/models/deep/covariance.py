@@ -111,6 +111,6 @@ def limit(h: np.ndarray, batch: int, optimizer: Optimizer = PLAIN) -> float:
 
     def excess(alpha: float) -> float:
         own = np.where(h > 0, held**2 / batch * response.covariance(optimizer, (held, held), (alpha, alpha)), 0.0)
-        return float((own / (1 - own)).sum(axis=1).max()) - 1
+        return min(float((own / (1 - own)).sum(axis=1).max()), 2.0) - 1 if own.max() < 1 else 1.0
 
-    return float(brentq(excess, 1e-12 * end, end * (1 - 1e-9), xtol=1e-13 * end))
+    return float(brentq(excess, 1e-12 * end, end, xtol=1e-13 * end)) if excess(end) > 0 else end

@@ -41,12 +41,11 @@ UNDER_DECAY = ("fixed_point", "degenerate_groups", "relaxation_rates", "singular
 
 
 class DeepTheory(Model):
-    """Predictions of a deep linear network, a dataclass with the fields below.
+    """Predictions of a deep linear network, a dataclass with these fields.
 
-    They are for batches of new samples, with all kinds of noise, for layers that are balanced ("early", see
-    `DeepLinearNetwork`) or, by ``when="late"``, in the flattest state to which label noise leads. Exact in alpha and
-    |B| as far as P moves linearly about the fixed point, where not said otherwise: corrections are of relative order
-    alpha noise^2/(|B| s).
+    For batches of new samples, all kinds of noise, and layers that are balanced ("early", see `DeepLinearNetwork`) or,
+    by ``when="late"``, flattest, where label noise leads them. Exact in alpha and |B| as far as P moves linearly about
+    the fixed point, where not said otherwise: corrections are of relative order alpha noise^2/(|B| s).
     """
 
     teacher: np.ndarray
