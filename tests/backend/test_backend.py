@@ -24,6 +24,7 @@ MODELS = {
     "teacher-student": (ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.2), 6),
     "network": (ds.LinearNetwork([[2.0, 0.3, 1.0], [0.3, 1.0, 0.0]], [[1.0, 0.2], [0.0, 2.0]], 0.2, 0.1), 3),
     "own momentum": (OWN["momentum"], 5),
+    "neural": (ds.NeuralNetwork((2, 3, 2, 1), trained=(False, True, True), dataset_size=10, init="normal"), 5),
 }
 
 
