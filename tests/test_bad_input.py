@@ -86,6 +86,15 @@ def surface_of_models():
         yield getattr(DEEP, name), rates | further, {}
     yield DEEP.learning_curve, {"steps": [1, 2], "learning_rate": 0.01, "init_scale": 0.1}, {}
     yield DEEP.half_times, {"learning_rate": 0.01, "init_scale": 0.1}, {}
+    layers = {"widths": (2, 2, 2), "activation": "tanh", "teacher": (np.eye(2), np.eye(2)), "trained": (True, False)}
+    noises = {"label_noise": 0.1, "gradient_noise": 0.1, "dataset_size": 64, "init": "normal"}
+    yield ds.NeuralNetwork, layers | noises, {"trained": {"array of bool"}}
+    neural = ds.NeuralNetwork(**layers, **noises)
+    for name in ("stationary_widths", "mean_spacings", "weight_covariance", "stability", "kernel"):
+        yield getattr(neural, name), rates, {}
+    for name in ("max_learning_rate", "check_batch_size", "period"):
+        yield getattr(neural, name), {"batch_size": 16}, {}
+    yield neural.networks, {"state": np.ones((3, 4))}, {}
     for model in (MODEL, TEACHER, LINEAR):
         levels = model.fixed_point()
         for method in (model.drift, model.noise):
@@ -178,6 +187,12 @@ def surface_of_functions():
         "progress": {"True"}, "common": FLAG,
     }  # fmt: skip
 
+    middle = ds.NeuralNetwork((2, 3, 3, 1), trained=(False, True, False), init="normal")
+    yield ds.phase_diagram, {
+        "network": middle, "inverse_sigma": [1.0, 2.0], "temperature": [0.1], "batch_size": 4, "updates": 2,
+        "replicas": 2, "seed": 0, "device": "numpy", "progress": False,
+    }, {"progress": {"True"}}  # fmt: skip
+
 
 def trained(learning_rate):
     return ds.SGD(MODEL, learning_rate, 4)
@@ -202,7 +217,7 @@ def label(function):
 
 
 SURFACE = [*surface_of_models(), *surface_of_processes(), *surface_of_functions(), *surface_of_training()]
-SLOW = (ds.check, ds.hierarchy, ds.simulate, ds.load_recording, ds.scan)
+SLOW = (ds.check, ds.hierarchy, ds.simulate, ds.load_recording, ds.phase_diagram, ds.scan)
 QUICK = [case for case in SURFACE if case[0] not in SLOW]  # which run what they are given
 WITH_LAWS = [*surface_of_laws(), *SURFACE]
 
@@ -266,7 +281,7 @@ def test_the_whole_surface_is_tried():
     """A new public name belongs in a table above, or is no function that takes numbers."""
     tried = {part for function, *_ in WITH_LAWS for part in label(function).split(".")}
     results = {"Check", "Comparison", "DivergenceError", "Dynamics", "Examination", "Fluctuations", "GradientNoise",
-               "Hierarchy", "MixingError", "Model", "Process", "Recording", "Run", "ScalingFit", "ScalingRule", "Scan",
+               "Hierarchy", "MixingError", "Model", "PhaseDiagram", "Process", "Recording", "Run", "ScalingFit", "ScalingRule", "Scan",
                "Spikes", "Law", "Weights", "gradient_noise"}  # fmt: skip
     results |= set() if TORCH else {"watch"}
     public = {*ds.__all__, *ds.laws.__all__, *ds.diagnostics.__all__} - results

@@ -115,6 +115,14 @@ def test_momentum_by_hand():
     assert abs(ratio - 1) > 10 * error
 
 
+def test_phase_diagram(tmp_path, capsys):
+    how = {"inverse_sigma": (4.0, 0.1), "temperature": (0.1, 8.0), "updates": 2000, "progress": False}
+    growth = main("phase_diagram", path=str(tmp_path / "phases.png"), **how).maps["spacing_growth"]
+    assert growth[0, 1] > growth[0, 0] > 0.2 > abs(growth[1, 0])  # levels diffuse, reach the teacher's, stay
+    assert "after 2000 updates" in capsys.readouterr().out
+    assert (tmp_path / "phases.png").stat().st_size > 10_000
+
+
 @pytest.mark.parametrize("name", ["fixed_point", "drift", "max_learning_rate"])
 def test_a_model_without_predictions_says_so(name):
     import numpy as np

@@ -27,6 +27,7 @@ MODELS = {
     "network": (LINEAR["wide"], 3),
     "own momentum": (OWN["momentum"], 5),
     "deep": (ds.DeepLinearNetwork([[2.0, 0.3, 1.0], [0.3, 1.0, 0.0]], (3, 2), 0.2, 0.1, 0.1), 4),
+    "neural": (ds.NeuralNetwork((2, 3, 2, 1), trained=(False, True, True), dataset_size=10, init="normal"), 5),
 }
 
 

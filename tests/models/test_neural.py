@@ -234,7 +234,7 @@ def test_stationary_spacings_to_a_quarter_of_a_percent(activation):
         (ValueError, {"trained": (True, False)}, ["trained", "2 entries", "3 entries"]),
         (ValueError, {"trained": (False,) * 3}, ["trained", "at least one"]),
         (TypeError, {"trained": (1, 0, 0)}, ["trained[0]", "1", "True or False"]),
-        (ValueError, {"widths": (3,)}, ["widths", "1 entries", "2 or more"]),
+        (ValueError, {"widths": (3,)}, ["widths", "1 entries", "2 to 100"]),
         (ValueError, {"widths": (3, 0, 2)}, ["widths[1]", "0", ">= 1"]),
         (TypeError, {"widths": "342"}, ["widths", "'342'", "sequence"]),
         (ValueError, {"init": "small"}, ["init", "'small'", "normal"]),

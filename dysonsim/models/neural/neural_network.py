@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from .layers import ACTIVATIONS, forward, jacobians
 __all__ = ["NeuralNetwork"]
 
 INITS = ("teacher", "normal")
+MOST_LAYERS = 100
 UNEVEN = 0.1  # of the variances in a group of three or more levels, up to which its spacing is that of the GOE
 
 
@@ -141,7 +143,8 @@ class NeuralNetwork(Model):
 
     def period(self, batch_size: int) -> int | None:
         """Return the batches of the data set, if it is fixed."""
-        return None if self.dataset_size is None else batches_of(self.dataset_size, batch_size)
+        batch = super().check_batch_size(batch_size)
+        return None if self.dataset_size is None else batches_of(self.dataset_size, batch)
 
     def check_batch_size(self, batch_size: int) -> int:
         """Return the batch size as int; ValueError if a fixed data set cannot be cut into such batches."""
@@ -221,6 +224,7 @@ class NeuralNetwork(Model):
         >>> [layer.shape for layer in teacher], (student[1] == teacher[1]).all()
         ([(5, 4, 3), (5, 1, 4)], True)
         """
+        state = _checks.array("state", state, "states (networks, numbers)", dimensions=(2,), finite=False)
         found = self._networks(self.matrices(state))
         student, teacher = (tuple(np.broadcast_to(m, (len(state), *m.shape[-2:])) for m in layers) for layers in found)
         return student, teacher
@@ -326,15 +330,15 @@ class NeuralNetwork(Model):
         )
 
 
-def _parts(name: str, given: Any, least: int, most: int | None = None) -> Sequence[Any]:
+def _parts(name: str, given: Any, least: int, most: int = MOST_LAYERS) -> Sequence[Any]:
     """Return what a sequence holds, one entry a layer; TypeError or ValueError if it is none or has another length."""
-    want = f"a sequence of {least} entries, one a layer" if most else f"a sequence of {least} or more entries"
+    want = f"a sequence of {least} {f'to {most} entries' if most > least else 'entries, one a layer'}"
     if isinstance(given, (str, bytes, dict, set)) or not hasattr(given, "__iter__"):
         raise TypeError(f"{name} = {_checks.shown(given)}: must be {want}")
     try:
-        parts = list(given)
+        parts = list(islice(given, most + 1))
     except TypeError:
         raise TypeError(f"{name} = {_checks.shown(given)}: must be {want}") from None
-    if len(parts) < least or (most is not None and len(parts) > most):
-        raise ValueError(f"{name} has {len(parts)} entries: must be {want}")
+    if not least <= len(parts) <= most:
+        raise ValueError(f"{name} has {'more' if len(parts) > most else len(parts)} entries: must be {want}")
     return parts
