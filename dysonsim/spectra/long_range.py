@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -228,7 +229,7 @@ def form_factor(
                 f"times hold {tau.min():g}: must be {2 / (edges[1] - edges[0]):.3g} or more for a single spectrum, "
                 f"which is divided in {BLOCKS} blocks of {edges[1] - edges[0]:.4g} levels; give several spectra"
             )
-        parts = [_waves(e, tau, (low, high)) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+        parts = [_waves(e, tau, (low, high)) for low, high in pairwise(edges.tolist())]
         waves, norms = np.concatenate([z for z, _ in parts]), np.concatenate([w for _, w in parts])
         mean, notes = waves.mean(axis=0), (_of_blocks("parts of the window"),)
     else:

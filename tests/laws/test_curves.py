@@ -107,9 +107,9 @@ def test_bad_input(law):
         with pytest.raises(ValueError, match="beta"):
             law(beta)
     for x in (-1.0, [1.0, float("nan")], 1e200):
-        with pytest.raises(ValueError, match="lengths|times"):
+        with pytest.raises(ValueError, match=r"lengths|times"):
             law(1)(x)
-    with pytest.raises(TypeError, match="lengths|times"):
+    with pytest.raises(TypeError, match=r"lengths|times"):
         law(1)("long")
 
 

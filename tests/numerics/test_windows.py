@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -33,7 +35,7 @@ def over_positions(function, row, low, high, length):
     events = events[(events >= low) & (events <= high - length)]
     nodes, weights = np.polynomial.legendre.leggauss(5)
     total = 0.0
-    for a, b in zip(events[:-1], events[1:], strict=True):
+    for a, b in pairwise(events):
         points = (a + b) / 2 + nodes * (b - a) / 2
         total += (b - a) / 2 * sum(w * function(row, x, length) for w, x in zip(weights, points, strict=True))
     return total / (high - length - low)
