@@ -26,6 +26,7 @@ FEW = 512
 UNTESTED = (
     cases.LIBRARY,
     cases.BATCHED,
+    f"{cases.BATCHED}, autograd",
 )  # batched: tested on one thread; its own threads crawl on a busy machine
 ALL = [(case, name) for case in MOMENTS for name in cases.contestants(cases.CASES[case]) if name not in UNTESTED]
 

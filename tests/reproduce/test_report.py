@@ -251,6 +251,15 @@ def test_code_of_the_linear_networks_gives_their_numbers(report):
     np.testing.assert_allclose(ds.laws.TwoLevel.fit(names["xi"]).scale, stored["parameters"]["scale"], rtol=1e-9)
 
 
+def test_code_of_long_range_statistics_gives_their_numbers(report):
+    names = run_code(report, "long_range", "long_range")
+    stored = report.results["parts"]["long_range"]["data"]["curves"]["number variance"]["sgd"]
+    np.testing.assert_allclose(names["curve"].value, stored["value"], rtol=1e-9)
+    rows = report.results["parts"]["long_range"]["rows"]
+    assert len(rows) == 14
+    assert {row["verdict"] for row in rows[:12]} <= {AGREES, EXPECTED}
+
+
 @pytest.mark.filterwarnings("ignore:batches are not Gaussian enough")
 def test_code_of_the_levels_of_description_gives_their_numbers(report):
     data = report.results["parts"]["levels"]["data"]
