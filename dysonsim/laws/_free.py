@@ -74,7 +74,9 @@ class Curve:
         span = float(self.atoms[-1] - self.atoms[0]) + 1.0
         outer = self.atoms[-1] + 1e3 * span
         grids = [self.atoms[0] - 1e3 * span * _logistic(-_GRID)]
-        grids += [low + (high - low) * _logistic(_GRID) for low, high in zip(self.atoms[:-1], self.atoms[1:], strict=True)]
+        grids += [
+            low + (high - low) * _logistic(_GRID) for low, high in zip(self.atoms[:-1], self.atoms[1:], strict=True)
+        ]
         grids += [self.atoms[-1] + (outer - self.atoms[-1]) * _logistic(_GRID)]
         edges: list[float] = []
         below = [0.0]
@@ -317,7 +319,9 @@ class FreeLaw(Law):
         uniform = rng.random(size)
         x = np.empty(size)
         for c in components:
-            here = (uniform >= c.start) & (uniform < c.start + c.share) if c is not components[-1] else uniform >= c.start
+            here = (
+                (uniform >= c.start) & (uniform < c.start + c.share) if c is not components[-1] else uniform >= c.start
+            )
             angles = np.linspace(0.0, math.pi, 2049)
             table = np.concatenate([[0.0], c.tails(c.x(angles[1:-1]))[0], [c.share]])
             # the cube root of the smaller tail is smooth in the angle, so that interpolation is good at the edges
