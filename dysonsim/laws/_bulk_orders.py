@@ -1,11 +1,11 @@
 """Spacings with levels inside: the law of `BulkSpacing` for orders 2 and 3.
 
-With E(j; s) the probability that an interval of length s holds j levels, the distance from a level to that which follows
-k others has P(S > s) = -A'(s) and density A''(s), A = sum_{j<=k} (k - j + 1) E(j; s). D+- of the kernel z sin(pi(x -
-y))/(pi(x - y)) are sum_r E+-(r) (1 - z)^r, so that E+-(r) are their derivatives in 1 - z at z = 1. The equations of
-`bulk_spacing` hold for any z, with w = G = z at s = 0, and are solved here for power series in 1 - z: by Taylor series at
-s = 0 in many digits up to s = 3 (5 for beta = 4, whose terms cancel most), and by Taylor steps beyond. What grows there is wanted, so that steps are stable; the
-terms of order 0, which are not, are those of `bulk_spacing`.
+With E(j; s) the probability that an interval of length s holds j levels, the distance from a level to that which
+follows k others has P(S > s) = -A'(s) and density A''(s), A = sum_{j<=k} (k - j + 1) E(j; s). The determinants D+- of
+the kernel z sin(pi(x - y))/(pi(x - y)) are sum_r E+-(r) (1 - z)^r, so that E+-(r) are their derivatives in 1 - z at z =
+1. The equations of `bulk_spacing` hold for any z, with w = G = z at s = 0, and are solved here for power series in 1 -
+z, in many digits: by a Taylor series at s = 0 up to s = 3 (5 for beta = 4, whose terms cancel most), and by Taylor
+steps beyond.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class _Steps:
 
     @staticmethod
     def _first() -> dict[Any, list[Decimal]]:
-        """v = s w, v', G and log D+- (terms 1, 2) at the start, from the series at 0."""
+        """Return v = s w, v', G and log D+- (terms 1, 2) at the start, from the series at 0."""
         with localcontext(prec=_DIGITS):
             s = Decimal(_STEPPED)
             power = [s**k for k in range(_TERMS + 1)]
@@ -197,7 +197,7 @@ class _Steps:
         return np.array([value, first, second])
 
     def __call__(self, u: np.ndarray, sign: int, zeroth: Zeroth) -> tuple[np.ndarray, ...]:
-        """Log E(0), `logs`, and of E(r)/E(0) exp(-r logs), E of D+ (1), D- (-1) or both (0), r = 0, 1, 2: E', E''."""
+        """Return log E(0), `logs`, and E'(r), E''(r) over E(0) exp(r logs), r = 0, 1, 2; of D+ (1), D- (-1) or both (0)."""
         i = np.clip(((u - _STEPPED) / _STEP).astype(int), 0, self.centers.size - 1)
         big, rate, mu, w, slope = zeroth(u)
         if sign:
@@ -281,7 +281,7 @@ class OrderStandard:
         return log_pdf, log_cdf, log_sf
 
     def _tail(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """log A'' and log(-A') in s; beyond the last step nothing but the Gaussian factor changes."""
+        """Return log A'' and log(-A') in s; beyond the last step nothing but the Gaussian factor changes."""
         v = np.minimum(u, _END)
         parts, logs = [], []
         for sign, weights in _PARTS[self.beta, self.order]:

@@ -56,7 +56,8 @@ class BulkSpacing(ScaledLaw):
     as a boundary value problem between, and by its asymptotic series for large s (Dyson 1976), so that pdf, cdf
     and sf keep eleven digits in both tails. Orders 2 and 3 follow from derivatives of the same equations in the
     strength of the kernel, in many digits; their first use takes two seconds. Below 1e-55 their right tail is
-    continued by its Gaussian factor, and only the leading digits of its logarithm are right. Variates are drawn by inversion.
+    continued by its Gaussian factor, and only the leading digits of its logarithm are right. Variates are drawn by
+    inversion.
 
     Examples
     --------

@@ -79,8 +79,9 @@ class NoisyMatrix(FreeLaw):
     """Eigenvalues of W^T W/m, W = A + noise of shape (m, n), as m, n -> infinity with n/m = ratio.
 
     A^T A/m has the eigenvalues `values` in the proportions `weights`; the noise has independent entries of variance
-    `variance`. m(z) = sum of p_i/[a_i/b - b z + variance (1 - ratio)], b = 1 + variance ratio m, and rho = Im m/pi (R. B.
-    Dozier, J. W. Silverstein, J. Multivariate Anal. 98 (2007) 678). With the single value 0 it is `MarchenkoPastur`.
+    `variance`. m(z) = sum of p_i/[a_i/b - b z + variance (1 - ratio)], b = 1 + variance ratio m, and rho = Im m/pi
+    (R. B. Dozier, J. W. Silverstein, J. Multivariate Anal. 98 (2007) 678). With the single value 0 it is
+    `MarchenkoPastur`.
 
     Not valid at small m and n, nor for a few values among many (spikes), which are no part of a density.
 
@@ -141,7 +142,7 @@ class NoisyMatrix(FreeLaw):
         """Return the variance, exact."""
         mean = float(np.dot(self.values, self.weights))
         spread = float(np.dot((np.array(self.values) - mean) ** 2, self.weights))
-        return spread + self.variance * self.ratio * (2.0 * mean + self.variance) + 0.0
+        return spread + self.variance * self.ratio * (2.0 * mean + self.variance)
 
     @classmethod
     def _guess(cls, x: np.ndarray, values: np.ndarray, weights: np.ndarray, fixed: dict[str, Any]) -> float:

@@ -29,9 +29,9 @@ class SmallestSingularValue(ScaledLaw):
     - beta = 4: S = exp(-2 u^2) cosh(2 u) for d = 0.
 
     For all other d they are averages over orthogonal and symplectic groups, the gap probabilities at the hard edge of
-    the Laguerre ensembles (A. Edelman, SIAM J. Matrix Anal. Appl. 9 (1988) 543; P. J. Forrester, Nucl. Phys. B 402 (1993)
-    709; E. M. Rains, Electron. J. Combin. 5 (1998) R12). E|w|^2 counts all beta real components of an entry, so that
-    each has the variance scale^2/beta: with variance scale^2 each, pass sqrt(beta) scale.
+    the Laguerre ensembles (A. Edelman, SIAM J. Matrix Anal. Appl. 9 (1988) 543; P. J. Forrester, Nucl. Phys. B 402
+    (1993) 709; E. M. Rains, Electron. J. Combin. 5 (1998) R12). E|w|^2 counts all beta real components of an entry, so
+    that each has the variance scale^2/beta: with variance scale^2 each, pass sqrt(beta) scale.
 
     The limit holds for any independent entries with four moments (T. Tao, V. Vu, GAFA 20 (2010) 260); the law of finite
     n for normal ones. Not valid for trained weights whose small singular values have been learned.
