@@ -197,7 +197,7 @@ class _Steps:
         return np.array([value, first, second])
 
     def __call__(self, u: np.ndarray, sign: int, zeroth: Zeroth) -> tuple[np.ndarray, ...]:
-        """Return log E(0), `logs`, and E'(r), E''(r) over E(0) exp(r logs), r = 0, 1, 2; of D+ (1), D- (-1) or both (0)."""
+        """Return log E(0), `logs`, and E'(r), E''(r) over E(0) exp(r logs); of D+ (1), D- (-1) or their product (0)."""
         i = np.clip(((u - _STEPPED) / _STEP).astype(int), 0, self.centers.size - 1)
         big, rate, mu, w, slope = zeroth(u)
         if sign:

@@ -21,8 +21,8 @@ class NoisySymmetric(FreeLaw):
     G/pi (L. Pastur, Theor. Math. Phys. 10 (1972) 67; P. Biane, Indiana Univ. Math. J. 46 (1997) 705). With one value it
     is `Semicircle` of radius 2 sqrt(variance).
 
-    It is the density of levels under Dyson Brownian motion from any start: with noise g and no drift, variance = beta
-    g^2 n t/2 (`Dyson(n=n, beta=beta, rate=0, noise=g, initial=values)` at time t).
+    It is the density of levels under Dyson Brownian motion from any start: with noise g and no drift, variance = n beta
+    g^2 t (`Dyson(beta=beta, rate=0, noise=g, initial=values)` at time t).
 
     Not valid at small n, where each value is a level of its own and the density leaks over the edges, nor for a few
     values among many (outliers), which are no part of a density.

