@@ -46,7 +46,7 @@ class NoisySymmetric(FreeLaw):
     >>> import dysonsim as ds
     >>> law = ds.laws.NoisySymmetric([-1.0, 1.0], variance=0.25)
     >>> [[round(edge, 4) for edge in piece] for piece in law.components()]
-    [[-1.7602, -0.1008], [0.1008, 1.7602]]
+    [[-1.7602, -0.369], [0.369, 1.7602]]
     >>> round(law.pdf(1.0), 6)
     0.455623
     """

@@ -84,7 +84,7 @@ def test_functions_of_a_law_agree(law):
     np.testing.assert_allclose(law.sf(law.isf(q)), q, rtol=1e-7)
     np.testing.assert_allclose(law.cdf(x) + law.sf(x), 1.0, rtol=1e-12)
     step = 1e-4 * (law.ppf(0.6) - law.ppf(0.4))
-    inner = x[1:-1]
+    inner = x[2:-1]
     slope = (
         8 * (law.cdf(inner + step) - law.cdf(inner - step)) - law.cdf(inner + 2 * step) + law.cdf(inner - 2 * step)
     ) / (12 * step)
