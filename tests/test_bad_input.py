@@ -36,7 +36,13 @@ LAWS = {
     ds.laws.MarchenkoPastur: {"ratio": 0.5, "variance": 1.0},
     ds.laws.MarchenkoPasturSingular: {"ratio": 2.0, "variance": 1.0},
     ds.laws.WignerSurmise: {"beta": 1, "scale": 1.0},
-    ds.laws.BulkSpacing: {"beta": 2, "scale": 1.0},
+    ds.laws.BulkSpacing: {"beta": 2, "scale": 1.0, "order": 1},
+    ds.laws.PoissonSpacing: {"scale": 1.0, "order": 2},
+    ds.laws.SmallestSingularValue: {"excess": 1, "beta": 2, "n": 5, "scale": 1.0},
+    ds.laws.PorterThomas: {"n": 50, "beta": 2},
+    ds.laws.FussCatalan: {"factors": 2, "variance": 1.0},
+    ds.laws.NoisyMatrix: {"values": [0.0, 1.0], "weights": [0.5, 0.5], "ratio": 0.5, "variance": 1.0},
+    ds.laws.NoisySymmetric: {"values": [0.0, 1.0], "weights": [0.5, 0.5], "variance": 1.0},
     ds.laws.TracyWidom: {"beta": 2, "loc": 0.0, "scale": 1.0},
     ds.laws.GaussianEnsembleDensity: {"n": 3, "beta": 2, "loc": 0.0, "scale": 1.0},
     ds.laws.SpacingRatio: {"beta": 1.0},
@@ -131,12 +137,15 @@ def surface_of_processes():
                                "scheme": "auto", "dt": 0.1}, {}  # fmt: skip
     jacobi = {"a": 0.0, "b": 0.0, "beta": 1.0, "noise": 1.0, "initial": [0.1, 0.2], "n": 2, "dt": 0.01}
     yield ds.JacobiProcess, jacobi, {}
+    circle = {"n": 2, "beta": 1.0, "noise": 1.0, "initial": [0.1, 0.2], "dt": 0.01}
+    yield ds.CircularProcess, circle, {}
     wells = {"beta": 1.0, "n": 3, "centers": np.zeros(3), "widths": np.ones(3), "method": "auto", "ensemble": "wells"}
     yield ds.CoulombGas, wells, {}
     yield ds.CoulombGas, {"beta": 1.0, "n": 3, "walls": (0.0, None)}, {}
     yield ds.CoulombGas, {"sgd": SGD, "method": "auto"}, {}
     yield ds.CoulombGas.hermite, {"n": 3, "beta": 1.0, "width": 1.0, "center": 0.0, "method": "auto"}, {}
     yield ds.CoulombGas.laguerre, {"n": 3, "m": 4.0, "beta": 1.0, "width": 1.0, "method": "auto"}, {}
+    yield ds.CoulombGas.circular, {"n": 3, "beta": 1.0, "method": "auto"}, {}
     yield ds.CoulombGas.jacobi, {"n": 3, "a": 0.0, "b": 0.0, "beta": 1.0, "method": "auto"}, {}
 
 

@@ -92,6 +92,13 @@ def test_watch_live(tmp_path):
     assert (tmp_path / "live.png").stat().st_size > 10_000
 
 
+def test_melting_spectrum(tmp_path):
+    distances = main("melting_spectrum", replicas=20, path=str(tmp_path / "melting.png"))
+    for law, wider in distances.values():
+        assert law < 0.006 < wider or law < 0.5 * wider  # of finite n; the control
+    assert (tmp_path / "melting.png").stat().st_size > 10_000
+
+
 def test_my_own_model():
     assert main("my_own_model", replicas=20_000).pvalue > 1e-3
 

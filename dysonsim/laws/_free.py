@@ -1,6 +1,6 @@
 """Spectral densities of a fixed matrix plus noise: free convolutions whose subordination function is explicit.
 
-Both laws here have a Stieltjes transform that is an explicit function of a point w of the upper half plane, and x = phi(w)
+Both laws have a Stieltjes transform that is an explicit function of a point w of the upper half plane, and x = phi(w)
 with an explicit phi. A law says what phi, its density and its distribution function are at w; found here are the edges,
 which are the extrema of phi on the real line, and w at a given x.
 """
@@ -40,7 +40,7 @@ class Curve:
 
     @abstractmethod
     def phi(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """X and dx/dw."""
+        """Return x and dx/dw."""
 
     @abstractmethod
     def valid(self, w: np.ndarray) -> np.ndarray:

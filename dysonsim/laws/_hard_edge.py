@@ -36,7 +36,7 @@ def _group(a: int, sign: int) -> tuple[int, float, float, float]:
 
 
 def _determinant(a: int, sign: int, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Log F and -d log F/dv."""
+    """Return log F and -d log F/dv."""
     size, minus, plus, fixed = _group(a, sign)
     log_value, slope = -0.5 * v**2 + fixed * v, v - fixed
     if size == 0:
@@ -55,14 +55,13 @@ def _gauss_chebyshev(minus: float, plus: float) -> tuple[np.ndarray, np.ndarray]
     """Angles and weights of Gauss's quadrature in x = cos(angle) for (1 - x)^minus (1 + x)^plus, exponents +-1/2."""
     count = _NODES + 0.5 * (minus + plus + 1.0)
     angles = math.pi * (np.arange(_NODES) + 0.5 * (1.5 + minus)) / count
-    half = 0.5 * angles
-    return angles, 4.0 ** (0.5 * (minus + plus + 1.0)) * math.pi / count * np.sin(half) ** (2 * minus + 1) * np.cos(
-        half
-    ) ** (2 * plus + 1)
+    half, power = 0.5 * angles, 0.5 * (minus + plus + 1.0)
+    weights = 4.0**power * math.pi / count * np.sin(half) ** (2 * minus + 1) * np.cos(half) ** (2 * plus + 1)
+    return angles, weights
 
 
 def _log_norms(y: np.ndarray, log_weights: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Logs of the squared norms of the monic orthogonal polynomials, and the means of x under their squares.
+    """Return logs of squared norms of monic orthogonal polynomials, and means of x under their squares.
 
     Stieltjes' procedure for the variable y = 1 - x; y (k,), log_weights (m, k) -> (size, m) each.
     """
@@ -87,7 +86,7 @@ def _moments(a: int, sign: int, count: int) -> list[int]:
 
     The group is symplectic or even orthogonal of rank `size`, or SO(2 size + 1) up to the sign of every element.
     """
-    size, minus, plus, fixed = _group(a, sign)
+    size, _, _, fixed = _group(a, sign)
     if a % 2 and sign > 0 and size > 0:  # O(2 size): diagrams whose first two columns have at most 2 size boxes
         return _walks(count, lambda shape: _columns(shape, 2) <= 2 * size, stay=False, parity=1.0)
     if a % 2:
@@ -146,8 +145,13 @@ def _series(d: int, beta: int) -> tuple[int, np.ndarray, np.ndarray]:
     return first - 1, cdf, pdf
 
 
+def _normal_moment(half: int) -> int:
+    """E z^(2 half) of a standard normal number z."""
+    return math.factorial(2 * half) // (math.factorial(half) * 2**half)
+
+
 def _average(d: int, beta: int) -> list[int]:
-    """J! times the coefficients of exp(beta u^2/2) F in powers of u, exact."""
+    """Return j! times the coefficients of exp(beta u^2/2) F in powers of u, exact."""
     count = _TERMS[beta] + beta * (d + 1)
     if beta == 1:
         return _moments(d, -1, count)
@@ -230,7 +234,7 @@ def _exponential(beta: int, u: np.ndarray) -> Logs:
 
 
 def _log_positive_series(n: int, c: float, x: np.ndarray) -> np.ndarray:
-    """Log 1F1(-n; c; -x), x >= 0: a sum of n + 1 positive terms, with the scale taken out as it grows."""
+    """Return log 1F1(-n; c; -x), x >= 0: a sum of n + 1 positive terms, with the scale taken out as it grows."""
     term, total, shift = np.ones_like(x), np.ones_like(x), np.zeros_like(x)
     for k in range(n):
         term = term * ((n - k) * x / ((c + k) * (k + 1)))

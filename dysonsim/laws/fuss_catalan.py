@@ -40,8 +40,8 @@ class FussCatalan(Law):
 
     Notes
     -----
-    `fit` is maximum likelihood. The upper edge depends on the variance, and the largest datum alone may set it: resample
-    for errors. A RuntimeWarning tells where a few data decide all.
+    `fit` is maximum likelihood. The upper edge depends on the variance, and the largest datum alone may set it:
+    resample for errors. A RuntimeWarning tells where a few data decide all.
 
     Examples
     --------

@@ -21,8 +21,8 @@ class NoisySymmetric(FreeLaw):
     G/pi (L. Pastur, Theor. Math. Phys. 10 (1972) 67; P. Biane, Indiana Univ. Math. J. 46 (1997) 705). With one value it
     is `Semicircle` of radius 2 sqrt(variance).
 
-    It is the density of levels under Dyson Brownian motion from any start: with noise g and no drift, variance = beta
-    g^2 n t/2 (`Dyson(n=n, beta=beta, rate=0, noise=g, initial=values)` at time t).
+    It is the density of levels under Dyson Brownian motion from any start: with noise g and no drift, variance = n beta
+    g^2 t (`Dyson(beta=beta, rate=0, noise=g, initial=values)` at time t).
 
     Not valid at small n, where each value is a level of its own and the density leaks over the edges, nor for a few
     values among many (outliers), which are no part of a density.
@@ -46,7 +46,7 @@ class NoisySymmetric(FreeLaw):
     >>> import dysonsim as ds
     >>> law = ds.laws.NoisySymmetric([-1.0, 1.0], variance=0.25)
     >>> [[round(edge, 4) for edge in piece] for piece in law.components()]
-    [[-1.7602, -0.1008], [0.1008, 1.7602]]
+    [[-1.7602, -0.369], [0.369, 1.7602]]
     >>> round(law.pdf(1.0), 6)
     0.455623
     """
@@ -79,8 +79,9 @@ class NoisyMatrix(FreeLaw):
     """Eigenvalues of W^T W/m, W = A + noise of shape (m, n), as m, n -> infinity with n/m = ratio.
 
     A^T A/m has the eigenvalues `values` in the proportions `weights`; the noise has independent entries of variance
-    `variance`. m(z) = sum of p_i/[a_i/b - b z + variance (1 - ratio)], b = 1 + variance ratio m, and rho = Im m/pi (R. B.
-    Dozier, J. W. Silverstein, J. Multivariate Anal. 98 (2007) 678). With the single value 0 it is `MarchenkoPastur`.
+    `variance`. m(z) = sum of p_i/[a_i/b - b z + variance (1 - ratio)], b = 1 + variance ratio m, and rho = Im m/pi
+    (R. B. Dozier, J. W. Silverstein, J. Multivariate Anal. 98 (2007) 678). With the single value 0 it is
+    `MarchenkoPastur`.
 
     Not valid at small m and n, nor for a few values among many (spikes), which are no part of a density.
 
@@ -141,7 +142,7 @@ class NoisyMatrix(FreeLaw):
         """Return the variance, exact."""
         mean = float(np.dot(self.values, self.weights))
         spread = float(np.dot((np.array(self.values) - mean) ** 2, self.weights))
-        return spread + self.variance * self.ratio * (2.0 * mean + self.variance) + 0.0
+        return spread + self.variance * self.ratio * (2.0 * mean + self.variance)
 
     @classmethod
     def _guess(cls, x: np.ndarray, values: np.ndarray, weights: np.ndarray, fixed: dict[str, Any]) -> float:

@@ -28,10 +28,10 @@ class SmallestSingularValue(ScaledLaw):
     - beta = 2: S = exp(-u^2) det[I_{j-k}(2 u)], j, k = 1 ... d;
     - beta = 4: S = exp(-2 u^2) cosh(2 u) for d = 0.
 
-    For all other d they are averages over orthogonal and symplectic groups, the gap probabilities at the hard edge of the
-    Laguerre ensembles (A. Edelman, SIAM J. Matrix Anal. Appl. 9 (1988) 543; P. J. Forrester, Nucl. Phys. B 402 (1993)
-    709; E. M. Rains, Electron. J. Combin. 5 (1998) R12). E|w|^2 counts all beta real components of an entry, so that
-    each has the variance scale^2/beta: with variance scale^2 each, pass sqrt(beta) scale.
+    For all other d they are averages over orthogonal and symplectic groups, the gap probabilities at the hard edge of
+    the Laguerre ensembles (A. Edelman, SIAM J. Matrix Anal. Appl. 9 (1988) 543; P. J. Forrester, Nucl. Phys. B 402
+    (1993) 709; E. M. Rains, Electron. J. Combin. 5 (1998) R12). E|w|^2 counts all beta real components of an entry, so
+    that each has the variance scale^2/beta: with variance scale^2 each, pass sqrt(beta) scale.
 
     The limit holds for any independent entries with four moments (T. Tao, V. Vu, GAFA 20 (2010) 260); the law of finite
     n for normal ones. Not valid for trained weights whose small singular values have been learned.
@@ -43,8 +43,8 @@ class SmallestSingularValue(ScaledLaw):
     beta : 1, 2 or 4
         Real, complex or quaternion entries.
     n : int, optional
-        Number of columns, at most 1000, for the exact law of finite n where it is known: excess 0, 1 and 3 for beta = 1; 0, 1 and 2
-        for beta = 2; 0 for beta = 4. Default: n -> infinity, whose error is of order 1/n.
+        Number of columns, at most 1000, for the exact law of finite n where it is known: excess 0, 1 and 3 for beta =
+        1; 0, 1 and 2 for beta = 2; 0 for beta = 4. Default: n -> infinity, whose error is of order 1/n.
     scale : float, > 0
         Root mean square of the entries.
 

@@ -55,7 +55,9 @@ PROCESSES: dict[str, ds.Process] = SGD | {
     "dyson rbm alone": ds.Dyson(THREE, initial=[3.0, 5.0, 6.0], closure="independent"),
     "laguerre": ds.LaguerreProcess(m=3.5, n=3, beta=1.5),
     "jacobi": ds.JacobiProcess(a=0.3, b=0.0, n=3, beta=1.5),
+    "circle": ds.CircularProcess(n=3, beta=1.5),
     "gas": ds.CoulombGas.laguerre(3, 3.2, 0.7),
+    "gas circular": ds.CoulombGas.circular(3, 1.5),
     "gas hmc": ds.CoulombGas(centers=[0.0, 1.0, 3.0], widths=[1.0, 2.0, 1.0], beta=2.0),
     "gas metropolis": ds.CoulombGas.jacobi(3, 0.3, -0.4, 2.0, method="metropolis"),
 }
@@ -66,7 +68,7 @@ CASES = [(name, "float64") for name in PROCESSES] + [(name, "float32") for name 
 # The simulator is slow, so that "few" has one of each kind; "all" is what `pytest -m slow` runs.
 FEW = (
     "network", "nesterov", "own momentum", "langevin rbm", "dyson", "dyson nested", "dyson bordering", "dyson drift",
-    "gas hmc",
+    "circle", "gas hmc",
 )  # fmt: skip
 CASES_OF = {"few": [(name, "float64") for name in FEW] + [("rbm", "float32")], "all": CASES}
 TOLERANCE = {"float64": 1e-5, "float32": 1e-4}  # normals and lengths are of single precision in every float type

@@ -58,7 +58,7 @@ def scratch(n: int) -> int:
 
 
 def jump(n: int, beta: float, time: float) -> float:
-    """A for a step of g^2 h = time, such that E p_1 decays by exp(-time [1 + beta (n - 1)/2]) with both turns."""
+    """Return a for a step of g^2 h = time, in which E p_1 decays exactly by exp(-time [1 + beta (n - 1)/2])."""
     if n == 1:
         return 0.0
     aim = time * (1.0 + 0.5 * beta * (n - 1) - 1.0 / n)

@@ -1,10 +1,10 @@
 """Independent draws of the circular ensembles, prod |exp(i theta_i) - exp(i theta_j)|^beta, any beta > 0.
 
 One step is one draw: one angle after the other joins, as many as there are Verblunsky coefficients in the matrices of
-R. Killip and I. Nenciu (Int. Math. Res. Not. 50, 2665 (2004)). The weights q of k - 1 angles theta in the vector e_1 are
-Dirichlet(beta/2, ...), whatever the angles are. The coefficient a that comes before those of their measure is the point
-(x, y) of a random point of the sphere in beta (k - 1) + 2 dimensions; its Caratheodory function is then that of k
-angles x, which are the roots of
+R. Killip and I. Nenciu (Int. Math. Res. Not. 50, 2665 (2004)). The weights q of k - 1 angles theta in the first vector
+are Dirichlet(beta/2, ...), whatever the angles are. The coefficient a that comes before those of their measure is, as
+a complex number, two coordinates of a random point of the sphere in beta (k - 1) + 2 dimensions; the measure is then
+that of k angles x, which are the roots of
 
     sum_j q_j cot((x - theta_j)/2) + A cot((x - phi)/2) + B = 0,    A + i B = (1 - conj a)/(1 + conj a),
     exp(i phi) = (1 + conj a)/(1 + a).

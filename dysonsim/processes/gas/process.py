@@ -62,8 +62,8 @@ class CoulombGas(Process):
         Lower and upper bound of all levels.
     method : {"auto", "exact", "hmc", "metropolis"}
         "exact" draws independent levels from tridiagonal matrices, one draw a step. It applies to equal quadratic
-        wells, `laguerre` and `jacobi`, and in another way to `circular`. "hmc" and "metropolis" are Markov chains, one iteration a step, for any gas
-        (`dysonsim.kernels.gas`). "auto" takes the first that applies.
+        wells, `laguerre` and `jacobi`, and in another way to `circular`. "hmc" and "metropolis" are Markov chains, one
+        iteration a step, for any gas (`dysonsim.kernels.gas`). "auto" takes the first that applies.
 
         Chains are tuned by 64 pilot chains. If the rank-normalized split R-hat of these stays above 1.01, `simulate`
         raises a `MixingError`, or warns if `steps` are given. That happens with barriers, and at walls with a weight
