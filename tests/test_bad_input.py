@@ -472,8 +472,8 @@ def test_the_whole_surface_is_tried():
     """A new public name belongs in a table above, or is no function that takes numbers."""
     tried = {part for function, *_ in WITH_LAWS for part in label(function).split(".")}
     results = {"Check", "Comparison", "DivergenceError", "Dynamics", "Examination", "Fluctuations", "GradientNoise",
-               "Hierarchy", "MixingError", "Model", "PhaseDiagram", "Process", "Recording", "Run", "ScalingFit", "ScalingRule", "Scan",
-               "Spikes", "Law", "Weights", "gradient_noise"}  # fmt: skip
+               "Hierarchy", "MixingError", "Model", "PhaseDiagram", "Process", "Recording", "Run", "ScalingFit",
+               "ScalingRule", "Scan", "Spikes", "Law", "Weights", "gradient_noise"}  # fmt: skip
     results |= set() if TORCH else {"watch"}
     public = {*ds.__all__, *ds.laws.__all__, *ds.diagnostics.__all__} - results
     missing = {n for n in public if n not in tried and not isinstance(getattr(ds, n, None), types.ModuleType)}

@@ -199,8 +199,9 @@ def phase_diagram(
     --------
     >>> import dysonsim as ds
     >>> found = ds.phase_diagram(inverse_sigma=(2.0, 0.25), temperature=(0.1, 4.0), updates=2000, replicas=8, seed=1)
-    >>> found.maps["overlap"].shape, found.critical_temperature().round(1)
-    ((2, 2), array([0.9, 2.3]))
+    >>> print(found.maps["overlap"].round(1))
+    [[0.1 0. ]
+     [0.5 0.2]]
     """
     network = _checked(network)
     sizes, temperatures = (

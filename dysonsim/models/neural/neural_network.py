@@ -221,7 +221,7 @@ class NeuralNetwork(Model):
         >>> import dysonsim as ds
         >>> sgd = ds.SGD(ds.NeuralNetwork((3, 4, 1), trained=(True, False)), learning_rate=0.1, batch_size=4)
         >>> student, teacher = sgd.model.networks(sgd.start(replicas=5, seed=1))
-        >>> [layer.shape for layer in teacher], (student[1] == teacher[1]).all()
+        >>> [layer.shape for layer in teacher], bool((student[1] == teacher[1]).all())
         ([(5, 4, 3), (5, 1, 4)], True)
         """
         state = _checks.array("state", state, "states (networks, numbers)", dimensions=(2,), finite=False)
