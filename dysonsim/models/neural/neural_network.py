@@ -74,7 +74,7 @@ class NeuralNetwork(Model):
     ...                          label_noise=0.05)
     >>> sgd = ds.SGD(model, learning_rate=0.1, batch_size=4)
     >>> print(sgd.singular_value_spacings().round(4), round((np.pi * 0.1 * 0.05**2 / 8) ** 0.5, 4))
-    [0.01] 0.0099
+    [0.0101] 0.0099
     >>> run = ds.simulate(sgd, replicas=100, steps=500, seed=1)
     >>> run.singular_values.shape
     (100, 1, 2)
