@@ -33,6 +33,8 @@ PROCESSES: dict[str, Callable[[], Process]] = {
     "RBM 10×10, |B| = 16, k = 3": cases.rbm,
     "teacher–student 2×2, |B| = 16": lambda: cases.TEACHER_SGD,
     "hidden layer 2×2, |B| = 16": lambda: cases.HIDDEN_SGD,
+    "deep linear 10×10, L = 2, |B| = 16": lambda: cases.deep(2),
+    "deep linear 10×10, L = 3, |B| = 16": lambda: cases.deep(3),
     "Dyson step, 10 levels, β = 1": lambda: ds.Dyson(n=10, beta=1.0, scheme="pairs", dt=0.1),
     "Dyson step, 10 levels, β = 2": lambda: ds.Dyson(n=10, beta=2.0, scheme="pairs", dt=0.1),
     "HMC iteration, 10 levels, β = 2": lambda: ds.CoulombGas.hermite(10, 2.0, method="hmc"),

@@ -57,8 +57,14 @@ def both(bar: float) -> dict[str, float]:
     return dict.fromkeys(DTYPES, bar)
 
 
+def deep(layers: int, n: int = 10) -> ds.SGD:
+    """All layers trained, with label noise."""
+    return ds.SGD(ds.DeepLinearNetwork(2 * np.eye(n), (n,) * (layers - 1), label_noise=0.2), 0.01, 16)
+
+
 RBM = "RBM 10x10, |B| = 16, k = 3"
 TEACHER, HIDDEN = "teacher-student 2x2, |B| = 16", "hidden layer 2x2, |B| = 16"
+DEEP = "deep linear 10x10, L = 2, |B| = 16"
 TEACHER_SGD = ds.SGD(ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.1), 0.1, 16)
 HIDDEN_SGD = ds.SGD(ds.LinearNetwork(2 * np.eye(2), np.diag([1.0, 1.5]), gradient_noise=0.1), 0.1, 16)
 CASES = {
@@ -72,6 +78,8 @@ CASES = {
     "RBM 10x10, |B| = 64, k = 3": Case(rbm(batch=64), both(5.0)),
     "RBM 10x10, |B| = 16, k = 1": Case(rbm(k=1), both(5.0)),
     "RBM 10x10, |B| = 16, k = 10": Case(rbm(k=10), both(5.0)),
+    DEEP: Case(deep(2), {"float32": 4.0, "float64": 8.0}),
+    "deep linear 10x10, L = 3, |B| = 16": Case(deep(3), {"float32": 4.0, "float64": 8.0}),
     "RBM 128x128, |B| = 16, k = 3, 16 networks": Case(rbm(n=128), both(1.0), networks=16),
     "tanh 10-10-1, |B| = 16": Case(neural(), {"float32": 4.0, "float64": 8.0}),
     "tanh 3-32-16-1, one layer trained, |B| = 4": Case(phase_network(), {}, most=1.0),
@@ -79,8 +87,7 @@ CASES = {
 
 LIBRARY, TUNED, NUMPY, SINGLE = "dysonsim", "PyTorch tuned", "NumPy", "PyTorch one by one, 1 thread"
 BATCHED, BATCHED_1 = "PyTorch batched", "PyTorch batched, 1 thread"
-AUTOGRAD, AUTOGRAD_1 = "PyTorch autograd", "PyTorch autograd, 1 thread"
-BARRED = BATCHED, BATCHED_1, AUTOGRAD, AUTOGRAD_1  # the fastest of these is what bars are for
+# Bars are for the fastest of those whose names begin with "PyTorch batched".
 
 
 def contestants(case: Case) -> dict[str, Callable[..., Peer]]:
@@ -89,13 +96,20 @@ def contestants(case: Case) -> dict[str, Callable[..., Peer]]:
     everyone: dict[str, Callable[..., Peer]] = {LIBRARY: library}
     if case.sgd.n >= WITHOUT_SPECTRA:
         everyone[LIBRARY] = library_steps
-    if peers.HAS_TORCH:
+    if peers.HAS_TORCH and isinstance(case.sgd.model, ds.DeepLinearNetwork):
+        from benchmarks.peers import torch_deep
+
+        everyone |= {BATCHED: torch_deep.by_hand, BATCHED_1: one_thread(torch_deep.by_hand)}
+        for name, make in (("autograd", torch_deep.autograd), ("batch at once", torch_deep.at_once)):
+            everyone |= {f"{BATCHED}, {name}": make, f"{BATCHED}, {name}, 1 thread": one_thread(make)}
+    elif peers.HAS_TORCH:
         from benchmarks.peers import torch
 
         batched = torch.rbm if is_rbm else torch.neural if is_neural else torch.linear
         everyone |= {BATCHED: batched, BATCHED_1: one_thread(batched)}
         if is_neural:
-            everyone |= {AUTOGRAD: torch.neural_autograd, AUTOGRAD_1: one_thread(torch.neural_autograd)}
+            autograd = torch.neural_autograd
+            everyone |= {f"{BATCHED}, autograd": autograd, f"{BATCHED}, autograd, 1 thread": one_thread(autograd)}
         tuned = torch.rbm_at_once if is_rbm else partial(torch.linear, normals="float32")
         if case.all_peers:
             everyone[TUNED] = partial(on_threads, tuned)

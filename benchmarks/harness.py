@@ -36,7 +36,7 @@ PAUSE = 0.1  # seconds before a run: threads of PyTorch and JAX spin for a while
 BUSY = 0.5  # load average before the start from which others disturb the timings
 NAMES = (
     "speed", "bounds", "scaling", "samplers", "motion", "gaps", "sums", "sampling", "spectra", "traced", "recording",
-    "examining", "scans", "gpu",
+    "examining", "scans", "long_range", "circle", "gpu",
 )  # fmt: skip
 
 

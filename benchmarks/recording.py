@@ -1,14 +1,16 @@
 """What watching a PyTorch training costs it.
 
 The record of a weight matrix against ``torch.linalg.eigvalsh(W.T @ W)`` in float64, the journal alone, and whole
-trainings with `ds.watch` against the same without: without kicks at the `every` that the bar is about, and with kicks,
-two spectra a record, at twice that. All in processor time on one thread, taking turns; the median over rounds and its
+trainings with `ds.watch` against the same without, at the `every` that `watch` itself recommends where it warns that
+recording takes more than 5%, without and with kicks, which are two spectra a record. That depends on the machine: how
+long a step takes beside `eigvalsh`. All in processor time on one thread, taking turns; the median over rounds and its
 quartiles are shown.
 """
 
 from __future__ import annotations
 
 import itertools
+import re
 import tempfile
 import time
 import warnings
@@ -103,29 +105,41 @@ def gpt() -> tuple[torch.nn.Module, Callable[[torch.nn.Module], torch.Tensor]]:
     return GPT(), lambda model: torch.nn.functional.cross_entropy(model(x).flatten(0, 1), y.flatten())
 
 
-TRAININGS = {  # how to make it, and the `every` at which less than 5% is expected, without kicks
-    "digits MLP 64-128-128-10": (lambda: perceptron(64, 128, 128, 10), 39),
-    "MLP 784-512-512-10": (lambda: perceptron(784, 512, 512, 10), 261),
-    "GPT of 4 layers, width 128": (gpt, 4),
+TRAININGS = {
+    "digits MLP 64-128-128-10": lambda: perceptron(64, 128, 128, 10),
+    "MLP 784-512-512-10": lambda: perceptron(784, 512, 512, 10),
+    "GPT of 4 layers, width 128": gpt,
 }
+OFTEN = 2  # the `every` at which `watch` warns and says which would do
+
+
+def recommended(model: torch.nn.Module, kicks: bool, loop: Callable[[int], None]) -> int:
+    """The `every` that a warning of `watch` names."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with ds.watch(model, every=OFTEN, kicks=kicks):
+            began = time.process_time()
+            while not caught and time.process_time() - began < 20:
+                loop(20)
+    found = [re.search(r"every=(\d+) would", str(w.message)) for w in caught]
+    return next((int(match[1]) for match in found if match), OFTEN)
 
 
 def training(name: str, kicks: bool, rounds: int) -> dict:
     """The share of the processor time that watching adds to the bare loop, hooks and journal included."""
     torch.manual_seed(0)
-    make, every = TRAININGS[name]
-    every *= 1 + kicks
-    steps = every * (-(-STEPS // every) if every > 8 else 1)
-    model, loss = make()
+    model, loss = TRAININGS[name]()
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
 
-    def loop() -> None:
+    def loop(steps: int) -> None:
         for _ in range(steps):
             optimizer.zero_grad()
             loss(model).backward()
             optimizer.step()
 
-    loop()
+    loop(3)
+    every = recommended(model, kicks, loop)
+    steps = every * (-(-STEPS // every) if every > 8 else 1)
     times = np.empty((rounds, 2))
     for r in range(rounds):
         order = (0, 1) if r % 2 else (1, 0)
@@ -134,9 +148,9 @@ def training(name: str, kicks: bool, rounds: int) -> dict:
                 with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     with ds.watch(model, every=every, kicks=kicks, path=Path(folder) / "run.dsrec") as rec:
-                        times[r, 1] = seconds(loop)
+                        times[r, 1] = seconds(lambda: loop(steps))
             else:
-                times[r, 0] = seconds(loop)
+                times[r, 0] = seconds(lambda: loop(steps))
     found = quartiles(1 - times[:, 0] / times[:, 1])
     step = float(np.median(times[:, 0])) / steps * 1e3
     how = f"every={every}, {'with' if kicks else 'no'} kicks"

@@ -6,7 +6,7 @@ here, 10% on a LocalCluster.
 
 from __future__ import annotations
 
-import resource
+import json
 import subprocess
 import sys
 import tempfile
@@ -117,21 +117,44 @@ def large() -> float:
     return float(done.stdout)
 
 
-def run(options, keep) -> dict:
-    """Print three parts as they are there."""
-    warnings.simplefilter("ignore")
-    quick = options.quick
-    report: dict[str, Any] = {"machine": announce()}
-    beside = ratios(1 if quick else 5, 4 if quick else 8, 1.0 if quick else 2.0)
+def beside(quick: bool) -> dict[str, Any]:
+    """Print and return the ratios to a bare loop."""
+    found = ratios(1 if quick else 5, 4 if quick else 8, 1.0 if quick else 2.0)
     rows = [["scan over a bare loop", "wall", "processor", "bar"]]
-    for name, (wall, processor) in beside.items():
+    for name, (wall, processor) in found.items():
         rows.append([name, f"{wall:.3f}", f"{processor:.3f}", f"{BARS[name]:.2f}: {reached(wall <= BARS[name])}"])
     print(aligned(rows), flush=True)
-    report["ratios of wall and processor time"] = beside
-    keep(report)
+    return found
+
+
+def many(quick: bool) -> dict[int, float]:
+    """Print and return what tiny points cost."""
     found = tiny((500, 2000) if quick else (1000, 10_000, 100_000))
-    print(found, "ms beyond simulate, by points", flush=True)
-    report["processor ms of a tiny point beyond simulate"] = found
-    report["GB at 10^8 recorded numbers"] = large()
-    print(f"{report['GB at 10^8 recorded numbers']:.2f} GB at 10^8 recorded numbers (bar: 1)")
-    return report | {"peak GB here": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
+    print(found, "processor ms beyond simulate, by points", flush=True)
+    return found
+
+
+def memory(quick: bool) -> float:
+    """Print and return the memory of a large result."""
+    found = large()
+    print(f"{found:.2f} GB at 10^8 recorded numbers (bar: 1)", flush=True)
+    return found
+
+
+PARTS = {"ratios": beside, "tiny": many, "large": memory}
+
+
+def add_arguments(parser) -> None:
+    """Offer to measure some parts alone."""
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="which; all by default")
+
+
+def run(options, keep) -> dict:
+    """Measure the parts that are asked for; those of the stored file stay."""
+    warnings.simplefilter("ignore")
+    report = json.loads(options.out.read_text()) if options.out.exists() else {}
+    report["machine"] = announce()
+    for name in options.parts or PARTS:
+        report[name] = PARTS[name](options.quick)
+        keep(report)
+    return report

@@ -49,7 +49,7 @@ def compare(name: str, dtype: str, rounds: int, seconds: float) -> list[dict]:
     for r in range(rounds):
         for by, ensemble in everyone.items():
             times[by][r] = timed(ensemble, steps[by]) / (steps[by] * ensemble.networks) * 1e6
-    batched = [by for by in cases.BARRED if by in times]
+    batched = [by for by in times if by.startswith(cases.BATCHED)]
     barred = min(batched, key=lambda by: np.median(times[by]), default=None)
     rows = []
     for by, microseconds in times.items():

@@ -17,7 +17,7 @@ from benchmarks import cases, peers
 LIMIT = 5.0
 # Steps on the way, and arrived; networks.
 MOMENTS = {
-    cases.RBM: (150, 450), cases.TEACHER: (8, 80), cases.HIDDEN: (8, 80),
+    cases.RBM: (150, 450), cases.TEACHER: (8, 80), cases.HIDDEN: (8, 80), cases.DEEP: (20, 200),
     "RBM 4x4, |B| = 16, k = 3": (150, 450), "RBM 10x10, |B| = 64, k = 3": (100,), "RBM 10x10, |B| = 16, k = 10": (100,),
     "tanh 10-10-1, |B| = 16": (20, 60), "tanh 3-32-16-1, one layer trained, |B| = 4": (30,),
 }  # fmt: skip
@@ -26,7 +26,7 @@ FEW = 512
 UNTESTED = (
     cases.LIBRARY,
     cases.BATCHED,
-    cases.AUTOGRAD,
+    f"{cases.BATCHED}, autograd",
 )  # batched: tested on one thread; its own threads crawl on a busy machine
 ALL = [(case, name) for case in MOMENTS for name in cases.contestants(cases.CASES[case]) if name not in UNTESTED]
 

@@ -15,7 +15,7 @@ TRAINING = {
     cases.RBM: 20, cases.TEACHER: 200, cases.HIDDEN: 200, "RBM 4x4, |B| = 16, k = 3": 40,
     "RBM 20x20, |B| = 16, k = 3": 8, "RBM 50x50, |B| = 16, k = 3": 2, "RBM 10x10, |B| = 4, k = 3": 40,
     "RBM 10x10, |B| = 64, k = 3": 5, "RBM 10x10, |B| = 16, k = 1": 40, "RBM 10x10, |B| = 16, k = 10": 8,
-    "RBM 128x128, |B| = 16, k = 3, 16 networks": 10,
+    "RBM 128x128, |B| = 16, k = 3, 16 networks": 10, cases.DEEP: 40, "deep linear 10x10, L = 3, |B| = 16": 40,
 }  # fmt: skip
 REPLICAS = 4096
 ALL = [

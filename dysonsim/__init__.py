@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from . import _moved, laws
 from ._version import __version__ as __version__
-from .comparison.compare import Comparison, compare
+from .comparison.compare import Comparison, CurveComparison, compare
 from .comparison.likelihood import likelihood_ratio
 from .comparison.scaling import ScalingFit, scaling_fit
 from .descriptions.hierarchy import Hierarchy, hierarchy
@@ -19,13 +19,31 @@ from .ensembles.observable import Observable
 from .ensembles.run import Run, mean_and_error, singular_values
 from .ensembles.simulate import DivergenceError, memory_needed, simulate
 from .inference.estimate import Dynamics, estimate_dynamics
-from .models import GaussianRBM, LinearNetwork, Model, NeuralNetwork, TeacherStudent
+from .models import DeepLinearNetwork, GaussianRBM, LinearNetwork, Model, NeuralNetwork, TeacherStudent
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
-from .processes import SGD, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
+from .processes import (
+    SGD,
+    Adam,
+    CircularProcess,
+    CoulombGas,
+    Dyson,
+    JacobiProcess,
+    LaguerreProcess,
+    Langevin,
+    MixingError,
+    Process,
+    Stationary,
+    stationary,
+)
 from .scans.phase_diagram import PhaseDiagram, phase_diagram
 from .scans.result import Scan
 from .scans.scan import scan
+from .spectra.balance import balancedness
+from .spectra.curve import Curve
+from .spectra.long_range import form_factor, number_variance, rigidity
+from .spectra.ratios import spacing_ratios
+from .spectra.unfolding import unfold
 from .training.examine import Examination, examine
 from .training.fluctuations import Fluctuations, fluctuations
 from .training.gradient_noise import GradientNoise, gradient_noise
@@ -40,9 +58,14 @@ _moved.install()
 
 __all__ = [
     "SGD",
+    "Adam",
     "Check",
+    "CircularProcess",
     "Comparison",
     "CoulombGas",
+    "Curve",
+    "CurveComparison",
+    "DeepLinearNetwork",
     "DivergenceError",
     "Dynamics",
     "Dyson",
@@ -67,14 +90,17 @@ __all__ = [
     "ScalingRule",
     "Scan",
     "Spikes",
+    "Stationary",
     "TeacherStudent",
     "Weights",
+    "balancedness",
     "check",
     "compare",
     "diagnostics",
     "estimate_dynamics",
     "examine",
     "fluctuations",
+    "form_factor",
     "gradient_noise",
     "hierarchy",
     "laws",
@@ -82,14 +108,19 @@ __all__ = [
     "load_recording",
     "mean_and_error",
     "memory_needed",
+    "number_variance",
     "phase_diagram",
     "read_weights",
     "repulsion",
+    "rigidity",
     "scaling_fit",
     "scaling_rule",
     "scan",
     "simulate",
     "singular_values",
+    "spacing_ratios",
     "spikes",
+    "stationary",
+    "unfold",
     "watch",
 ]

@@ -3,7 +3,7 @@
 A 2 x 3 layer learns a teacher from batches of inputs x ~ N(0, 1) with label noise sigma, by heavy-ball momentum m:
 V <- m V + gradient, W <- W - alpha V. In the stationary state every weight has the variance
 alpha z/[2 (1 - m) + alpha (2 m/(1 + m) - c)], z = sigma^2/B, c = 1 + (n + 1)/B for n inputs: exact, where the rule
-"alpha becomes alpha/(1 - m)" says alpha z/[2 (1 - m)].
+"alpha becomes alpha/(1 - m)" says alpha z/[2 (1 - m)]. For any model `ds.SGD(model, ..., momentum=m)` does the same.
 """
 
 from __future__ import annotations

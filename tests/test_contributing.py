@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^   ```python\n(.*?)^   ```$", re.MULTILINE | re.DOTALL)
 EXPORTS = {
-    "laws/__init__.py": "from .poisson_spacing import PoissonSpacing as PoissonSpacing",
+    "laws/__init__.py": "from .brody_spacing import BrodySpacing as BrodySpacing",
     "models/__init__.py": "from .decay import Decay as Decay",
     "processes/__init__.py": "from .independent import IndependentLevels as IndependentLevels",
     "__init__.py": "from .models import Decay as Decay\nfrom .processes import IndependentLevels as IndependentLevels",
@@ -23,12 +23,13 @@ EXPORTS = {
 LAW = """
 import numpy as np
 from scipy import stats
-from dysonsim.laws import PoissonSpacing
-law, exact = PoissonSpacing(0.4), stats.expon(scale=0.4)
+from math import gamma
+from dysonsim.laws import BrodySpacing
+law, exact = BrodySpacing(0.5, 0.4), stats.weibull_min(1.5, scale=0.4 / gamma(5 / 3))
 q = np.array([1e-9, 0.1, 0.9, 1 - 1e-9])
 np.testing.assert_allclose(law.ppf(q), exact.ppf(q), rtol=1e-7)
 np.testing.assert_allclose(law.sf(20.0), exact.sf(20.0), rtol=1e-12)
-assert abs(PoissonSpacing.fit(law.rvs(10_000, random_state=1)).scale - 0.4) < 4.5 * 0.4 / 100
+assert abs(BrodySpacing.fit(law.rvs(10_000, random_state=1), q=0.5).scale - 0.4) < 4.5 * 0.4 / 100
 """
 
 

@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -49,6 +50,17 @@ def test_hidden_layer():
     assert comparisons["one species"].pvalue < 1e-3  # the control
 
 
+@pytest.mark.slow
+def test_deep_networks(tmp_path):
+    results = main("deep_networks", replicas=400, path=str(tmp_path / "deep.png"))
+    assert results["curve"] < 0.3
+    ratios = np.array(list(results["spacings"].values()))
+    assert (np.abs(ratios - 1) < 0.15).all()
+    assert np.abs(ratios.mean() - 1) < 0.03
+    assert max(np.abs(np.array(results["flattening"]) - 1)) < 0.12
+    assert (tmp_path / "deep.png").stat().st_size > 10_000
+
+
 def test_trajectory(tmp_path):
     dynamics = main("trajectory", replicas=500, path=str(tmp_path / "trajectory.png"))
     assert abs(dynamics.beta.deviation(1)) < 4
@@ -78,6 +90,13 @@ def test_watch_live(tmp_path):
     assert values[-3] > 1.2 * values[-4]  # three levels have left the others
     assert rec["0"].singular_values[0, -3] < 1.2 * rec["0"].singular_values[0, -4]  # which they had not before
     assert (tmp_path / "live.png").stat().st_size > 10_000
+
+
+def test_melting_spectrum(tmp_path):
+    distances = main("melting_spectrum", replicas=20, path=str(tmp_path / "melting.png"))
+    for law, wider in distances.values():
+        assert law < 0.006 < wider or law < 0.5 * wider  # of finite n; the control
+    assert (tmp_path / "melting.png").stat().st_size > 10_000
 
 
 def test_my_own_model():

@@ -39,7 +39,7 @@ from .imported import IMPORTED
 from .kernel import Kernel
 
 PACKAGE = Path(__file__).parent.parent
-NO_MATTER = {"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS"}  # settings of Numba that change no machine code
+NO_MATTER = {"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_ENABLE_CUDASIM"}  # settings that change no machine code
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 TEXT, SEAL = "advance.py", "sha256.json"  # files of a kernel, beside Numba's
 UNFINISHED = ".tmp"

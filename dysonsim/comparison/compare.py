@@ -10,13 +10,15 @@ import numpy as np
 from .._checks import choice, integer, shape_of, shown
 from ..ensembles.observable import Choice, Levels
 from ..laws.rectangular import zeros_of_rounding
+from ..spectra.curve import Curve
 from ..spectra.observables import is_run, moments, replicated, warn_of_one_spectrum
 from . import null as statistics
+from .curves import HOW, CurveComparison, check_left_out, compare_curves, curve_of, remembered
 from .distributions import as_law, read
 from .fit import Fit, FittedLaw, fit_law
 from .result import METHODS, MOST_RESAMPLES, Comparison, Distance
 
-__all__ = ["Comparison", "Distance", "compare"]
+__all__ = ["Comparison", "CurveComparison", "Distance", "compare"]
 
 TOO_CLOSE = 0.999
 """p-values that only 1 of 1000 samples of independent values exceeds, but any spectrum of one large matrix."""
@@ -33,24 +35,26 @@ def compare(
     method: str = "ks",
     resamples: int = 9999,
     seed: int = 0,
-) -> Comparison:
-    """Compare levels of independent networks with a law, or with other levels.
+) -> Any:
+    """Compare levels of independent networks with a law, or with other levels; or a curve of theirs.
 
     Parameters
     ----------
-    data : Run, or array (replicas,) or (replicas, levels)
+    data : Run, array (replicas,) or (replicas, levels), or Curve
         One row for each network. Rows must be independent; the levels in a row need not be, and are pooled. An array
         (replicas,) has one level from each network: do not pass the spectrum of a single large matrix, which `examine`
-        tests.
+        tests. A `Curve` is what `number_variance`, `rigidity` or `form_factor` have measured.
     reference : law, class of laws, Run or array
         What to compare with. The parameters of a law are kept, except for those named in `fit`; all parameters of a
         class of laws are fitted. A frozen continuous distribution of scipy.stats is a law. A Run or an array is a
-        second, independent sample, of shape (replicas,) or with as many levels as `data`.
+        second, independent sample, of shape (replicas,) or with as many levels as `data`. For a curve: a law of the
+        same statistic, such as `laws.NumberVariance`, a function of x, or another curve.
     fit : None, "all" or sequence of names
         Parameters of the law to fit to the data, by maximum likelihood.
     observable : str, Observable or callable(run) -> array
         What to take from each Run: "eigenvalues", "singular_values", "spacings" (gaps between neighbors among the
-        chosen `levels`), "singular_value_spacings", or what an `Observable` or a function of the run returns.
+        chosen `levels`), "singular_value_spacings", or what an `Observable` or a function of the run returns, which
+        may be a curve: ``lambda run: ds.number_variance(run, lengths)``.
     levels, record : int, slice or sequence of int
         Levels (all by default) and recorded times (the last by default) of a Run.
     method : "ks" or "ad"
@@ -63,7 +67,7 @@ def compare(
 
     Returns
     -------
-    Comparison
+    Comparison, or CurveComparison for a curve
 
     Raises
     ------
@@ -88,6 +92,11 @@ def compare(
     data with ties. Fitted parameters that move the support (semicircle, Marchenko-Pastur) have no standard error and
     count as known, which makes the p-value too large.
 
+    The p-value of a curve is one for all its points: that of the largest deviation in standard errors, by resampling
+    whole replicas (`dysonsim.comparison.curve_null`). Measured on GOE, n = 50, seven lengths or eight times: at a
+    nominal 1% it rejects number variance, rigidity and form factor in 1.0, 0.9, 1.0% (16 replicas, 3000 samples), 1.1,
+    1.3, 1.0% (64, 1850 samples), 1.4, 1.0, 1.3% (128, 930 samples).
+
     Seven of the nine parameters are optional: what to fit, what to look at (three) and how to test (three).
 
     Examples
@@ -107,6 +116,13 @@ def compare(
     choice("method", method, METHODS)
     resamples = integer("resamples", resamples, 1, most=MOST_RESAMPLES)
     seed = integer("seed", seed, 0)
+    observable = remembered(observable)
+    curve = curve_of(data, observable)
+    if curve is not None:
+        check_left_out(fit, levels, record, method)
+        return compare_curves(curve, curve_of(reference, observable) or reference, resamples, seed)
+    if isinstance(reference, Curve) or hasattr(reference, "statistic"):
+        raise TypeError(f"data = {shown(data)}: must be a curve, as reference is {shown(reference)}: {HOW}")
     choose: dict[str, Any] = {"observable": observable, "levels": levels, "record": record}
     values = replicated("data", data, **({} if is_run(reference) and not is_run(data) else choose))
     if hasattr(reference, "cdf"):

@@ -79,8 +79,17 @@ def _described(fitted: FittedLaw) -> str:
     parameters = getattr(fitted.law, "parameters", None)
     if parameters is None:
         return law_name(fitted.law)
-    values = ", ".join(f"{name} = {with_error(value, fitted.errors.get(name))}" for name, value in parameters.items())
+    shown = {name: _shown(value, fitted.errors.get(name)) for name, value in parameters.items() if value is not None}
+    values = ", ".join(f"{name} = {value}" for name, value in shown.items())
     return f"{type(fitted.law).__name__}: {values}"
+
+
+def _shown(value: Any, error: float | None) -> str:
+    """Write a parameter; of several numbers the first five."""
+    if not isinstance(value, tuple):
+        return with_error(value, error)
+    more = ", ..." if len(value) > 5 else ""
+    return f"({', '.join(f'{number:.6g}' for number in value[:5])}{more})"
 
 
 def likelihood_ratio(

@@ -10,6 +10,7 @@ import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +18,12 @@ from .. import _checks
 from .._checks import shown
 from .._fingerprint import fingerprint
 from ..comparison.result import MOST_RESAMPLES
-from ..ensembles.observable import Choice, observable_of
+from ..ensembles.observable import OBSERVABLES, Choice, observable_of
 from ..ensembles.run import Run
 from ..ensembles.schedule import MAX_STEPS
 from ..ensembles.simulate import simulate
-from ..processes import SGD, CoulombGas, Dyson, Langevin, MixingError, Process
+from ..processes import CoulombGas, Dyson, Langevin, MixingError, Process
+from ..processes.descent import Descent
 from ..spectra.observables import MINIMUM_REPLICAS
 from . import measure as measure
 from .quantities import REFERENCE, TITLES, on_path, settled, timeless
@@ -36,7 +38,7 @@ SETTLE, INTERVAL = 25.0, 0.75  # in units of the slowest relaxation time
 
 
 def hierarchy(
-    sgd: SGD,
+    sgd: Descent,
     replicas: int = 1000,
     *,
     levels: Sequence[str] | None = None,
@@ -45,7 +47,7 @@ def hierarchy(
     records: int | Iterable[int] = 16,
     path: int | Iterable[int] = 40,
     observable: Choice = "eigenvalues",
-    given: Mapping[str, Process | Run] | None = None,
+    given: Mapping[str, Any] | None = None,
     seed: int = 0,
     resamples: int = 1999,
     dtype: str = "float64",
@@ -61,7 +63,7 @@ def hierarchy(
 
     Parameters
     ----------
-    sgd : SGD
+    sgd : SGD or Adam
         The training from which the other descriptions are derived. Of a point of a scan its process; of a scan every
         point's, and the result is a dict of Hierarchies by place.
     replicas : int, >= 8
@@ -78,12 +80,14 @@ def hierarchy(
         Number of stationary records, which are 0.75 of the slowest relaxation time apart; or their steps, two or more.
     path : int or steps
         Number of records before `settle`, denser at the beginning; or their steps. 0 for none.
-    observable : str, Observable or callable(run) -> (replicas, records, n) array
+    observable : str, Observable or callable(run) -> (replicas, records, n) array, or Curve
         "eigenvalues", "singular_values", or a function with one number for each level. Spacings within every well are
-        measured as well.
+        measured as well. Or a function that returns a curve, ``lambda run: ds.number_variance(run, lengths)``, whose
+        points are compared in place of wells; it chooses levels and record itself, and nothing is taken on the way.
     given : dict, optional
         A Process to run or a finished Run, by the name of the description that it takes the place of ("independent" is
-        one), or under a new name. A Run must have the records that are asked for, and may have any number of replicas.
+        one), or under a new name. A Run must have the records that are asked for, and may have any number of replicas;
+        a point of a scan that has measured eigenvalues will do as well.
     seed : int
         The seed of each description is derived from this one and its name.
     resamples : int
@@ -132,8 +136,8 @@ def hierarchy(
         how = {name: value for name, value in locals().items() if name != "sgd"}
         return sgd.each(lambda point: hierarchy(point.process, **how))  # type: ignore[attr-defined]
     sgd = getattr(sgd, "process", sgd) if hasattr(sgd, "is_point_of_scan") else sgd
-    if not isinstance(sgd, SGD):
-        raise TypeError(f"sgd = {shown(sgd)}: must be a dysonsim.SGD")
+    if not isinstance(sgd, Descent):
+        raise TypeError(f"sgd = {shown(sgd)}: must be a dysonsim.SGD or Adam")
     replicas = _checks.integer("replicas", replicas, MINIMUM_REPLICAS)
     looked_at = observable_of(observable, of_levels="`hierarchy` measures levels, and their spacings in every well")
     seed = _checks.integer("seed", seed, 0)
@@ -147,13 +151,19 @@ def hierarchy(
         maker = makers[name]
         own = int(np.random.SeedSequence([seed, zlib.crc32(name.encode())]).generate_state(1, np.uint64)[0])
         try:
-            runs[name] = maker if isinstance(maker, Run) else _run(maker, replicas, own, every, len(steps), how)
+            runs[name] = _run(maker, replicas, own, every, len(steps), how) if isinstance(maker, Process) else maker
         except MixingError as error:
             if levels is not None:
                 raise
             missing[name] = str(error)
     runs = {name: runs[name] for name in makers if name in runs}
     _check_seeds(runs)
+    curves = measure.curves_of(looked_at, runs)
+    if curves:
+        values = {name: settled(run, OBSERVABLES["eigenvalues"], steps) for name, run in runs.items()}
+        measure.warn_unsettled(values, measure.wells(sgd), stacklevel=2)
+        points, apart = measure.of_curves(curves, resamples)
+        return Hierarchy(sgd, looked_at.name, runs, steps, way[:0], points, apart, missing, looked_at, curves)
     values = {name: settled(run, looked_at, steps) for name, run in runs.items()}
     paths = {name: on_path(run, looked_at, way) for name, run in runs.items() if len(way) and not timeless(run)}
     wells = measure.wells(sgd)
@@ -164,7 +174,7 @@ def hierarchy(
 
 
 def _times(
-    sgd: SGD, settle: int | None, records: int | Iterable[int], path: int | Iterable[int]
+    sgd: Descent, settle: int | None, records: int | Iterable[int], path: int | Iterable[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose the steps of the stationary records and of those on the way."""
     if isinstance(records, Iterable) and getattr(records, "ndim", True):
@@ -186,7 +196,7 @@ def _times(
     return steps, np.unique(np.rint(share**2 * float(steps[0])).astype(np.int64))
 
 
-def _slowest(sgd: SGD, settle: int | None) -> float:
+def _slowest(sgd: Descent, settle: int | None) -> float:
     """Find the slowest relaxation rate of a level that is learned; 0 if the model states none and `settle` is given."""
     try:
         rates = sgd.relaxation_rates()[sgd.fixed_point() > 0]
@@ -216,7 +226,7 @@ def _steps(name: str, given: Iterable[int], least: int) -> np.ndarray:
 
 
 def _levels(
-    sgd: SGD, levels: Sequence[str] | None, closure: str, given: Mapping[str, Process | Run]
+    sgd: Descent, levels: Sequence[str] | None, closure: str, given: Mapping[str, Process | Run]
 ) -> tuple[dict[str, Process | Run], dict[str, str]]:
     """Return what is to be run, or has been, by name; and what cannot be, with the reason."""
     names = LEVELS if levels is None else levels
@@ -254,19 +264,24 @@ def _levels(
     return makers, missing
 
 
-def _check_given(sgd: SGD, given: Mapping[str, Process | Run]) -> None:
+def _check_given(sgd: Descent, given: Mapping[str, Process | Run]) -> None:
     if not isinstance(given, Mapping):
         raise TypeError(f"given = {shown(given)}: must be a dict of processes or runs by the name of a level")
     for name, maker in given.items():
-        if not isinstance(name, str) or not isinstance(maker, (Process, Run)):
-            raise TypeError(f"given[{name!r}] = {shown(maker)}: must be a Process or a Run, by name")
-        process = maker.process if isinstance(maker, Run) else maker
+        if not isinstance(name, str) or not (isinstance(maker, Process) or _has_run(maker)):
+            raise TypeError(f"given[{name!r}] = {shown(maker)}: must be a Process, a Run or a point of a scan, by name")
+        process = maker if isinstance(maker, Process) else maker.process
         if process.n != sgd.n:
             raise ValueError(f"given[{name!r}] has {process.n} levels: must have {sgd.n}, as {sgd}")
-        if isinstance(maker, Run) and maker.replicas < MINIMUM_REPLICAS:
+        if not isinstance(maker, Process) and maker.replicas < MINIMUM_REPLICAS:
             raise ValueError(f"given[{name!r}] has {maker.replicas} replicas: must have {MINIMUM_REPLICAS} or more")
         if name == REFERENCE and fingerprint(process) != fingerprint(sgd):
             raise ValueError(f"given['sgd'] is of {process}: must be of sgd = {sgd}")
+
+
+def _has_run(maker: Any) -> bool:
+    """Whether it has records already: a Run, or a point of a scan, which stands for one."""
+    return isinstance(maker, Run) or hasattr(maker, "is_point_of_scan")
 
 
 def _run(process: Process, replicas: int, seed: int, every: list[int], records: int, how: dict) -> Run:

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..comparison.compare import compare
-from ..ensembles.run import mean_and_error
-from ..processes import SGD
+from ..comparison.curves import curve_of
+from ..ensembles.observable import Observable
+from ..ensembles.run import Run, mean_and_error
+from ..processes.descent import Descent
+from ..spectra.curve import Curve
 from ..spectra.observables import moments
 from .quantities import REFERENCE, TITLES, Distribution, Quantity
 
@@ -18,7 +21,7 @@ FALSE_ALARM = 1e-3  # of the warning that a run has not settled
 FAR = 4.0  # widths from start to end below which there is no way to be halfway of
 
 
-def wells(sgd: SGD) -> list[tuple[int, ...]]:
+def wells(sgd: Descent) -> list[tuple[int, ...]]:
     """List groups of levels that share a well, single levels included, ascending; without those that are always 0."""
     try:
         fixed, groups = sgd.fixed_point(), sgd.degenerate_groups()
@@ -48,7 +51,7 @@ def warn_unsettled(values: Mapping[str, np.ndarray], groups: list[tuple[int, ...
 
 
 def quantities(
-    sgd: SGD,
+    sgd: Descent,
     well: tuple[int, ...],
     values: Mapping[str, np.ndarray],
     paths: Mapping[str, np.ndarray],
@@ -80,7 +83,7 @@ def quantities(
     return listed
 
 
-def _fixed(sgd: SGD, well: tuple[int, ...], observable: str) -> float | None:
+def _fixed(sgd: Descent, well: tuple[int, ...], observable: str) -> float | None:
     """Of the levels of a well, where the model states it and the observable is eigenvalues or their roots."""
     try:
         fixed = float(sgd.fixed_point()[well[0]])
@@ -101,3 +104,24 @@ def distributions(well: tuple[int, ...], values: Mapping[str, np.ndarray], resam
                    if name != REFERENCE}  # fmt: skip
         found.append(Distribution(kind, well, against))
     return found
+
+
+def curves_of(observable: Observable, runs: Mapping[str, Run]) -> dict[str, Curve]:
+    """Return the curve of every description, by name; empty where the observable is not one."""
+    first = curve_of(runs[REFERENCE], observable)
+    if first is None:
+        return {}
+    found = {name: first if name == REFERENCE else curve_of(run, observable) for name, run in runs.items()}
+    return {name: curve for name, curve in found.items() if curve is not None}
+
+
+def of_curves(curves: Mapping[str, Curve], resamples: int) -> tuple[list[Quantity], list[Distribution]]:
+    """Measure every point of the curves, and compare SGD's with every other."""
+    sgd = curves[REFERENCE]
+    points = [
+        Quantity(f"{sgd.statistic} at {x:g}", (),
+                 {name: (float(curve.value[k]), float(curve.error[k])) for name, curve in curves.items()})
+        for k, x in enumerate(sgd.x)
+    ]  # fmt: skip
+    against = {name: compare(sgd, curve, resamples=resamples) for name, curve in curves.items() if name != REFERENCE}
+    return points, [Distribution(sgd.statistic, (), against)]

@@ -46,6 +46,20 @@ def draw(result: Any, group: tuple[int, ...] | None = None) -> Any:
     return figure
 
 
+def draw_curves(result: Any) -> Any:
+    """Draw the curves of all descriptions, and the deviations of their points from SGD in percent."""
+    import matplotlib.pyplot as plt
+
+    colors = {name: f"C{k}" for k, name in enumerate(result.levels)}
+    figure = plt.figure(figsize=(11, 4.5), layout="constrained")
+    curves, away = figure.subplots(1, 2)
+    for name, curve in result.curves.items():
+        curve.plot(curves, label=TITLES.get(name, name), color=colors[name])
+    _deviations(result, away, colors)
+    figure.legend(*curves.get_legend_handles_labels(), loc="outside upper center", ncols=len(result.levels))
+    return figure
+
+
 def _deviations(result: Any, axes: Any, colors: dict[str, str]) -> None:
     """Of the stationary numbers; the way there is in the first panel."""
     others = [name for name in result.levels if name != REFERENCE]
@@ -57,6 +71,10 @@ def _deviations(result: Any, axes: Any, colors: dict[str, str]) -> None:
                       color=colors[name])  # fmt: skip
     axes.axhline(0, color="black", linewidth=0.8, linestyle="--")
     axes.set_xticks(
-        range(len(shown)), [f"{q.name} {q.group}" for q in shown], rotation=60, ha="right", fontsize="small"
+        range(len(shown)),
+        [f"{q.name} {q.where}" if q.group else q.name for q in shown],
+        rotation=60,
+        ha="right",
+        fontsize="small",
     )
     axes.set_ylabel("deviation from SGD (%)")

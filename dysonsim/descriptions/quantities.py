@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..comparison.curves import CurveComparison
 from ..comparison.result import Comparison
 from ..ensembles.observable import Observable
 from ..ensembles.run import Run
@@ -46,9 +47,10 @@ class Quantity:
     ----------
     name : str
         "mean", "width" (standard deviation of a level), "width of the mean" and "spacing" (of levels that share a
-        well), all stationary; or "halfway" (mean at the recorded step at which SGD is nearest to half its way).
+        well), all stationary; or "halfway" (mean at the recorded step at which SGD is nearest to half its way); or a
+        point of a curve, such as "number variance at 2".
     group : tuple of int
-        The levels of the well; the number is an average over them.
+        The levels of the well; the number is an average over them. Empty for a point of a curve.
     values : dict
         (value, standard error over replicas) by description; the gas has no "halfway".
     step : int or None
@@ -72,6 +74,11 @@ class Quantity:
         return Deviation(100 * relative, 100 * ratio_error, difference / spread if spread > 0 else math.nan)
 
     @property
+    def where(self) -> str:
+        """The levels, or "all" where the number is one of the whole spectrum."""
+        return str(self.group) if self.group else "all"
+
+    @property
     def label(self) -> str:
         """What it is, with step and fixed point."""
         if self.step is not None:
@@ -81,11 +88,20 @@ class Quantity:
 
 @dataclass(frozen=True, eq=False)
 class Distribution:
-    """The "density" of a well's levels, or of its "spacings": comparisons of SGD with every other level."""
+    """The "density" of a well's levels, or of its "spacings": comparisons of SGD with every other level.
+
+    Where the observable is a curve of the whole spectrum, such as the number variance: comparisons of the curve, and an
+    empty group.
+    """
 
     name: str
     group: tuple[int, ...]
-    comparisons: dict[str, Comparison]
+    comparisons: dict[str, Comparison] | dict[str, CurveComparison]
+
+    @property
+    def where(self) -> str:
+        """The levels, or "all" where the curve is one of the whole spectrum."""
+        return str(self.group) if self.group else "all"
 
 
 def timeless(run: Run) -> bool:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 
 from .._checks import shown
 from .._text import aligned, plain, with_error
+from ..comparison.result import Comparison
 from ..ensembles.observable import Observable
 from ..ensembles.run import Run, mean_and_error
 from ..processes import Process
+from ..spectra.curve import Curve
 from .quantities import BEYOND, REFERENCE, TITLES, Distribution, Quantity, on_path, settled, timeless
 
 N = TypeVar("N", Quantity, Distribution)
@@ -38,6 +40,8 @@ class Hierarchy:
         Descriptions that are missing, with the reason.
     looked_at : Observable
         The observable whose name is `observable`.
+    curves : dict of Curve
+        By description, if the observable is a curve; else empty.
 
     Examples
     --------
@@ -60,6 +64,7 @@ class Hierarchy:
     distributions: list[Distribution]
     missing: dict[str, str]
     looked_at: Observable
+    curves: dict[str, Curve] = field(default_factory=dict)
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -98,8 +103,9 @@ class Hierarchy:
         """Tabulate how far every description is from training."""
         replicas = sorted({run.replicas for run in self.runs.values()})
         shown = f"{replicas[0]}" if len(replicas) == 1 else f"{replicas[0]} to {replicas[-1]}"
+        what = self.curves[REFERENCE].statistic if self.curves else self.observable.replace("_", " ")
         head = (
-            f"{self.sgd}\n{self.observable.replace('_', ' ')} of {shown} networks a level, "
+            f"{self.sgd}\n{what} of {shown} networks a level, "
             f"{len(self.steps)} records from step {self.steps[0]} to {self.steps[-1]}"
         )
         others = [name for name in self.levels if name != REFERENCE]
@@ -107,13 +113,14 @@ class Hierarchy:
         away = [["deviation from SGD (standard errors)", "levels", *(TITLES.get(name, name) for name in others)]]
         for q in self.quantities:
             cells = [with_error(*q.values[name]) if name in q.values else "" for name in self.levels]
-            values.append([q.label, str(q.group), *cells])
+            values.append([q.label, q.where, *cells])
             cells = [str(q.deviation(name)) if name in q.values else "" for name in others]
-            away.append([q.label, str(q.group), *cells])
-        apart = [["distance from SGD: Kolmogorov-Smirnov D, p", "levels", *away[0][2:]]]
+            away.append([q.label, q.where, *cells])
+        measure = "largest deviation of a curve in standard errors" if self.curves else "Kolmogorov-Smirnov D"
+        apart = [[f"distance from SGD: {measure}, p", "levels", *away[0][2:]]]
         for d in self.distributions:
             found = [f"{d.comparisons[name].statistic:.4f}, {d.comparisons[name].pvalue:.2g}" for name in others]
-            apart.append([d.name, str(d.group), *found])
+            apart.append([d.name, d.where, *found])
         lines = [head, aligned(values), aligned(away), aligned(apart), "\n".join(map(self._verdict, others))]
         lines += [f"{TITLES[name]} is not available: {why}" for name, why in self.missing.items()]
         return "\n\n".join(line for line in lines if line)
@@ -125,7 +132,7 @@ class Hierarchy:
         text = f"{TITLES.get(level, level)}: {len(off)} of {len(found)} numbers more than {BEYOND:g} sigma from SGD"
         if off:
             worst, by = max(off, key=lambda pair: abs(pair[1].percent))
-            text += f", at most {by.percent:+.2f}% ({worst.label}, {worst.group})"
+            text += f", at most {by.percent:+.2f}% ({worst.label}, {worst.where})"
         return text
 
     def to_dict(self) -> dict[str, Any]:
@@ -133,6 +140,7 @@ class Hierarchy:
         others = [name for name in self.levels if name != REFERENCE]
         timed = [name for name in self.levels if len(self.path_steps) and not timeless(self.runs[name])]
         paths = {name: dict(zip(("mean", "error"), self.path(name), strict=True)) for name in timed}
+        curves = {"curves": {name: curve.to_dict() for name, curve in self.curves.items()}} if self.curves else {}
         return plain({
             "sgd": repr(self.sgd),
             "observable": self.observable,
@@ -148,24 +156,27 @@ class Hierarchy:
             ],
             "distributions": [
                 {"name": d.name, "group": d.group,
-                 "distances": {name: {"statistic": c.statistic, "pvalue": c.pvalue, "ad_pvalue": c.ad.pvalue}
+                 "distances": {name: {"statistic": c.statistic, "pvalue": c.pvalue}
+                               | ({"ad_pvalue": c.ad.pvalue} if isinstance(c, Comparison) else {})
                                for name, c in d.comparisons.items()}}
                 for d in self.distributions
             ],
             "paths": paths,
-        })  # fmt: skip
+        } | curves)  # fmt: skip
 
     def plot(self, group: tuple[int, ...] | None = None) -> Any:
         """Draw the path to the stationary state, the density in a well, and the deviations of its numbers.
+
+        Where the observable is a curve: the curves of all descriptions, and the deviations of their points.
 
         Parameters
         ----------
         group : tuple of int, optional
             Well of the second panel. Default: the last with two or more levels, or else the last.
         """
-        from .plot import draw
+        from .plot import draw, draw_curves
 
-        return draw(self, group)
+        return draw_curves(self) if self.curves else draw(self, group)
 
 
 def _named(found: Sequence[N], name: str, group: tuple[int, ...]) -> N:

@@ -11,6 +11,7 @@ from .._text import aligned
 from ..backend import driver, one_blas_thread, usable_devices
 from ..models import Model
 from ..processes import SGD
+from ..processes.descent import Descent
 
 __all__ = ["Check", "check"]
 
@@ -58,7 +59,7 @@ class Check:
     __repr__ = __str__
 
 
-def check(model: Model | SGD, learning_rate: float = 0.05, batch_size: int = 4, *, seed: int = 0) -> Check:
+def check(model: Model | Descent, learning_rate: float = 0.05, batch_size: int = 4, *, seed: int = 0) -> Check:
     """Compare the kernel of a model with its reference, with the same random numbers, on every device there is.
 
     A model with an `update`: the compiled kernel, its text in plain Python, where every place that it reads or writes
@@ -69,8 +70,8 @@ def check(model: Model | SGD, learning_rate: float = 0.05, batch_size: int = 4, 
 
     Parameters
     ----------
-    model : Model or SGD
-        What to check; of an `SGD` its learning rate and batch size are taken.
+    model : Model, SGD or Adam
+        What to check; of a training its learning rate, batch size and optimizer are taken.
     learning_rate : float
     batch_size : int
     seed : int
@@ -104,7 +105,7 @@ def check(model: Model | SGD, learning_rate: float = 0.05, batch_size: int = 4, 
     >>> result.deviations["cpu", "float64"] < 1e-12
     True
     """
-    sgd = model if isinstance(model, SGD) else SGD(model, learning_rate, batch_size, init_scale=0.5)
+    sgd = model if isinstance(model, Descent) else SGD(model, learning_rate, batch_size, init_scale=0.5)
     seed = _checks.integer("seed", seed, 0, 2**64 - 1)
     start, found = sgd.start(REPLICAS, seed), {}
     by_update = sgd.model.is_traced
@@ -124,10 +125,10 @@ def check(model: Model | SGD, learning_rate: float = 0.05, batch_size: int = 4, 
     return result
 
 
-def deviation(sgd: SGD, device: str, dtype: str, start: np.ndarray, seed: int) -> float:
+def deviation(sgd: Descent, device: str, dtype: str, start: np.ndarray, seed: int) -> float:
     """Return by how much the kernel on a device differs from the reference, relative to the largest number."""
     kernel = sgd.kernel()
-    reference = sgd.model.reference(sgd.learning_rate, sgd.batch_size, dtype, device)
+    reference = sgd.reference(dtype, device)
     wanted = end(reference or driver("numpy").prepare(kernel, dtype), start, seed)
     given = end(driver(device).prepare(kernel, dtype), start, seed)
     finite = np.isfinite(wanted)

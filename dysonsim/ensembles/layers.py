@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from ..models.base import chained
+from ..models._layers import chained
 from ..numerics.singular_values import singular_values
 from ..processes import Process
 

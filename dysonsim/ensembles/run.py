@@ -46,6 +46,15 @@ def mean_and_error(values: np.ndarray, axis: int = 0) -> tuple[np.ndarray, np.nd
     return inside.mean(axis) * back, inside.std(axis, ddof=1) / np.sqrt(v.shape[axis]) * back
 
 
+def record_at(times: np.ndarray, time: float, what: str) -> int:
+    """Find the index of a time among those of the records; ValueError, which calls times `what`, if it is not there."""
+    found = np.flatnonzero(times == _checks.real("time", time, at_least=0))
+    if not len(found):
+        given = _checks.exact(float(time))
+        raise ValueError(f"time = {given}: no record was taken at that {what}; recorded {what}s are {_shorten(times)}")
+    return int(found[0])
+
+
 @dataclass(frozen=True)
 class Run:
     """Result of `simulate`: the recorded spectra, and what is needed to resume. Its arrays are read-only.
@@ -185,14 +194,7 @@ class Run:
 
     def record(self, time: float) -> int:
         """Find the index of the record taken at `time` (for SGD: at that step); ValueError if there is none."""
-        found = np.flatnonzero(self.times == _checks.real("time", time, at_least=0))
-        if not len(found):
-            what = "time" if self.process.continuous else "step"
-            given = _checks.exact(float(time))
-            raise ValueError(
-                f"time = {given}: no record was taken at that {what}; recorded {what}s are {_shorten(self.times)}"
-            )
-        return int(found[0])
+        return record_at(self.times, time, "time" if self.process.continuous else "step")
 
     def spacings(
         self,

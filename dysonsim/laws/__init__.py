@@ -16,11 +16,19 @@ from typing import Any
 
 from .base import Law
 from .bulk_spacing import BulkSpacing
+from .form_factor import FormFactor
+from .fuss_catalan import FussCatalan
 from .gas_density import gas_log_density, gas_log_normalization
 from .gaussian_ensemble import GaussianEnsembleDensity
 from .marchenko_pastur import MarchenkoPastur, MarchenkoPasturSingular
+from .noisy import NoisyMatrix, NoisySymmetric
 from .normal import Normal
+from .number_variance import NumberVariance
+from .poisson_spacing import PoissonSpacing
+from .porter_thomas import PorterThomas
+from .rigidity import Rigidity
 from .semicircle import Semicircle
+from .smallest_singular import SmallestSingularValue
 from .spacing_ratio import SpacingRatio, UnfoldedSpacingRatio
 from .surmise import WignerSurmise
 from .tracy_widom import TracyWidom
@@ -30,12 +38,21 @@ from .two_species import TwoSpecies
 
 __all__ = [
     "BulkSpacing",
+    "FormFactor",
+    "FussCatalan",
     "GaussianEnsembleDensity",
     "Law",
     "MarchenkoPastur",
     "MarchenkoPasturSingular",
+    "NoisyMatrix",
+    "NoisySymmetric",
     "Normal",
+    "NumberVariance",
+    "PoissonSpacing",
+    "PorterThomas",
+    "Rigidity",
     "Semicircle",
+    "SmallestSingularValue",
     "SpacingRatio",
     "SymmetricTwoByTwo",
     "TracyWidom",

@@ -7,11 +7,11 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ._numerics import Table, condense, gauss_legendre, invert, minimize, real
+from ._numerics import Table, condense, gauss_legendre, invert, minimize, minimize_on_interval, real
 from .base import Law
 
 
@@ -221,3 +221,33 @@ class StandardizedLaw(Law):
                 break
         fitted = at(best).parameters
         return {name: center + spread * fitted[name] if name == "loc" else spread * fitted[name] for name in free}
+
+
+@dataclass(frozen=True)
+class ScaledLaw(StandardizedLaw):
+    """A standardized law of positive numbers: `scale` is its only parameter to fit."""
+
+    shape: ClassVar[tuple[str, ...]] = ("scale",)
+    _positive: ClassVar[tuple[str, ...]] = ("scale",)
+    _what: ClassVar[str] = "they"
+    """What the data are, in the error for those that are not positive."""
+
+    def support(self) -> tuple[float, float]:
+        """Return (0, inf)."""
+        return 0.0, math.inf
+
+    @classmethod
+    def _estimate(cls, x: np.ndarray, fixed: dict[str, float]) -> dict[str, float]:
+        """One-dimensional search in log scale; the data are condensed in log x, where log pdf is smooth."""
+        if x.min() <= 0.0:
+            raise ValueError(f"data contain {x.min():g}: {cls._what} must be > 0")
+        law = cls(**cls._choices(fixed))
+        unit = float(np.mean(x)) / law.mean()
+        points, weights = np.log(x / unit), np.ones(x.size)
+        if x.size > 200 and points.std() > 0.0:
+            points, weights = condense(points, 1.0 / 64.0)
+
+        def cost(log_scale: float) -> float:
+            return log_scale - float(weights @ law.logpdf(np.exp(points - log_scale))) / x.size
+
+        return {"scale": unit * math.exp(minimize_on_interval(cost, -3.0, 3.0))}

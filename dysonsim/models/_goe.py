@@ -1,9 +1,8 @@
-"""Mean spacings of degenerate groups of levels: of a Gaussian orthogonal ensemble, and of unequal variances."""
+"""Mean level spacing of a small Gaussian orthogonal ensemble, needed for degenerate groups of levels."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -58,41 +57,3 @@ def mean_goe_spacing(levels: int) -> float:
     cumulative = np.exp(log_pfaffian - log_pfaffian[-1])
     mean_largest = reach - float(np.sum(cumulative[:-1] + cumulative[1:]) * h * inside / 2)
     return 2 * mean_largest / (levels - 1)
-
-
-def mean_gap(
-    group: tuple[int, ...], covariance: Callable[[int, int, int, int], float], uneven: float = 1e-6
-) -> float | None:
-    """Mean spacing of singular values that share a fixed point, to first order in the displacement F of W.
-
-    For a pair that of sqrt(D^2 + Y^2), D = F_11 - F_22, Y = F_12 + F_21, an elliptic integral; for more levels that of
-    the GOE, which needs equal variances: None where these differ by more than the fraction `uneven`.
-
-    Parameters
-    ----------
-    group : tuple of int
-    covariance : callable
-        ``covariance(i, j, k, m)`` is Cov(F_ij, F_km), F in the basis of the singular vectors of the fixed point.
-    uneven : float
-    """
-    from scipy.special import ellipe
-
-    pairs = list(zip(group, group[1:] + group[:1], strict=True)) if len(group) > 2 else [group]
-    moments = np.array([pair_moments(covariance, i, j) for i, j in pairs])
-    if len(group) > 2:
-        scale = float(moments[:, :2].mean())
-        if np.abs(moments - [scale, scale, 0]).max() > uneven * scale:
-            return None
-        return math.sqrt(scale / 2) * mean_goe_spacing(len(group))
-    var_d, var_y, cov_dy = moments[0]
-    small, large = np.linalg.eigvalsh([[var_d, cov_dy], [cov_dy, var_y]])
-    return float(math.sqrt(2 * large / math.pi) * ellipe(1 - small / large)) if large > 0 else 0.0
-
-
-def pair_moments(covariance: Callable[[int, int, int, int], float], i: int, j: int) -> tuple[float, float, float]:
-    """Var D, Var Y and Cov(D, Y) of D = F_ii - F_jj and Y = F_ij + F_ji: the gap is sqrt(D^2 + Y^2)."""
-    c = covariance
-    var_d = c(i, i, i, i) + c(j, j, j, j) - 2 * c(i, i, j, j)
-    var_y = c(i, j, i, j) + c(j, i, j, i) + 2 * c(i, j, j, i)
-    cov_dy = c(i, i, i, j) + c(i, i, j, i) - c(j, j, i, j) - c(j, j, j, i)
-    return var_d, var_y, cov_dy

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from .. import _checks
 from .._fingerprint import fingerprint
 from ..backend import Kernel, Program
+from ._layers import chained
 from ._parameters import by_value, shown
+from .optimizers.optimizer import PLAIN, Optimizer
+from .optimizers.stated import Stated
 from .traced import update as traced
 
 if TYPE_CHECKING:
@@ -72,6 +75,8 @@ class Model:
     >>> print(run.singular_values.mean().round(2))  # 2/(1 + decay)
     1.33
     """
+
+    leading_order: ClassVar[tuple[str, ...]] = ()  # predictions that with momentum hold at alpha/(1 - m)
 
     def __init_subclass__(cls, **also: Any) -> None:
         """Keep `dataclass` from writing its own comparison, hash and repr, which cannot do with arrays."""
@@ -152,10 +157,7 @@ class Model:
         return 0
 
     def layers(self, state: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return the weight matrices of all layers, each (networks, rows, columns), of states.
-
-        A kernel has them at the beginning of the state, one after the other.
-        """
+        """Return the weights of all layers, (networks, rows, columns), of states, where they come first, in order."""
         shapes = self.layer_shapes
         places = traced.layers_of(self)[1] if self.is_traced else np.cumsum([0, *(p * n for p, n in shapes[:-1])])
         return tuple(state[:, at : at + p * n].reshape(-1, p, n) for at, (p, n) in zip(places, shapes, strict=True))
@@ -204,7 +206,9 @@ class Model:
         self._check_trained()
         return traced.kernel_of(self, *self._rates(learning_rate, batch_size))
 
-    def reference(self, learning_rate: float, batch_size: int, dtype: str, device: str) -> Program | None:
+    def reference(
+        self, learning_rate: float, batch_size: int, dtype: str, device: str, optimizer: Optimizer = PLAIN
+    ) -> Program | None:
         """Return what ``device="numpy"`` runs, with random numbers of a device: `update` on NumPy stacks.
 
         None for a model that has a kernel of its own: its text then is run as ordinary Python.
@@ -213,7 +217,7 @@ class Model:
             return None
         from .traced.reference import program_of
 
-        return program_of(self, *self._rates(learning_rate, batch_size), dtype, device)
+        return program_of(self, self._rates(learning_rate, batch_size), dtype, device, optimizer)
 
     def stand_in(self) -> Kernel | None:
         """Return the sizes of the kernel of an update, which ``device="numpy"`` runs untraced; None for others."""
@@ -230,6 +234,26 @@ class Model:
         correlated in time as SGD's is (None: where SGD's is); ValueError where that is impossible.
         """
         raise NotImplementedError(f"{type(self).__name__} states no Gaussian noise for Langevin (langevin_kernel)")
+
+    def written(self) -> Model:
+        """Return a model with the same step as an update, of which `stationary` takes derivatives: this one if it has.
+
+        NotImplementedError for a model with a kernel of its own that states none.
+        """
+        if self.is_traced:
+            return self
+        raise NotImplementedError(f"{type(self).__name__} has no update in matrix notation (Model.written)")
+
+    def under(self, optimizer: Optimizer) -> Any:
+        """Return what is stated of training by an optimizer: this model for plain SGD.
+
+        By default of momentum the fixed point, and what `leading_order` names at the learning rate alpha/(1 - m); of
+        others nothing. What is not stated is a NotImplementedError of what is returned.
+        """
+        if optimizer.plain:
+            return self
+        fixed = () if optimizer.weight_decay else ("fixed_point", "degenerate_groups")
+        return Stated(self, optimizer, fixed, () if optimizer.adam or not fixed else self.leading_order)
 
     def gaussian_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Predict the relative deviation of the stationary widths and spacings of `Langevin` from SGD's, shape (n,).
@@ -372,14 +396,6 @@ class Model:
         """Write the parameters as in a call, arrays by their shapes."""
         parts = [f"{name}={shown(value)}" for name, value in self._fields()]
         return f"{type(self).__name__}({', '.join(parts)})"
-
-
-def chained(layers: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Multiply W_L ... W_1 of layers (W_1, ..., W_L), each (..., rows, columns)."""
-    product = layers[0]
-    for weights in layers[1:]:
-        product = weights @ product
-    return product
 
 
 def level_groups(fixed: np.ndarray) -> list[tuple[int, ...]]:

@@ -1,7 +1,11 @@
 """Processes: how weights or levels move. Frozen, validated parameters; `dysonsim.simulate` runs them."""
 
+from .adam import Adam
 from .base import NetworkProcess, Process
+from .circular import CircularProcess
 from .dyson.process import Dyson
+from .equilibrium.result import Stationary
+from .equilibrium.stationary import stationary
 from .gas.process import CoulombGas, GasDiagnostics, MixingError
 from .jacobi import JacobiProcess
 from .laguerre import LaguerreProcess
@@ -10,6 +14,8 @@ from .sgd import SGD
 
 __all__ = [
     "SGD",
+    "Adam",
+    "CircularProcess",
     "CoulombGas",
     "Dyson",
     "GasDiagnostics",
@@ -19,4 +25,6 @@ __all__ = [
     "MixingError",
     "NetworkProcess",
     "Process",
+    "Stationary",
+    "stationary",
 ]

@@ -22,6 +22,7 @@ from ..backend import reference as plain
 from ..backend.kernel import split_seed
 from ..kernels.common import rng
 from ..models import Model
+from ..models.optimizers.optimizer import PLAIN
 from ..numerics.singular_values import singular_values
 from .theory import Theory
 
@@ -275,7 +276,7 @@ class NetworkProcess(Theory, Process):
         """Say whether the initial weights are to blame, or what the model knows of stability."""
         if step == 0:
             return f"the initial weights, of init_scale = {self.init_scale:g}, are outside the model's domain"
-        return self.model.stability(self.learning_rate, self.batch_size)
+        return self._stated.stability(self.learning_rate, self.batch_size)
 
     def warn(self, stacklevel: int) -> None:
         """Say that the learning rate is beyond the limit that the model states, if it states one."""
@@ -286,7 +287,7 @@ class NetworkProcess(Theory, Process):
         except (NotImplementedError, ValueError):  # not stated, or no unique fixed point
             return
         if self.learning_rate >= limit:
-            why = self.model.stability(self.learning_rate, self.batch_size)
+            why = self._stated.stability(self.learning_rate, self.batch_size)
             warnings.warn(f"training may not be stable: {why}", RuntimeWarning, stacklevel=stacklevel + 1)
 
     def _check_training(self) -> None:
@@ -307,6 +308,19 @@ def network_process(sgd: Any) -> NetworkProcess:
         given = _checks.shown(sgd)
         raise TypeError(f"sgd = {given}: must be a process of a network such as dysonsim.SGD(model, ...)")
     return sgd
+
+
+def plain_process(sgd: Any) -> NetworkProcess:
+    """Return the same; NotImplementedError for training with momentum, weight decay or Adam."""
+    process = network_process(sgd)
+    optimizer = getattr(process, "optimizer", PLAIN)
+    if not optimizer.plain:
+        hint = "" if optimizer.adam or optimizer.weight_decay else "; sgd.effective() is, to leading order"
+        raise NotImplementedError(
+            f"sgd: training with {optimizer} has no such description, whose weights alone do not say how they move "
+            f"on: must be plain SGD{hint}"
+        )
+    return process
 
 
 def initial_weights(replicas: int, count: int, seed: int, first: int = 0) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from .._checks import shown
 from ..backend import Kernel
 from ..models import Model
-from .base import NetworkProcess
+from .base import NetworkProcess, plain_process
 from .sgd import SGD
 
 __all__ = ["Langevin"]
@@ -51,7 +51,7 @@ class Langevin(NetworkProcess):
     TypeError, ValueError
         For a parameter that is not allowed; the message says what is.
     NotImplementedError
-        If the model does not state its noise (`Model.langevin_kernel`).
+        If the model does not state its noise (`Model.langevin_kernel`), or if SGD has momentum or weight decay.
 
     Notes
     -----
@@ -77,6 +77,7 @@ class Langevin(NetworkProcess):
         """Check that there is an SGD, and that its model has a Langevin kernel."""
         if not isinstance(self.sgd, SGD):
             raise TypeError(f"sgd = {shown(self.sgd)}: must be a dysonsim.SGD (or use Langevin.of(model, ...))")
+        plain_process(self.sgd)
         self.kernel()  # checks `correlated`, and that the model has one
 
     @classmethod

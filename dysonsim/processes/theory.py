@@ -25,6 +25,12 @@ class Theory:
     model: Model
     learning_rate: float
     batch_size: int
+    init_scale: float
+
+    @property
+    def _stated(self) -> Any:
+        """What has the predictions."""
+        return self.model
 
     def fixed_point(self) -> np.ndarray:
         """Return the eigenvalues of X = W^T W at the fixed point of gradient descent.
@@ -45,7 +51,7 @@ class Theory:
         >>> print(ds.SGD(model, learning_rate=0.1, batch_size=16).fixed_point())
         [1. 4. 4.]
         """
-        return self.model.fixed_point()
+        return self._stated.fixed_point()
 
     def degenerate_groups(self) -> list[tuple[int, ...]]:
         """List the groups of two or more levels that share a fixed point, and so repel each other.
@@ -67,7 +73,7 @@ class Theory:
         >>> ds.SGD(model, learning_rate=0.1, batch_size=16).degenerate_groups()
         [(1, 2)]
         """
-        return self.model.degenerate_groups()
+        return self._stated.degenerate_groups()
 
     def drift(self, x: np.ndarray) -> np.ndarray:
         """Return the drift K_i of the eigenvalues, without their repulsion.
@@ -96,7 +102,7 @@ class Theory:
         >>> print(sgd.drift([1.0, 4.0]).round(3))
         [0.211 0.001]
         """
-        return self.model.drift(x, self.learning_rate, self.batch_size)
+        return self._stated.drift(x, self.learning_rate, self.batch_size)
 
     def noise(self, x: np.ndarray) -> np.ndarray:
         """Return the noise strengths g_ij: g_ij^2 = Var dX_ij and 2 g_ii^2 = Var dX_ii of one SGD step.
@@ -126,7 +132,7 @@ class Theory:
         [[0.01 0.01]
          [0.01 0.01]]
         """
-        return self.model.noise(x, self.learning_rate, self.batch_size)
+        return self._stated.noise(x, self.learning_rate, self.batch_size)
 
     def relaxation_rates(self) -> np.ndarray:
         """Return the rates at which the eigenvalues approach the fixed point, to first order in the learning rate.
@@ -148,7 +154,7 @@ class Theory:
         >>> print(ds.SGD(model, learning_rate=0.01, batch_size=16).relaxation_rates())
         [0.01 0.09]
         """
-        return self.model.relaxation_rates(self.learning_rate)
+        return self._stated.relaxation_rates(self.learning_rate)
 
     def stationary_widths(self) -> np.ndarray:
         """Return the stationary standard deviation of every eigenvalue in a well of its own.
@@ -173,7 +179,7 @@ class Theory:
         >>> print(ds.SGD(model, learning_rate=0.02, batch_size=16).stationary_widths().round(4))
         [0.05   0.0867 0.0867 0.1151]
         """
-        return self.model.stationary_widths(self.learning_rate, self.batch_size)
+        return self._stated.stationary_widths(self.learning_rate, self.batch_size)
 
     def mean_spacings(self) -> np.ndarray:
         """Return the stationary mean spacing of the eigenvalues in every group of `degenerate_groups`.
@@ -197,7 +203,7 @@ class Theory:
         >>> print(ds.SGD(model, learning_rate=0.02, batch_size=16).mean_spacings().round(4))
         [0.1537]
         """
-        return self.model.mean_spacings(self.learning_rate, self.batch_size)
+        return self._stated.mean_spacings(self.learning_rate, self.batch_size)
 
     def singular_value_widths(self) -> np.ndarray:
         """Return the stationary widths of the singular values of W; see `stationary_widths`.
@@ -221,7 +227,7 @@ class Theory:
         >>> print(sgd.singular_value_widths().round(5))
         [0.00814 0.00814]
         """
-        return self.model.singular_value_widths(self.learning_rate, self.batch_size)
+        return self._stated.singular_value_widths(self.learning_rate, self.batch_size)
 
     def singular_value_spacings(self) -> np.ndarray:
         """Return the stationary mean spacing of the singular values of W in every group of `degenerate_groups`.
@@ -244,7 +250,7 @@ class Theory:
         >>> print(sgd.singular_value_spacings().round(5))
         [0.01442]
         """
-        return self.model.singular_value_spacings(self.learning_rate, self.batch_size)
+        return self._stated.singular_value_spacings(self.learning_rate, self.batch_size)
 
     def max_learning_rate(self) -> float:
         """Return the learning rate above which training at this batch size is unstable near the fixed point.
@@ -261,7 +267,7 @@ class Theory:
         >>> sgd.max_learning_rate()
         0.5
         """
-        return self.model.max_learning_rate(self.batch_size)
+        return self._stated.max_learning_rate(self.batch_size)
 
     def mean_shift(self) -> np.ndarray:
         """Return the stationary mean of the eigenvalues minus their `fixed_point`, averaged over each group.
@@ -358,9 +364,31 @@ class Theory:
         """
         return np.asarray(self._of_some_models("relaxation")(steps, singular_values, self.learning_rate))
 
+    def learning_curve(self, steps: np.ndarray) -> np.ndarray:
+        """Return the singular values of W after `steps` from `init_scale`, aligned with the teacher, without noise.
+
+        Returns
+        -------
+        (T, n) array, in the unit of W
+
+        Raises
+        ------
+        NotImplementedError
+            If the model does not state it; `DeepLinearNetwork` does.
+
+        Examples
+        --------
+        >>> import numpy as np, dysonsim as ds
+        >>> model = ds.DeepLinearNetwork(np.diag([1.0, 3.0]), widths=(2,), init="small")
+        >>> sgd = ds.SGD(model, learning_rate=0.01, batch_size=16, init_scale=0.1)
+        >>> print(sgd.learning_curve([100]).round(2))
+        [[0.07 1.7 ]]
+        """
+        return np.asarray(self._of_some_models("learning_curve")(steps, self.learning_rate, self.init_scale))
+
     def _of_some_models(self, name: str) -> Any:
         """Find a prediction that only some models state; NotImplementedError if this one does not."""
-        stated = getattr(self.model, name, None)
+        stated = getattr(self._stated, name, None)
         if stated is None:
             raise NotImplementedError(f"{type(self.model).__name__} states no prediction for {name}")
         return stated

@@ -6,8 +6,9 @@ results alone, as they are stored in results.json, and returns the figure; `dyso
 functions under the names of the figures.
 
 `spectrum`, `surmise`, `scaling`, `teacher`, `relaxation` and `densities` are about SGD; `levels`, `motion` and
-`linear_levels` compare it with the Langevin equation, Dyson Brownian motion and the Coulomb gas; `phases` is the phase
-diagram of a nonlinear network (arXiv:2509.01349); `overview` shows the project in one figure.
+`linear_levels` compare it with the Langevin equation, Dyson Brownian motion and the Coulomb gas, `long_range` the
+number variance, rigidity and form factor of all four; `phases` is the phase diagram of a nonlinear network
+(arXiv:2509.01349); `overview` shows the project in one figure.
 """
 
 from dysonsim.reproduce.command import reproduce

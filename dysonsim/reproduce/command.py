@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import time
 import traceback
 import warnings
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,7 +23,9 @@ from dysonsim.reproduce import (
     figures,
     levels,
     linear_levels,
+    long_range,
     motion,
+    optimizers,
     overview,
     phases,
     provenance,
@@ -46,9 +50,13 @@ PARTS: dict[str, tuple[str, Callable[[Ensembles], Part]]] = {
     "levels": ("SGD, Langevin, Dyson and the Coulomb gas: Gaussian RBM", levels.measure),
     "motion": ("Eigenvalues during training", motion.measure),
     "linear_levels": ("SGD, Langevin, Dyson and the Coulomb gas: linear networks", linear_levels.measure),
+    "optimizers": ("Momentum and Adam", optimizers.measure),
     "phases": ("Phases of a nonlinear network", phases.measure),
+    "long_range": ("Long-range statistics: number variance, rigidity, form factor", long_range.measure),
 }
 OVERVIEW = "overview"
+STORES = "scans"  # where the scans of an unfinished report are kept, by the hash of the sources
+SAME = ("command", "seed", "size", "versions", "sources")  # entries that a report to be continued has alike
 
 
 def reproduce(
@@ -63,7 +71,9 @@ def reproduce(
     ----------
     out : path
         Directory, created if it does not exist, for results.json, report.html (self-contained) and figures/*.png.
-        These are rewritten after every part, so that an interrupted run leaves what was finished.
+        These are rewritten after every part, so that an interrupted run leaves what was finished; the same call, with
+        nothing changed, goes on from there. With the extra `scan` it goes on within the scans over learning rate and
+        batch size as well.
     size : Size, "full" or "quick"
         How much to simulate.
     seed : int
@@ -97,12 +107,19 @@ def reproduce(
     seed = _checks.integer("seed", seed, 0, MAX_SEED)
     folder = writable_directory(out)
     results = _empty_results(size, seed)
-    ensembles = Ensembles(size, seed)
+    stores = folder / STORES / results["sources"] if find_spec("zarr") else None
+    ensembles = Ensembles(size, seed, stores)
     functions = {name: partial(function, ensembles) for name, (_, function) in PARTS.items()}
     functions[OVERVIEW] = partial(overview.measure, results)
+    kept = _finished_earlier(results, folder)
+    if kept:
+        echo(f"an interrupted report is continued: {len(kept)} of {len(PARTS)} parts are there already")
     began = time.perf_counter()
     try:
         for name, function in functions.items():
+            if name in kept:
+                _keep_part(name, kept[name], results)
+                continue
             _run_part(name, function, results, folder)
             results["run"]["seconds"]["total"] = round(time.perf_counter() - began, 2)
             entry = results["parts"][name]
@@ -116,6 +133,8 @@ def reproduce(
         echo(f"interrupted; what was finished is in {folder / 'report.html'}")
         raise
     results["complete"] = all(entry["status"] == "ok" for entry in results["parts"].values())
+    if results["complete"]:
+        shutil.rmtree(folder / STORES, ignore_errors=True)
     echo(summary(results))
     try:
         write(results, folder)
@@ -123,6 +142,36 @@ def reproduce(
         raise OSError(f"out = {str(out)!r}: the report could not be written ({error})") from error
     echo(f"report: {folder / 'report.html'}")
     return results
+
+
+def _finished_earlier(results: dict[str, Any], folder: Path) -> dict[str, tuple[dict[str, Any], float, float]]:
+    """Return parts that an interrupted run of the same report has left: entry, seconds and processor seconds of each.
+
+    The overview is made of all parts, so it is never among them.
+    """
+    try:
+        earlier = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        if earlier["complete"] or any(earlier[name] != results[name] for name in SAME):
+            return {}
+        run, found = earlier["run"], {}
+        for name in PARTS:
+            entry = earlier["parts"][name]
+            if entry["status"] == "ok" and all(_drawing(folder, figure).exists() for figure in entry["figures"]):
+                found[name] = (entry, float(run["seconds"][name]), float(run["cpu_seconds"][name]))
+        return found
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # no report, or another one
+        return {}
+
+
+def _drawing(folder: Path, figure: dict[str, Any]) -> Path:
+    return folder / "figures" / f"{figure['name']}.png"
+
+
+def _keep_part(name: str, part: tuple[dict[str, Any], float, float], results: dict[str, Any]) -> None:
+    entry, seconds, processor = part
+    results["parts"][name] = entry
+    results["summary"] += entry.get("rows", [])
+    results["run"]["seconds"][name], results["run"]["cpu_seconds"][name] = seconds, processor
 
 
 def _try_to_write(results: dict[str, Any], folder: Path, echo: Callable[[str], None]) -> None:
@@ -167,6 +216,7 @@ def _empty_results(size: Size, seed: int) -> dict[str, Any]:
         "seed": seed,
         "size": plain(dataclasses.asdict(size)),
         "versions": provenance.versions(),
+        "sources": provenance.sources(),
         "summary": [],
         "parts": {name: {"title": title, "status": "not run"} for name, title in titles.items()},
         "run": {
@@ -190,7 +240,7 @@ def _run_part(name: str, function: Callable[[], Part], results: dict[str, Any], 
         try:
             entry |= plain(dataclasses.asdict(function()))
             for figure in entry["figures"]:
-                getattr(figures, figure["name"])(results).savefig(folder / "figures" / f"{figure['name']}.png")
+                getattr(figures, figure["name"])(results).savefig(_drawing(folder, figure))
             entry["status"] = "ok"
         except Exception:
             entry |= {"status": "failed", "traceback": traceback.format_exc()}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -13,9 +15,13 @@ from dysonsim.ensembles.simulate import simulate
 from dysonsim.models import GaussianRBM, LinearNetwork, Model, TeacherStudent
 from dysonsim.processes import SGD
 from dysonsim.reproduce.sizes import BATCH_SIZE, NETWORK_RATE, NETWORK_RATES, Size
+from dysonsim.scans.points import seed_of
+from dysonsim.scans.result import Scan
+from dysonsim.scans.scan import scan
 
 if TYPE_CHECKING:
     from dysonsim.ensembles.run import Run
+    from dysonsim.scans.point import ScanPoint
 
 GRADIENT_NOISE = 0.1
 TEACHER = 2.0  # W_t = 2 in every direction
@@ -34,8 +40,41 @@ def rbm_model() -> GaussianRBM:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """A scan of one model over learning rates and batch sizes, as `scan` runs it: in a store, it goes on where it was.
+
+    plans: (steps, record_every) by (learning rate, batch size).
+    """
+
+    model: Model
+    replicas: int
+    seed: int
+    plans: dict[tuple[float, int], tuple[int, int]]
+    store: Path | None
+
+    @cached_property
+    def scan(self) -> Scan:
+        """The scan, run when it is first asked for."""
+        points = [{"learning_rate": rate, "batch_size": batch} for rate, batch in self.plans]
+        return scan(
+            partial(SGD, self.model), points, replicas=self.replicas, seed=self.seed, steps=partial(self._plan, 0),
+            record_every=partial(self._plan, 1), measure="eigenvalues", path=self.store, on_error="raise",
+        )  # fmt: skip
+
+    def _plan(self, which: int, point: Mapping[str, Any]) -> int:
+        return self.plans[point["learning_rate"], point["batch_size"]][which]
+
+    def seed_of(self, rate: float, batch: int) -> int:
+        """Return the seed of a point, with which `simulate` gives the same."""
+        return seed_of(self.seed, {"learning_rate": rate, "batch_size": batch})
+
+
+@dataclass(frozen=True)
 class Point(Generic[M]):
-    """One run: model, parameters, seed. `settled` are the records taken in the stationary state."""
+    """One run: model, parameters, seed. `settled` are the records taken in the stationary state.
+
+    grid: the scan that it is a point of, which runs all of its points when one of them is asked for.
+    """
 
     model: M
     text: str
@@ -46,6 +85,7 @@ class Point(Generic[M]):
     record_every: int
     seed: int
     settled: slice
+    grid: Grid | None = None
 
     @property
     def ratio(self) -> float:
@@ -53,8 +93,10 @@ class Point(Generic[M]):
         return self.learning_rate / self.batch_size
 
     @cached_property
-    def run(self) -> Run:
+    def run(self) -> Run | ScanPoint:
         """The run, simulated when it is first asked for."""
+        if self.grid is not None:
+            return self.grid.scan.point(learning_rate=self.learning_rate, batch_size=self.batch_size)
         return simulate(
             SGD(self.model, self.learning_rate, self.batch_size),
             replicas=self.replicas,
@@ -106,6 +148,7 @@ class Descriptions(Generic[M]):
     replicas: int
     observable: str
     resamples: int
+    seed: int
 
     @cached_property
     def result(self) -> Hierarchy:
@@ -114,7 +157,7 @@ class Descriptions(Generic[M]):
         sgd = SGD(point.model, point.learning_rate, point.batch_size)
         return hierarchy(
             sgd, self.replicas, closure="both", records=run.steps[point.settled], path=run.steps[: self._way],
-            observable=self.observable, given={"sgd": run}, seed=point.seed, resamples=self.resamples,
+            observable=self.observable, given={"sgd": run}, seed=self.seed, resamples=self.resamples,
         )  # fmt: skip
 
     @property
@@ -127,29 +170,34 @@ class Descriptions(Generic[M]):
             f"descriptions = ds.hierarchy(\n    sgd, replicas={self.replicas}, closure='both', "
             f"observable='{self.observable}',\n"
             f"    records=run.steps[{self.point.settled_text()}], path=run.steps[:{self._way}],\n"
-            f"    given={{'sgd': run}}, seed={self.point.seed}, resamples={self.resamples},\n)\n"
+            f"    given={{'sgd': run}}, seed={self.seed}, resamples={self.resamples},\n)\n"
         )
 
 
 class Ensembles:
     """All points of a report, by kind; every point has a seed of its own, derived from that of the report."""
 
-    def __init__(self, size: Size, seed: int) -> None:
+    def __init__(self, size: Size, seed: int, stores: Path | None = None) -> None:
         self.size = size
         self.seed = seed
-        points = size.points()
-        self.rbm = {point: self._rbm(point, number=k) for k, point in enumerate(points)}
-        self.teacher = {point: self._teacher(point, number=100 + k) for k, point in enumerate(points)}
+        self.stores = stores
+        self.rbm = self._rbm()
+        self.teacher = self._teacher()
         self.paths = {name: self._network(name, number=200 + k, path=True) for k, name in enumerate(OUTPUT_LAYERS)}
         self.densities = {name: self._network(name, number=300 + k, path=False) for k, name in enumerate(OUTPUT_LAYERS)}
-        self.rbm_descriptions = [self._descriptions(self.rbm[rate, BATCH_SIZE]) for rate in size.level_rates]
-        self.teacher_descriptions = [self._descriptions(self.teacher[rate, BATCH_SIZE]) for rate in size.level_rates]
+        self.rbm_descriptions = [
+            self._descriptions(self.rbm[rate, BATCH_SIZE], 500 + k) for k, rate in enumerate(size.level_rates)
+        ]
+        self.teacher_descriptions = [
+            self._descriptions(self.teacher[rate, BATCH_SIZE], 600 + k) for k, rate in enumerate(size.level_rates)
+        ]
         self.network_descriptions = {
             name: [
                 self._descriptions(
                     self.densities[name]
                     if rate == NETWORK_RATE
-                    else self._network(name, number=400 + 10 * k + j, path=False, rate=rate)
+                    else self._network(name, number=400 + 10 * k + j, path=False, rate=rate),
+                    700 + 10 * k + j,
                 )
                 for j, rate in enumerate(NETWORK_RATES)
             ]
@@ -161,25 +209,38 @@ class Ensembles:
         """The RBM whose modes are shown one by one."""
         return self.rbm[self.size.spectrum_rate, BATCH_SIZE]
 
-    def _rbm(self, at: tuple[float, int], number: int) -> Point[GaussianRBM]:
+    def _rbm(self) -> dict[tuple[float, int], Point[GaussianRBM]]:
         size = self.size
         times = (size.burn_in, size.duration, size.interval)
-        stride = CURVE if at == (size.spectrum_rate, BATCH_SIZE) else 1
-        return self._point(rbm_model(), RBM_TEXT, at, size.replicas(at[0]), times, number, stride)
+        finer = {(size.spectrum_rate, BATCH_SIZE): CURVE}
+        return self._grid("rbm", rbm_model(), RBM_TEXT, size.rbm_replicas, times, 0, finer)
 
-    def _teacher(self, at: tuple[float, int], number: int) -> Point[TeacherStudent]:
+    def _teacher(self) -> dict[tuple[float, int], Point[TeacherStudent]]:
         size = self.size
         model = TeacherStudent(TEACHER * np.eye(2), gradient_noise=GRADIENT_NOISE)
         times = (size.linear_burn_in, size.linear_duration, size.linear_interval)
-        return self._point(model, TEACHER_TEXT, at, size.teacher_replicas, times, number)
+        return self._grid("teacher", model, TEACHER_TEXT, size.teacher_replicas, times, 100, {})
 
-    def _descriptions(self, point: Point[M]) -> Descriptions[M]:
-        size = self.size
+    def _grid(
+        self, name: str, model: M, text: str, replicas: int, times: tuple[float, float, float], number: int,
+        finer: Mapping[tuple[float, int], int],
+    ) -> dict[tuple[float, int], Point[M]]:  # fmt: skip
+        """Make the points of a grid; `finer` has how many times as many records are taken at some of them."""
+        points = {
+            at: self._point(model, text, at, replicas, times, number, finer.get(at, 1)) for at in self.size.points()
+        }
+        plans = {at: (point.steps, point.record_every) for at, point in points.items()}
+        store = None if self.stores is None else self.stores / f"{name}-{self.size.name}-{self.seed}.zarr"
+        grid = Grid(model, replicas, 1000 * self.seed + number, plans, store)
+        return {at: replace(point, grid=grid, seed=grid.seed_of(*at)) for at, point in points.items()}
+
+    def _descriptions(self, point: Point[M], number: int) -> Descriptions[M]:
+        size, seed = self.size, 1000 * self.seed + number
         shown = -(-size.resamples // 4)  # for p-values that are shown but not judged
         if isinstance(point.model, GaussianRBM):
-            return Descriptions(point, size.level_replicas, "eigenvalues", shown)
+            return Descriptions(point, size.level_replicas, "eigenvalues", shown, seed)
         resamples = size.resamples if point.learning_rate == NETWORK_RATE else shown
-        return Descriptions(point, size.linear_level_replicas, "singular_values", resamples)
+        return Descriptions(point, size.linear_level_replicas, "singular_values", resamples, seed)
 
     def _network(self, name: str, number: int, path: bool, rate: float = NETWORK_RATE) -> Point[LinearNetwork]:
         size = self.size

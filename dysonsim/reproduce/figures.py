@@ -7,7 +7,9 @@ and returns a matplotlib Figure: ``dysonsim.reproduce.figures.surmise(results).s
 from dysonsim.reproduce.densities import draw as densities
 from dysonsim.reproduce.levels import draw as levels
 from dysonsim.reproduce.linear_levels import draw as linear_levels
+from dysonsim.reproduce.long_range import draw as long_range
 from dysonsim.reproduce.motion import draw as motion
+from dysonsim.reproduce.optimizers import draw as optimizers
 from dysonsim.reproduce.overview import draw as overview
 from dysonsim.reproduce.phases import draw as phases
 from dysonsim.reproduce.relaxation import draw as relaxation
@@ -18,6 +20,7 @@ from dysonsim.reproduce.surmise import draw as surmise
 from dysonsim.reproduce.teacher import draw as teacher
 
 __all__ = [
-    "densities", "levels", "linear_levels", "mean_levels", "motion", "overview", "phases", "relaxation", "scaling",
+    "densities", "levels", "linear_levels", "long_range", "mean_levels", "motion", "optimizers", "overview", "phases",
+    "relaxation", "scaling",
     "spectrum", "surmise", "teacher",
 ]  # fmt: skip

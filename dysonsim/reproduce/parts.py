@@ -11,6 +11,8 @@ import numpy as np
 
 from dysonsim._text import with_error
 from dysonsim.comparison.compare import Comparison, compare
+from dysonsim.comparison.curves import CurveComparison
+from dysonsim.spectra.curve import Curve
 
 SIGMAS = 3.3  # standard errors beyond which a number deviates: one false alarm in a thousand comparisons
 LEVEL = 1e-3  # p-value below which a law is rejected: the same rate of false alarms
@@ -121,6 +123,26 @@ def law_row(quantity: str, comparisons: Sequence[Comparison], *, allowed: float 
         shown = f"{n} tests: {n} × smallest p = {probability(worst)}, largest D = {distance:.4f}"
     verdict = AGREES if worst >= LEVEL else EXPECTED if distance <= allowed else DISAGREES
     return Row(quantity, worst, None, None, None, verdict, why if verdict != AGREES else "", shown, f"p ≥ {LEVEL:g}")
+
+
+def compare_curve_finely(curve: Curve, law: Any, resamples: int) -> CurveComparison:
+    """Compare a curve with a law as `compare_finely` does values."""
+    result = compare(curve, law, resamples=resamples)
+    if result.pvalue * (resamples + 1) > 2:
+        return result
+    return compare(curve, law, resamples=FINER * resamples)
+
+
+def curve_row(quantity: str, one: CurveComparison, *, allowed: float = 0.0, why: str = "") -> Row:
+    """Judge a curve that a law should describe by its joint p-value.
+
+    If it is below LEVEL, the largest relative deviation decides: `allowed` is how far the law may be off.
+    """
+    shown = f"p = {probability(one.pvalue)}, largest deviation {one.statistic:.1f} σ of {len(one.expected)} points"
+    off = float(np.max(np.abs(one.curve.value / one.expected - 1) - SIGMAS * one.error / one.expected))
+    verdict = AGREES if one.pvalue >= LEVEL else EXPECTED if off <= allowed else DISAGREES
+    return Row(quantity, one.pvalue, None, None, None, verdict, why if verdict != AGREES else "", shown,
+               f"p ≥ {LEVEL:g}")  # fmt: skip
 
 
 def control_row(quantity: str, pvalue: float) -> Row:

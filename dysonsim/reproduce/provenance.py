@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import platform
+from pathlib import Path
 
 from dysonsim.backend import usable_cores
 
@@ -23,6 +25,14 @@ def versions() -> dict[str, str]:
         **{module.__name__: module.__version__ for module in modules},
         "python": platform.python_version(),
     }
+
+
+def sources() -> str:
+    """Return a hash of the sources of dysonsim."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def machine() -> dict[str, str | int]:

@@ -27,8 +27,8 @@ class Size:
         Learning rate at which all eigenvalues are shown one by one.
     trend_limit : float
         Largest learning rate of the extrapolation to alpha/|B| -> 0.
-    rbm_replicas : tuple of (float, int)
-        Networks at the given learning rates; `other_replicas` elsewhere.
+    rbm_replicas : int
+        Networks of the RBM at every point.
     burn_in, duration, interval : float
         Of the RBM. The slowest mode grows at 2 (1/kappa - 1/mu^2) = 0.028 from an initial square that can be 1e-8
         among a thousand networks, and relaxes at 2 x / kappa^2 = 0.031; snapshots are taken every `interval`.
@@ -43,6 +43,8 @@ class Size:
         Networks or gases of every description except SGD, for the RBM and for the linear networks.
     phase_stride, phase_updates, phase_replicas : int
         Of the phase diagram: every how many of its 12 x 12 points, updates, networks a point.
+    units, unit_replicas : int
+        Of the wide teacher-student whose long-range statistics are shown, and how many networks of it.
     resamples : int
         Draws for every p-value; 50 times as many where these do not resolve it.
     """
@@ -52,8 +54,7 @@ class Size:
     batch_sizes: tuple[int, ...]
     spectrum_rate: float
     trend_limit: float
-    rbm_replicas: tuple[tuple[float, int], ...]
-    other_replicas: int
+    rbm_replicas: int
     burn_in: float
     duration: float
     interval: float
@@ -69,16 +70,14 @@ class Size:
     phase_stride: int
     phase_updates: int
     phase_replicas: int
+    units: int
+    unit_replicas: int
     resamples: int
 
     def points(self) -> list[tuple[float, int]]:
         """Return every (learning rate, batch size) once: first those with alpha varied, then those with |B| varied."""
         scan = [(rate, BATCH_SIZE) for rate in self.learning_rates]
         return scan + [(LEARNING_RATE, batch) for batch in self.batch_sizes if (LEARNING_RATE, batch) not in scan]
-
-    def replicas(self, learning_rate: float) -> int:
-        """Return the number of networks of the RBM at this learning rate."""
-        return dict(self.rbm_replicas).get(learning_rate, self.other_replicas)
 
 
 FULL = Size(
@@ -87,8 +86,7 @@ FULL = Size(
     batch_sizes=(4, 8, 16, 32, 64),
     spectrum_rate=0.02,
     trend_limit=0.06,
-    rbm_replicas=((0.01, 768), (0.02, 1536)),
-    other_replicas=2048,
+    rbm_replicas=1536,
     burn_in=900,
     duration=1200,
     interval=50,
@@ -104,6 +102,8 @@ FULL = Size(
     phase_stride=1,
     phase_updates=100_000,
     phase_replicas=8,
+    units=64,
+    unit_replicas=512,
     resamples=1999,
 )
 
@@ -113,8 +113,7 @@ QUICK = Size(
     batch_sizes=(4, 16, 64),
     spectrum_rate=0.02,
     trend_limit=0.06,
-    rbm_replicas=((0.02, 320),),
-    other_replicas=192,
+    rbm_replicas=224,
     burn_in=500,
     duration=700,
     interval=50,
@@ -130,6 +129,8 @@ QUICK = Size(
     phase_stride=2,
     phase_updates=20_000,
     phase_replicas=8,
+    units=64,
+    unit_replicas=96,
     resamples=1999,
 )
 
@@ -139,8 +140,7 @@ TINY = Size(
     batch_sizes=(8, 16),
     spectrum_rate=0.08,
     trend_limit=0.1,
-    rbm_replicas=(),
-    other_replicas=24,
+    rbm_replicas=24,
     burn_in=500,
     duration=600,
     interval=50,
@@ -156,6 +156,8 @@ TINY = Size(
     phase_stride=4,
     phase_updates=500,
     phase_replicas=8,
+    units=12,
+    unit_replicas=32,
     resamples=99,
 )
 

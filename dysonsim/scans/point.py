@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._checks import shown
+from ..ensembles.run import record_at
 from ..processes import Process
 from .pieces import Place
 from .table import TIME
@@ -20,9 +21,10 @@ __all__ = ["ScanPoint"]
 class ScanPoint:
     """What a scan has of one point (`Scan.point`).
 
-    `compare` and `likelihood_ratio` take it like a Run, if the scan has measured eigenvalues; or like an array, if it
-    has measured one thing. ``point[name]`` is a measured array, (replicas, ...), ``point[name][:, record]`` of one
-    record. An array (replicas, records, levels) is what ArviZ takes for chains: ``arviz.from_dict(dict(point))``.
+    `compare`, `likelihood_ratio` and `hierarchy` (as `given`) take it like a Run, if the scan has measured eigenvalues;
+    the first two take it like an array, if the scan has measured one thing. ``point[name]`` is a measured array,
+    (replicas, ...), ``point[name][:, record]`` of one record. An array (replicas, records, levels) is what ArviZ takes
+    for chains: ``arviz.from_dict(dict(point))``.
 
     Attributes
     ----------
@@ -31,7 +33,8 @@ class ScanPoint:
         Of its random numbers: ``simulate(point.process, replicas, seed=point.seed, ...)`` gives the same.
     process : Process
         What the scan's function returns for it.
-    times : (records,) array
+    times, steps : (records,) arrays
+        When its records are taken; `steps` of a process that counts steps.
     eigenvalues, singular_values : (replicas, records, n) arrays
         If they were measured.
     """
@@ -63,6 +66,15 @@ class ScanPoint:
             return table.arrays.read(TIME)
         times = table.arrays.read(TIME, (*(slice(i, i + 1) for i in self.place), slice(None))).reshape(-1)
         return times[np.isfinite(times)]
+
+    @property
+    def steps(self) -> np.ndarray:
+        """(records,): its times as integers, for processes that count steps."""
+        return self.times.astype(np.int64)
+
+    def record(self, time: float) -> int:
+        """Find the index of the record taken at `time` (for SGD: at that step); ValueError if there is none."""
+        return record_at(self.times, time, "time")
 
     @property
     def replicas(self) -> int:

@@ -217,7 +217,7 @@ class Scan:
             Further arguments of `compare`, such as `levels` and `record` where eigenvalues were measured.
         """
         name = self._name(name)
-        varies = callable(reference) and not hasattr(reference, "cdf")
+        varies = callable(reference) and not (hasattr(reference, "cdf") or hasattr(reference, "statistic"))
 
         def compared(point: ScanPoint) -> Comparison:
             data = point if name == "eigenvalues" else point[name]

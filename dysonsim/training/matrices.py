@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.linalg.lapack import dsyev
 
 from .. import _checks
 from .._extras import needs
-from .naming import ATTENTION
+from .formats.stored import why_not
+from .formats.tensors import stored_tensor
+from .naming import ATTENTION, patterns
 
 __all__ = ["Matrix", "imported_torch", "weight_matrices"]
 
@@ -87,15 +90,23 @@ class Matrix:
         try:
             if weight.dtype == torch.float64:
                 return torch.linalg.svdvals(weight).numpy()[::-1]
-            weight, library = weight.double(), torch
-            if min(weight.shape) <= SMALL:
-                weight, library = weight.numpy(), np
+            small = min(weight.shape) <= SMALL
+            if small and weight.dtype == torch.float32:
+                weight = weight.numpy().astype(np.float64)
+            else:
+                weight = weight.double().numpy() if small else weight.double()
             with np.errstate(all="ignore"):
                 gram = weight @ weight.T if weight.shape[0] < weight.shape[1] else weight.T @ weight
-                squares = np.asarray(library.linalg.eigvalsh(gram))
+                squares = _few_eigenvalues(gram) if small else torch.linalg.eigvalsh(gram).numpy()
             return np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
-        except (torch.linalg.LinAlgError, np.linalg.LinAlgError):  # not finite; training goes on
+        except torch.linalg.LinAlgError:  # not finite; training goes on
             return np.full(min(weight.shape), np.nan)
+
+
+def _few_eigenvalues(matrix: np.ndarray) -> np.ndarray:
+    """Return those of a small symmetric matrix, ascending; NaN if it is not finite. NumPy takes longer."""
+    values, _, fault = dsyev(matrix, compute_v=0)
+    return np.full(len(matrix), np.nan) if fault else values
 
 
 def weight_matrices(model: Any, layers: str | Iterable[str] | None) -> list[Matrix]:
@@ -180,34 +191,17 @@ def _layer(parameter: str) -> str:
 def _chosen(names: list[str], layers: str | Iterable[str] | None) -> list[str]:
     if layers is None:
         return names
-    patterns = [layers] if isinstance(layers, str) else layers
-    if not isinstance(patterns, (list, tuple, set)) or not all(isinstance(p, str) for p in patterns):
-        raise TypeError(
-            f"layers = {_checks.shown(layers)}: must be a pattern or a list of patterns, such as 'blocks.*'"
-        )
-    for pattern in patterns:
+    wanted, there = patterns("layers", layers), ", ".join(map(repr, names))
+    for pattern in wanted:
         if not fnmatch.filter(names, pattern):
-            there = ", ".join(map(repr, names))
             raise ValueError(f"layers = {_checks.shown(layers)}: no layer is called {pattern!r}; there are {there}")
-    if not patterns:
-        raise ValueError(
-            f"layers = {_checks.shown(layers)}: must name a layer; there are {', '.join(map(repr, names))}"
-        )
-    return [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+    if not wanted:
+        raise ValueError(f"layers = {_checks.shown(layers)}: must name a layer; there are {there}")
+    return [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted)]
 
 
 def _fault(parameter: Any) -> str:
     """Say why a parameter has no singular values that could be recorded, and what to do; empty if it has."""
-    torch = imported_torch()
-    if torch.nn.parameter.is_lazy(parameter):
-        return "lazy, without a shape: run one batch through the model first"
-    dtype = str(parameter.dtype).removeprefix("torch.")
-    if hasattr(parameter, "device_mesh") or hasattr(parameter, "local_shards"):
-        return f"sharded ({dtype}): each process has a part of it; gather the weights first"
-    if parameter.is_meta:
-        return f"on the meta device ({dtype}), without numbers: load the weights first"
-    if parameter.is_quantized or parameter.layout != torch.strided:
-        return f"quantized or sparse ({dtype}, {parameter.layout}): must be dense; dequantize it"
-    if not parameter.dtype.is_floating_point:
-        return f"of dtype {dtype}: must be real floating-point numbers; if it is quantized, dequantize it"
-    return ""
+    stored = stored_tensor(parameter)
+    why = stored.refused or why_not(stored.dtype)
+    return f"{why} ({stored.dtype})" if why else ""

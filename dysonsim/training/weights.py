@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from .. import _files
+from .._extras import needs
 from .._text import aligned
 from .formats import arrays, hdf5, index, npz, safetensors_files, torch_files
 from .formats.reparametrized import effective
-from .formats.stored import Stored, explained, needed, why_not
+from .formats.stored import Stored, explained, why_not
 from .formats.tensors import is_module, is_tensor, module_weights, unnested
 from .naming import Entry, chosen, entries, patterns, rules_of, some, split_up
 
@@ -184,10 +185,10 @@ def read_weights(
     for entry in found:
         why = entry.stored.refused or why_not(entry.stored.dtype)
         if why:
-            raise TypeError(f"{label}: {entry.name} ({entry.stored.dtype}) is {why}")
+            raise TypeError(f"{label}: {entry.name} ({entry.stored.dtype}) is {why}; or leave it out with skip=")
     for entry in found:
         if entry.stored.needs_torch:
-            needed("torch", "torch", f"{entry.name} of {label}, of dtype {entry.stored.dtype},")
+            needs("torch", "torch", f"{entry.name} of {label}, of dtype {entry.stored.dtype},")
     return Weights(_name(source), found, genuine)
 
 

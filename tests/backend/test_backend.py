@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from another_python import python, run_python
 from own_models import MODELS as OWN
+from reference import LINEAR
 
 import dysonsim as ds
 from dysonsim.backend import Kernel, driver
@@ -15,15 +16,17 @@ from dysonsim.backend.cuda import plan as cuda_plan
 from dysonsim.backend.cuda.plan import PLACES, Card, alone, chunk, in_device_memory, in_shared_memory, plan
 from dysonsim.backend.reference import ReferenceDriver
 
+# Sizes that other tests have as well, since each is a kernel to compile.
 MODELS = {
-    "rbm": (ds.GaussianRBM.scalar_field(3, 1.5, 2.8), 5),
+    "rbm": (ds.GaussianRBM.scalar_field(4, 1.5, 2.8), 5),
     "rbm wide": (ds.GaussianRBM.scalar_field(4, 1.5, 2.8, gibbs_steps=2, n_hidden=3), 2),
-    "rbm step by step": (ds.GaussianRBM.scalar_field(3, 1.5, 2.8, sampling="step_by_step", n_hidden=4), 3),
+    "rbm step by step": (ds.GaussianRBM.scalar_field(4, 1.5, 2.8, sampling="step_by_step", n_hidden=3), 3),
     "rbm two noises": (ds.GaussianRBM.scalar_field(4, 1.5, 2.8, sampling="two_noises", n_hidden=3), 5),
-    "rbm fresh": (ds.GaussianRBM.scalar_field(3, 1.5, 2.8, gibbs_steps=np.inf), 3),
+    "rbm fresh": (ds.GaussianRBM.scalar_field(5, 1.5, 2.8, gibbs_steps=np.inf, n_hidden=4), 7),
     "teacher-student": (ds.TeacherStudent(2 * np.eye(2), gradient_noise=0.2), 6),
-    "network": (ds.LinearNetwork([[2.0, 0.3, 1.0], [0.3, 1.0, 0.0]], [[1.0, 0.2], [0.0, 2.0]], 0.2, 0.1), 3),
+    "network": (LINEAR["wide"], 3),
     "own momentum": (OWN["momentum"], 5),
+    "deep": (ds.DeepLinearNetwork([[2.0, 0.3, 1.0], [0.3, 1.0, 0.0]], (3, 2), 0.2, 0.1, 0.1), 4),
     "neural": (ds.NeuralNetwork((2, 3, 2, 1), trained=(False, True, True), dataset_size=10, init="normal"), 5),
 }
 
@@ -33,7 +36,10 @@ def cubic(x, i):
 
 
 SGD = {name: ds.SGD(model, 0.1, batch) for name, (model, batch) in MODELS.items()}
+THREE = ds.SGD(ds.GaussianRBM.scalar_field(3, 1.5, 2.8), 0.1, 5)
 PROCESSES: dict[str, ds.Process] = SGD | {
+    "nesterov": ds.SGD(MODELS["network"][0], 0.1, 3, momentum=0.8, nesterov=True, weight_decay=0.1),
+    "adam": ds.Adam(ds.GaussianRBM.scalar_field(6, 1.5, 2.8, n_hidden=4), 0.01, 1),  # kept in another basis
     "langevin rbm": ds.Langevin(SGD["rbm wide"]),
     "langevin network": ds.Langevin(SGD["network"]),
     "dyson": ds.Dyson(n=4, beta=1, initial=[0.0, 0.0, 1.0, 2.0], scheme="pairs"),
@@ -45,11 +51,13 @@ PROCESSES: dict[str, ds.Process] = SGD | {
     "dyson nested": ds.Dyson(beta=2.5, initial=[0.0, 0.1, 1.0, 1.2, 3.0], rate=[1.0, 1.0, 2.0, 1.0, 1.0]),
     "dyson nested many": ds.Dyson(beta=7.0, initial=[0.0, 0.5, 1.0], noise=[0.5, 1.0, 1.0]),
     "dyson potential": ds.Dyson(n=2, beta=1, potential=cubic, dt=0.02),
-    "dyson rbm": ds.Dyson(SGD["rbm"], initial=[3.0, 5.0, 6.0]),
-    "dyson rbm alone": ds.Dyson(SGD["rbm"], initial=[3.0, 5.0, 6.0], closure="independent"),
+    "dyson rbm": ds.Dyson(THREE, initial=[3.0, 5.0, 6.0]),
+    "dyson rbm alone": ds.Dyson(THREE, initial=[3.0, 5.0, 6.0], closure="independent"),
     "laguerre": ds.LaguerreProcess(m=3.5, n=3, beta=1.5),
     "jacobi": ds.JacobiProcess(a=0.3, b=0.0, n=3, beta=1.5),
+    "circle": ds.CircularProcess(n=3, beta=1.5),
     "gas": ds.CoulombGas.laguerre(3, 3.2, 0.7),
+    "gas circular": ds.CoulombGas.circular(3, 1.5),
     "gas hmc": ds.CoulombGas(centers=[0.0, 1.0, 3.0], widths=[1.0, 2.0, 1.0], beta=2.0),
     "gas metropolis": ds.CoulombGas.jacobi(3, 0.3, -0.4, 2.0, method="metropolis"),
 }
@@ -58,7 +66,10 @@ PROCESSES: dict[str, ds.Process] = SGD | {
 # Every process in float64, and what differs most between float types in float32 as well: compiling takes its time.
 CASES = [(name, "float64") for name in PROCESSES] + [(name, "float32") for name in [*MODELS, "dyson"]]
 # The simulator is slow, so that "few" has one of each kind; "all" is what `pytest -m slow` runs.
-FEW = ("network", "own momentum", "langevin rbm", "dyson", "dyson nested", "dyson bordering", "dyson drift", "gas hmc")
+FEW = (
+    "network", "nesterov", "own momentum", "langevin rbm", "dyson", "dyson nested", "dyson bordering", "dyson drift",
+    "circle", "gas hmc",
+)  # fmt: skip
 CASES_OF = {"few": [(name, "float64") for name in FEW] + [("rbm", "float32")], "all": CASES}
 TOLERANCE = {"float64": 1e-5, "float32": 1e-4}  # normals and lengths are of single precision in every float type
 
@@ -79,7 +90,7 @@ PLANS = {"private": alone, "shared": in_shared_memory, "global": in_device_memor
 def teams_of(cases):
     """Networks that teams of threads may share, with threads of a network and edges of their tiles."""
     if cases == "few":
-        return [("rbm", 4, 5), ("rbm two noises", 2, 2)]
+        return [("rbm", 4, 5), ("rbm two noises", 2, 2), ("adam", 2, 2)]
     shared = [name for name, process in PROCESSES.items() if process.kernel().matrix]
     assert {"rbm", "rbm wide", "rbm step by step", "rbm two noises", "rbm fresh"} <= set(shared)
     return [(name, team, tile) for name in shared for team, tile in ((2, 2), (4, 5))]
@@ -195,8 +206,8 @@ def compiled_apart(*arguments):
 
 # One of each kernel's text; the others of PROCESSES differ in sizes and constants, and are compiled with `every`.
 PTX = (
-    "rbm", "rbm two noises", "network", "langevin network", "dyson four", "dyson bordering", "dyson nested", "jacobi",
-    "gas hmc", "gas metropolis",
+    "rbm", "rbm two noises", "network", "nesterov", "adam", "langevin network", "dyson four", "dyson bordering",
+    "dyson nested", "jacobi", "gas hmc", "gas metropolis",
 )  # fmt: skip
 
 
@@ -354,10 +365,10 @@ def test_where_numba_may_not_compile_kernels_run_as_numpy_code():
         import warnings, numpy as np, dysonsim as ds
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            run = ds.simulate(ds.SGD(ds.GaussianRBM.scalar_field(3, 1.5, 2.8), 0.1, 3), 4, 3, seed=1)
+            run = ds.simulate(ds.SGD(ds.GaussianRBM.scalar_field(4, 1.5, 2.8), 0.1, 5), 4, 3, seed=1)
         print(any("NUMBA_DISABLE_JIT" in str(of.message) for of in told), repr(float(run.spectra.sum())))
     """
     told, total = python(program, NUMBA_DISABLE_JIT="1")
     assert told == "True"
-    run = ds.simulate(ds.SGD(ds.GaussianRBM.scalar_field(3, 1.5, 2.8), 0.1, 3), 4, 3, seed=1)
+    run = ds.simulate(ds.SGD(ds.GaussianRBM.scalar_field(4, 1.5, 2.8), 0.1, 5), 4, 3, seed=1)
     assert float(total) == pytest.approx(run.spectra.sum(), abs=1e-4)

@@ -182,7 +182,7 @@ def test_a_second_process_compiles_nothing(tmp_path):
         print(repr(float(run.eigenvalues.sum())), len(recorder.buffer))
     """)
     env = {"DYSONSIM_CACHE_DIR": str(tmp_path), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    env |= {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    env |= {"PYTHONPATH": os.environ.get("PYTHONPATH", ""), "NUMBA_OPT": os.environ["NUMBA_OPT"]}
 
     def run():
         command = [sys.executable, "-c", program]

@@ -10,18 +10,19 @@ import dysonsim as ds
 from dysonsim.backend import STILL_WELL
 from dysonsim.numerics.many_levels import open_large
 
-CASES = [(1.0, 50), (2.0, 7), (2.5, 3)]  # three segments of the simulator; less than one; no far pair
+# Repulsion, levels, gases, steps: three segments of the simulator, which takes seconds; less than one; no far pair.
+CASES = [(1.0, 50, 1, 1), (2.0, 7, 2, 2), (2.5, 3, 2, 2)]
 REALS = np.array([0.01, 0.7, 0.9, 0.3])
 TOLERANCE = 1e-6  # of the fast sum, which bounds an error by 1e-5 of a force that moves levels by about 0.05
 
 
-def moved(beta, n, device):
-    """Two gases after two steps, in two calls; the start has levels that pass each other within a step."""
-    start = np.sort(np.random.default_rng(n).normal(size=(2, n)) * np.sqrt(n), axis=1)
+def moved(beta, n, gases, steps, device):
+    """Gases after some steps, each a call; the start has levels that pass each other within a step."""
+    start = np.sort(np.random.default_rng(n).normal(size=(gases, n)) * np.sqrt(n), axis=1)
     ensemble = open_large(start, 5, 2**40 + 3, beta, 1, device)
     ensemble.set_reals(REALS)
-    ensemble.advance(0, 1)
-    ensemble.advance(1, 1)
+    for step in range(steps):
+        ensemble.advance(step, 1)
     assert (ensemble.left() == STILL_WELL).all()
     return ensemble.state()
 
@@ -42,8 +43,8 @@ def process():
 SIMULATED = """
     import sys; import numpy as np; import dysonsim as ds
     from test_cuda_large import CASES, moved, process, run_away
-    for beta, n in CASES:
-        np.save(f"{sys.argv[1]}/{beta}-{n}", moved(beta, n, "cuda"))
+    for case in CASES:
+        np.save(f"{sys.argv[1]}/{case}", moved(*case, "cuda"))
     np.save(f"{sys.argv[1]}/left", run_away("cuda"))
     run = ds.simulate(process(), 2, times=[0.01], seed=1, device="cuda")
     np.save(f"{sys.argv[1]}/run", run.eigenvalues)
@@ -54,15 +55,15 @@ def test_simulator_gives_the_numbers_of_the_cpu(tmp_path):
     """Control: other random numbers, or another beta, move levels by a hundred thousand times the tolerance."""
     done = run_python(SIMULATED, tmp_path, NUMBA_ENABLE_CUDASIM="1")
     assert done.returncode == 0, done.stderr
-    for beta, n in CASES:
-        np.testing.assert_allclose(np.load(tmp_path / f"{beta}-{n}.npy"), moved(beta, n, "cpu"), rtol=0, atol=TOLERANCE)
-    assert np.abs(moved(1.0, 50, "cpu") - moved(2.0, 50, "cpu")).max() > 0.05
+    for case in CASES:
+        np.testing.assert_allclose(np.load(tmp_path / f"{case}.npy"), moved(*case, "cpu"), rtol=0, atol=TOLERANCE)
+    assert np.abs(moved(1.0, 50, 1, 1, "cpu") - moved(2.0, 50, 1, 1, "cpu")).max() > 0.05
     np.testing.assert_array_equal(np.load(tmp_path / "left.npy"), run_away("cpu"))
     run = ds.simulate(process(), 2, times=[0.01], seed=1)
     np.testing.assert_allclose(np.load(tmp_path / "run.npy"), run.eigenvalues, rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize(("beta", "n"), [*CASES, (1.0, 3000)])
-def test_a_real_device_gives_the_numbers_of_the_cpu(beta, n):
-    np.testing.assert_allclose(moved(beta, n, "cuda"), moved(beta, n, "cpu"), rtol=0, atol=TOLERANCE)
+@pytest.mark.parametrize("case", [*CASES, (1.0, 50, 2, 2), (1.0, 3000, 2, 2)])
+def test_a_real_device_gives_the_numbers_of_the_cpu(case):
+    np.testing.assert_allclose(moved(*case, "cuda"), moved(*case, "cpu"), rtol=0, atol=TOLERANCE)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -161,15 +162,14 @@ def test_prints_draws_and_stores(whole):
     assert mean.shape == error.shape == (len(whole.path_steps), 2)
 
 
-class Quick:
-    """Runs for the bad input: eight networks, two records."""
-
-    sgd = ds.simulate(SGD, 8, steps=20, record_every=10, seed=1)
-    other = ds.simulate(ds.SGD(MODEL, 0.06, 16), 8, steps=20, record_every=10, seed=2)
-    few = ds.simulate(SGD, 7, steps=20, record_every=10, seed=1)
-    twin = ds.simulate(ds.Langevin(SGD), 8, steps=20, record_every=10, seed=1)
-
-
+# Runs for the bad input: eight networks, two records. They are made when a test asks for one, since each process of a
+# test run collects all tests.
+QUICK = {
+    "sgd": partial(ds.simulate, SGD, 8, steps=20, record_every=10, seed=1),
+    "other": partial(ds.simulate, ds.SGD(MODEL, 0.06, 16), 8, steps=20, record_every=10, seed=2),
+    "few": partial(ds.simulate, SGD, 7, steps=20, record_every=10, seed=1),
+    "twin": partial(ds.simulate, ds.Langevin(SGD), 8, steps=20, record_every=10, seed=1),
+}
 BARE = {"replicas": 8, "records": [10, 20], "path": 0, "levels": ("sgd", "langevin")}
 
 
@@ -196,15 +196,17 @@ BARE = {"replicas": 8, "records": [10, 20], "path": 0, "levels": ("sgd", "langev
         (ValueError, {"dtype": "float16"}, ["dtype", "float16"]),
         (ValueError, {"device": "tpu"}, ["device", "tpu"]),
         (TypeError, {"given": [SGD]}, ["given", "dict"]),
-        (TypeError, {"given": {"sgd": MODEL}}, ["given['sgd']", "Process or a Run"]),
-        (ValueError, {"given": {"sgd": Quick.other}}, ["given['sgd']", "0.06", "0.05"]),
-        (ValueError, {"given": {"sgd": Quick.few}}, ["given['sgd']", "7 replicas", "8"]),
-        (ValueError, {"given": {"sgd": Quick.sgd, "langevin": Quick.twin}}, ["same seed", "'langevin'"]),
-        (ValueError, {"given": {"sgd": Quick.sgd}, "records": [10, 15]}, ["no record", "15"]),
+        (TypeError, {"given": {"sgd": MODEL}}, ["given['sgd']", "a Process, a Run or a point"]),
+        (ValueError, {"given": {"sgd": QUICK["other"]}}, ["given['sgd']", "0.06", "0.05"]),
+        (ValueError, {"given": {"sgd": QUICK["few"]}}, ["given['sgd']", "7 replicas", "8"]),
+        (ValueError, {"given": {"sgd": QUICK["sgd"], "langevin": QUICK["twin"]}}, ["same seed", "'langevin'"]),
+        (ValueError, {"given": {"sgd": QUICK["sgd"]}, "records": [10, 15]}, ["no record", "15"]),
         (ValueError, {"given": {"x": ds.Dyson(n=3)}}, ["given['x']", "3 levels", "2"]),
     ],
 )
 def test_bad_input_is_named(error, changes, named):
+    if isinstance(given := changes.get("given"), dict):
+        changes = changes | {"given": {name: run() if isinstance(run, partial) else run for name, run in given.items()}}
     with pytest.raises(error) as caught:
         run(**(BARE | changes))
     for word in named:
@@ -220,3 +222,28 @@ def test_questions_without_answer_are_named(whole):
         whole.settled("newton")
     with pytest.raises(ValueError, match=r"level = 'gas'.*no time"):
         whole.path("gas")
+
+
+def test_curves_take_the_place_of_wells():
+    """Ten steps are too few to settle; levels that have not moved apart are compared all the same."""
+    sgd = ds.SGD(ds.TeacherStudent(2 * np.eye(8), gradient_noise=0.1), 0.1, 16)
+
+    def variance(run):
+        return ds.number_variance(run, [0.5, 2.0])
+
+    how = {"replicas": 8, "records": [1, 2], "path": [0], "device": "numpy", "resamples": 99, "progress": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        result = ds.hierarchy(sgd, levels=("sgd", "langevin"), observable=variance, **how)
+    assert set(result.curves) == {"sgd", "langevin"}
+    assert [q.name for q in result.quantities] == ["number variance at 0.5", "number variance at 2"]
+    value, error = result.quantities[1].values["langevin"]
+    curve = variance(result.runs["langevin"])
+    assert (value, error) == (curve.value[1], curve.error[1])
+    (apart,) = result.distributions
+    known = ds.compare(result.curves["sgd"], curve, resamples=99)
+    assert apart.comparisons["langevin"].pvalue == known.pvalue
+    assert "number variance of 8 networks" in str(result)
+    assert "largest deviation of a curve" in str(result)
+    assert set(json.loads(json.dumps(result.to_dict()))["curves"]) == {"sgd", "langevin"}
+    assert len(result.plot().axes) == 2

@@ -12,8 +12,14 @@ from dysonsim.ensembles import observable as module
 from dysonsim.spectra.observables import replicated
 
 SGD = ds.SGD(ds.TeacherStudent(2 * np.eye(3), gradient_noise=0.1), learning_rate=0.05, batch_size=16)
-RUN = ds.simulate(SGD, replicas=40, steps=130, seed=1, record_steps=range(100, 131))
 ROOTS = ds.Observable("roots", lambda run: np.sqrt(run.eigenvalues))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def runs():
+    """Two runs, made when the first test runs: each process of a test run collects all tests, and would compile."""
+    global RUN, TWIN
+    RUN, TWIN = (ds.simulate(SGD, 40, 130, seed, record_steps=range(100, 131)) for seed in (1, 2))
 
 
 def cubes(run):
@@ -34,9 +40,6 @@ def looked_at(observable, **options):
         "estimate_dynamics": ds.estimate_dynamics(RUN, observable=observable).rate.value,
         "hierarchy": hierarchy.settled("sgd"),
     }
-
-
-TWIN = ds.simulate(SGD, replicas=40, steps=130, seed=2, record_steps=range(100, 131))
 
 
 def test_a_name_an_observable_and_a_function_are_taken_alike():

@@ -12,7 +12,10 @@ from dysonsim.backend.reference import ReferenceDriver
 from dysonsim.processes.matrix_motion import LinearMotion, hermitian, in_lanes, lanes_kernel, rectangular
 
 MOTION, CENTERED = LinearMotion(0.7, 0.4, 1.3), LinearMotion(0.7, 0.0, 1.3)
-SIZES = [(1, 1), (2, 2), (5, 5), (4, 3)]
+SLOW = pytest.mark.slow
+# Every beta of both shapes, one level, two and many; each case is two or three kernels to compile.
+CASES = [(1, 1, 1), (2, 2, 2), (2, 2, 4), (5, 5, 1), (4, 3, 1), (4, 3, 2), (4, 3, 4)]
+CASES += [pytest.param(*case, marks=SLOW) for case in [(1, 1, 2), (1, 1, 4), (2, 2, 1), (5, 5, 2), (5, 5, 4)]]
 
 
 def moved(program, n):
@@ -24,8 +27,7 @@ def moved(program, n):
     return ensemble.state()
 
 
-@pytest.mark.parametrize("beta", [1, 2, 4])
-@pytest.mark.parametrize(("m", "n"), SIZES)
+@pytest.mark.parametrize(("m", "n", "beta"), CASES)
 def test_lanes_give_the_levels_of_lapack(m, n, beta):
     """Both draw normals of single precision by the same code: only rounding differs. Control: another beta."""
     if m == n:
@@ -40,9 +42,6 @@ def test_lanes_give_the_levels_of_lapack(m, n, beta):
     np.testing.assert_allclose(lanes**2, host**2, rtol=0, atol=1e-11)
     other = moved(rectangular(m, n, 1 if beta > 1 else 2, CENTERED), n)
     assert np.abs(other - host).max() > 0.05
-
-
-SLOW = pytest.mark.slow
 
 
 @pytest.mark.parametrize(("beta", "dtype"), [

@@ -237,13 +237,14 @@ UNITS = [
     lambda unit, center: CoulombGas.hermite(3, 2.0, unit, center),
     lambda unit, center: CoulombGas.hermite(3, 2.0, unit, center, method="hmc"),
     lambda unit, center: CoulombGas.hermite(3, 2.0, unit, center, method="metropolis"),
-    lambda unit, center: CoulombGas(centers=[center, center + unit], widths=[unit, 3 * unit], walls=(None, center)),
+    lambda unit, center: CoulombGas(n=1, centers=center, widths=unit, walls=(None, center)),
+    lambda unit, center: CoulombGas(centers=[center, center + unit], widths=[unit, 3 * unit]),
     lambda unit, center: CoulombGas.laguerre(3, 3.5, 2.0, math.sqrt(unit)),
     lambda unit, center: CoulombGas.laguerre(3, 3.5, 2.0, math.sqrt(unit), method="hmc"),
 ]  # fmt: skip
 
 
-IN_FLOAT32 = [pytest.param(gas, "float32", marks=[pytest.mark.slow] if i > 1 else []) for i, gas in enumerate(UNITS)]
+IN_FLOAT32 = [pytest.param(gas, "float32", marks=[] if i == 1 else [pytest.mark.slow]) for i, gas in enumerate(UNITS)]
 
 
 @pytest.mark.parametrize(("gas", "dtype"), [*((gas, "float64") for gas in UNITS), *IN_FLOAT32])

@@ -18,6 +18,7 @@ from dysonsim.backend import reference as plain
 from dysonsim.kernels.dyson import walls_forces
 
 SIGMAS = 4.5
+SLOW = pytest.mark.slow  # kernels of their own
 
 
 def expected_sum(process, t) -> np.ndarray:
@@ -28,7 +29,9 @@ def expected_sum(process, t) -> np.ndarray:
     return limit + (process.initial.sum() - limit) * np.exp(-beta * process.noise**2 * (p + q) * np.asarray(t))
 
 
-@pytest.mark.parametrize(("a", "b", "beta"), [(0.0, 0.5, 1.5), (-0.5, 1.0, 0.5), (1.5, 0.0, 10.0)])
+@pytest.mark.parametrize(
+    ("a", "b", "beta"), [(0.0, 0.5, 1.5), pytest.param(-0.5, 1.0, 0.5, marks=SLOW), (1.5, 0.0, 10.0)]
+)
 def test_relaxation_of_the_sum(a, b, beta):
     """From levels that coincide on a wall; the bias of the default step is below 0.3%."""
     process = ds.JacobiProcess(a=a, b=b, beta=beta, noise=0.7, initial=[0.0, 0.0, 0.6])
@@ -46,7 +49,12 @@ BIAS = {"ratio": 0.003, "variance of gaps": 0.012, "small gaps": 0.05}  # that i
 
 @pytest.mark.parametrize(
     ("n", "a", "b", "beta", "replicas"),
-    [(3, 0.0, 0.5, 1.5, 40_000), (3, -0.5, 1.0, 0.5, 40_000), (3, 1.5, 0.0, 10.0, 20_000), (30, 0.0, 1.0, 2.5, 1500)],
+    [
+        (3, 0.0, 0.5, 1.5, 40_000),
+        pytest.param(3, -0.5, 1.0, 0.5, 40_000, marks=SLOW),
+        (3, 1.5, 0.0, 10.0, 20_000),
+        (30, 0.0, 1.0, 2.5, 1500),
+    ],
 )
 def test_stationary_law_is_the_jacobi_ensemble(n, a, b, beta, replicas):
     """Angles, their gaps and ratios of gaps, at the default step, after gaps have forgotten their start."""
@@ -159,7 +167,7 @@ def test_levels_that_start_together(at):
     assert abs(off) > SIGMAS * error + BIAS["variance of gaps"]  # control
 
 
-@pytest.mark.parametrize(("a", "b"), [(-0.5, 3.0), (0.5, -0.5)])
+@pytest.mark.parametrize(("a", "b"), [(-0.5, 3.0), pytest.param(0.5, -0.5, marks=SLOW)])
 def test_one_level_decays_by_jacobi_polynomials(a, b):
     """E P_k(1 - 2 x) = exp(-2 k (k + a + b + 1) g^2 t) P_k(1 - 2 x_0), P_k the Jacobi polynomial of (a, b)."""
     process = ds.JacobiProcess(a=a, b=b, beta=2.0, noise=0.7, initial=[0.2])

@@ -36,7 +36,7 @@ from dysonsim.reproduce.parts import (
 
 module = sys.modules["dysonsim.reproduce.command"]
 FIGURES = {"spectrum", "surmise", "scaling", "mean_levels", "teacher", "relaxation", "densities", "overview"}
-FIGURES |= {"levels", "motion", "linear_levels", "phases"}
+FIGURES |= {"levels", "motion", "linear_levels", "long_range", "optimizers", "phases"}
 SEED = 3
 
 
@@ -229,6 +229,12 @@ def test_code_of_the_scans_gives_their_numbers(report):
     np.testing.assert_allclose(names["means"][7:9].mean() / data["pairs"][0]["kappa"], data["pairs"][0]["level"][k])
 
 
+def test_code_of_the_optimizers_gives_their_numbers(report):
+    data = report.results["parts"]["optimizers"]["data"]
+    names = run_code(report, "optimizers", "optimizers")
+    np.testing.assert_allclose(names["spacing"], data["points"]["adam"][1]["spacing"], rtol=1e-9)
+
+
 def test_code_of_the_linear_networks_gives_their_numbers(report):
     data = report.results["parts"]["teacher"]["data"]
     k = data["scan_learning_rate"][-1]
@@ -243,6 +249,15 @@ def test_code_of_the_linear_networks_gives_their_numbers(report):
     names = run_code(report, "densities", "densities")
     stored = report.results["parts"]["densities"]["data"]["networks"]["strong"]["fits"]["one species"]
     np.testing.assert_allclose(ds.laws.TwoLevel.fit(names["xi"]).scale, stored["parameters"]["scale"], rtol=1e-9)
+
+
+def test_code_of_long_range_statistics_gives_their_numbers(report):
+    names = run_code(report, "long_range", "long_range")
+    stored = report.results["parts"]["long_range"]["data"]["curves"]["number variance"]["sgd"]
+    np.testing.assert_allclose(names["curve"].value, stored["value"], rtol=1e-9)
+    rows = report.results["parts"]["long_range"]["rows"]
+    assert len(rows) == 14
+    assert {row["verdict"] for row in rows[:12]} <= {AGREES, EXPECTED}
 
 
 @pytest.mark.filterwarnings("ignore:batches are not Gaussian enough")

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
+from contextlib import closing, contextmanager
 
 import numpy as np
 import pytest
 from another_python import run_python
 
 import dysonsim as ds
+from dysonsim.__main__ import main
 
 distributed = pytest.importorskip("distributed")
 xarray = pytest.importorskip("xarray")
@@ -119,3 +124,74 @@ def test_a_client_that_goes_away(client, tmp_path):
     assert not half.complete
     scan = ds.scan(training, AXES, client=client, path=path, **HOW)
     xarray.testing.assert_identical(scan.dataset.compute(), ds.scan(training, AXES, **HOW).dataset)
+
+
+@contextmanager
+def scheduler_and_worker(port):
+    """Processes of their own; returned is what kills the scheduler and starts another, at the same address.
+
+    A worker ends when its scheduler is gone, so there is another worker as well.
+    """
+    programs = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", str(port), "--no-dashboard"]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", f"tcp://127.0.0.1:{port}", "--nthreads", "1",
+              "--no-dashboard", "--no-nanny", "--death-timeout", "60"]  # fmt: skip
+    running = {}
+
+    def start(name, program):
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        running[name] = subprocess.Popen(program, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    def replace():
+        for process in running.values():
+            process.kill()
+            process.wait()
+        start("scheduler", programs)
+        start("worker", worker)
+
+    start("scheduler", programs)
+    start("worker", worker)
+    try:
+        yield replace
+    finally:
+        for process in running.values():
+            process.kill()
+        for process in running.values():
+            process.wait()
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_dies_and_comes_back(tmp_path):
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    how = HOW | {"steps": 30_000}
+    with scheduler_and_worker(port) as replace, distributed.Client(f"tcp://127.0.0.1:{port}", timeout=60) as client:
+        client.wait_for_workers(1, timeout=60)
+        done = []
+
+        def kill():
+            while not (tmp_path / "scan.zarr" / "status" / "0.0.0").exists():
+                time.sleep(0.05)
+            replace()
+            done.append(ds.Scan.open(tmp_path / "scan.zarr").complete)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        scan = ds.scan(training, AXES, client=client, piece=8, path=tmp_path / "scan.zarr", **how)
+        killer.join()
+    assert done == [False]
+    xarray.testing.assert_identical(scan.dataset.compute(), ds.scan(training, AXES, **how).dataset)
+
+
+@pytest.mark.slow
+def test_the_command_line_takes_the_address_of_a_cluster(client, tmp_path, capsys):
+    file, path = tmp_path / "my_scan.py", tmp_path / "scan.zarr"
+    file.write_text(f"""
+import dysonsim as ds
+from test_cluster import AXES, HOW, training
+scan = ds.scan(training, AXES, path={str(path)!r}, **HOW)
+""")
+    assert main(["scan", str(file), "--client", client.scheduler.address]) == 1  # the points at 3.0 fail
+    assert "4 done, 2 failed, 0 left" in capsys.readouterr().out
+    found = ds.Scan.open(path).dataset.compute()
+    xarray.testing.assert_identical(found.spacing, ds.scan(training, AXES, **HOW).dataset.spacing)

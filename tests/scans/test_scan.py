@@ -233,3 +233,24 @@ def test_questions_that_have_no_answer(plain):
     ):
         with pytest.raises(ValueError, match=told):
             ask()
+
+
+def gas(beta):
+    return ds.CoulombGas.hermite(n=24, beta=beta)
+
+
+def variance(run):
+    return ds.number_variance(run, [0.5, 1.0, 2.0])
+
+
+def test_curves_of_every_point():
+    scan = ds.scan(gas, {"beta": [1.0, 2.0]}, replicas=100, seed=3, progress=False)
+    found = scan.compare(ds.laws.NumberVariance(1), observable=variance)
+    assert [p > 1e-3 for p in found.pvalues] == [True, False]
+    varying = scan.compare(lambda point: ds.laws.NumberVariance(int(point.parameters["beta"])), observable=variance)
+    assert (varying.pvalues > 1e-3).all()
+    curves = ds.number_variance(scan, [0.5, 1.0, 2.0])
+    assert list(curves) == [(0,), (1,)]
+    np.testing.assert_array_equal(curves[1,].value, variance(scan.point(beta=2.0)).value)
+    assert ds.rigidity(scan, 2.0)[0,].value > ds.rigidity(scan, 2.0)[1,].value
+    assert set(ds.form_factor(scan, [0.5])) == {(0,), (1,)}

@@ -18,7 +18,7 @@ import zlib
 
 import numpy as np
 import pytest
-import test_weights as formats
+import weight_files as formats
 
 import dysonsim as ds
 

@@ -57,6 +57,69 @@ def draws(n: int) -> int:
 
 
 @once
+def secular_root(lanes):
+    """``root(d, z, k, j, slope, corner, a, b)`` of ``secular``, from a start at the distances a and b from its poles.
+
+    Returns its distance from d[j], and the weight of the corner in its vector, -1/f'(root).
+    """
+    jit, number, load, full = lanes.jit, lanes.number, lanes.load, lanes.full
+    sqrt, select, any_lane = lanes.sqrt, lanes.select, lanes.any
+    helpers = functions.build(lanes)
+    least, largest = helpers.least, helpers.largest
+    zero, half, one, two = number(0), number(0.5), number(1), number(2)
+    tolerance, tiny = number(TOLERANCE[number.__name__]), number(TINY[number.__name__])
+
+    @jit
+    def root(d, z, k, j, slope, corner, a, b):
+        low, high = load(d, j), load(d, j + 1)
+        width = a + b
+        floor, ceiling = full(zero), width  # between which a lies
+        pending, total, iteration = full(one), full(one), 0
+        while any_lane(zero < pending) and iteration < ITERATIONS:
+            value = corner - slope * (low + a)
+            below, above = full(slope * half), full(slope * half)
+            for l in range(j + 1):
+                inverse = one / (a + (low - load(d, l)))
+                term = load(z, l) * inverse
+                value = value + term
+                below = below + term * inverse
+            for l in range(j + 1, k):
+                inverse = one / (b + (load(d, l) - high))
+                term = load(z, l) * inverse
+                value = value - term
+                above = above + term * inverse
+            total = select(zero < pending, below + above, total)
+            floor = select(zero < value, a, floor)
+            ceiling = select(zero < value, ceiling, a)
+            # constant + p/a - q/b with this value and both slopes: its root lies between the poles as well. Both
+            # distances are found without a difference of like numbers.
+            p, q = below * a * a, above * b * b
+            constant = (value - below * a + above * b) * width
+            root = constant + p - q
+            root = sqrt(root * root + p * q * (two + two))
+            down, up = p + q - constant, p + q + constant
+            gentle = zero < down
+            new_a = select(gentle, p * two, root - down) / select(gentle, root + down, constant * two) * width
+            gentle = zero < up
+            new_b = select(gentle, q * two, up - root) / select(gentle, root + up, constant * two) * width
+            new_a, new_b = largest(new_a, tiny), largest(new_b, tiny)
+            # The model's slope is right, so that it errs beyond the other bound only.
+            over = select(zero < value, new_a - ceiling, floor - new_a)
+            middle = (floor + ceiling) * half
+            new_a = select(zero < over, middle, new_a)
+            new_b = select(zero < over, largest(width - middle, tiny), new_b)
+            change = select(new_a < a, a - new_a, new_a - a)
+            moving = least(new_a, new_b) * tolerance < change
+            now = zero < pending
+            a, b = select(now, new_a, a), select(now, new_b, b)
+            pending = select(moving & now, full(one), full(zero))
+            iteration += 1
+        return a, one / total
+
+    return root
+
+
+@once
 def secular(lanes):
     """``roots(d, z, k, first, last, slope, corner, out, share)`` on one target.
 
@@ -65,63 +128,20 @@ def secular(lanes):
     -1/f'(root), the weight of the corner in the new vector j.
     """
     jit, number, load, store, full = lanes.jit, lanes.number, lanes.load, lanes.store, lanes.full
-    sqrt, select, any_lane = lanes.sqrt, lanes.select, lanes.any
     helpers = functions.build(lanes)
-    least, largest = helpers.least, helpers.largest
-    zero, half, one, two = number(0), number(0.5), number(1), number(2)
-    tolerance, tiny = number(TOLERANCE[number.__name__]), number(TINY[number.__name__])
-    rounding = number(np.finfo(number).eps)
+    least, largest, root = helpers.least, helpers.largest, secular_root(lanes)
+    zero, half = number(0), number(0.5)
+    tiny, rounding = number(TINY[number.__name__]), number(np.finfo(number).eps)
 
     @jit
     def roots(d, z, k, first, last, slope, corner, out, share):
         for j in range(first, last):
             low, high = load(d, j), load(d, j + 1)
             width = largest(high - low, largest(low * rounding, full(zero) - low * rounding) + tiny)
-            a = width * half  # distances from the two poles
-            b = a
-            floor, ceiling = full(zero), width  # between which a lies
-            pending, total, iteration = full(one), full(one), 0
-            while any_lane(zero < pending) and iteration < ITERATIONS:
-                value = corner - slope * (low + a)
-                below, above = full(slope * half), full(slope * half)
-                for l in range(j + 1):
-                    inverse = one / (a + (low - load(d, l)))
-                    term = load(z, l) * inverse
-                    value = value + term
-                    below = below + term * inverse
-                for l in range(j + 1, k):
-                    inverse = one / (b + (load(d, l) - high))
-                    term = load(z, l) * inverse
-                    value = value - term
-                    above = above + term * inverse
-                total = select(zero < pending, below + above, total)
-                floor = select(zero < value, a, floor)
-                ceiling = select(zero < value, ceiling, a)
-                # constant + p/a - q/b with this value and both slopes: its root lies between the poles as well. Both
-                # distances are found without a difference of like numbers.
-                p, q = below * a * a, above * b * b
-                constant = (value - below * a + above * b) * width
-                root = constant + p - q
-                root = sqrt(root * root + p * q * (two + two))
-                down, up = p + q - constant, p + q + constant
-                gentle = zero < down
-                new_a = select(gentle, p * two, root - down) / select(gentle, root + down, constant * two) * width
-                gentle = zero < up
-                new_b = select(gentle, q * two, up - root) / select(gentle, root + up, constant * two) * width
-                new_a, new_b = largest(new_a, tiny), largest(new_b, tiny)
-                # The model's slope is right, so that it errs beyond the other bound only.
-                over = select(zero < value, new_a - ceiling, floor - new_a)
-                middle = (floor + ceiling) * half
-                new_a = select(zero < over, middle, new_a)
-                new_b = select(zero < over, largest(width - middle, tiny), new_b)
-                change = select(new_a < a, a - new_a, new_a - a)
-                moving = least(new_a, new_b) * tolerance < change
-                now = zero < pending
-                a, b = select(now, new_a, a), select(now, new_b, b)
-                pending = select(moving & now, full(one), full(zero))
-                iteration += 1
+            middle = width * half
+            a, weight = root(d, z, k, j, slope, corner, middle, middle)
             store(out, j, least(low + a, largest(high, low)))
-            store(share, j, one / total)
+            store(share, j, weight)
 
     return roots
 

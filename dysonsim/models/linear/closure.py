@@ -33,6 +33,8 @@ rates). Correlations of F_ii and F_jj by the data, relative order alpha/|B|, are
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,31 +44,80 @@ from ..base import level_groups
 from ..closures import DysonTerms
 
 
+@dataclass(frozen=True)
+class Spread:
+    """Variances of a matrix F in the basis of the teacher's singular vectors: of one step's change, or stationary.
+
+    Attributes
+    ----------
+    symmetric, skew : (n, n) arrays
+        Of (F_ij + F_ji)/2 and (F_ij - F_ji)/2; on the diagonal of the first Var F_ii, or half of it for one step.
+    beside : (n,) array
+        Sum of those of F in the directions that have no level.
+    """
+
+    symmetric: np.ndarray
+    skew: np.ndarray
+    beside: np.ndarray
+
+
+@dataclass(frozen=True)
+class Wells:
+    """Where levels are held, and how.
+
+    Attributes
+    ----------
+    target : (n,) array
+        The teacher's singular values, ascending.
+    mean : (n,) array
+        Diagonal of the mean of the matrix in the teacher's basis.
+    curvature : (n,) array
+        Rates over alpha.
+    null : int
+        How many levels, the first ones, are always 0.
+    data : float
+        alpha^2/|B|.
+    """
+
+    target: np.ndarray
+    mean: np.ndarray
+    curvature: np.ndarray
+    null: int
+    data: float
+
+
 def linear_terms(model: Any, alpha: float, batch: int, corrected: bool) -> DysonTerms:
-    """Terms of the singular values of W for a linear network: reals laid out as in `kernels.linear_closure`."""
+    """Terms of the singular values of W for a linear network."""
     frame, (p, n) = model._frame, model.weight_shape
-    null = max(0, n - p)
-    t, z2 = frame.xi, np.diag(frame.hessian).copy()
+    wells = Wells(frame.xi, frame.xi, np.diag(frame.hessian).copy(), max(0, n - p), alpha**2 / batch)
+    still = (lambda: _stationary(model, alpha, batch)) if corrected else None
+    return terms(wells, alpha, _linear_noise(model, alpha, batch), still)
+
+
+def terms(wells: Wells, alpha: float, step: Spread, stationary: Callable[[], Spread] | None) -> DysonTerms:
+    """Terms of singular values that are held linearly: reals laid out as in `kernels.linear_closure`.
+
+    step: of the noise of one step, at the teacher; stationary: of the stationary state, for the corrected closure.
+    """
+    t, z2, null, n = wells.target, wells.curvature, wells.null, len(wells.target)
     if t[null] <= 1e-9 * t[-1]:
         raise ValueError(
             f"teacher: its singular values must be > 0 for Dyson Brownian motion of singular values, "
             f"the smallest is {t[null]:g}"
         )
-    data = alpha**2 / batch
     levels = {name: np.zeros(n) for name in linear_closure.LEVEL_ARRAYS}
     pairs = {name: np.zeros((n, n)) for name in linear_closure.PAIR_ARRAYS}
-    levels["fixed"], levels["curvature"], levels["curvature_above"] = t, z2, z2.copy()
-    symmetric, skew, beside = _linear_noise(model, alpha, batch)
+    levels["fixed"], levels["curvature"], levels["curvature_above"] = wells.mean, z2, z2.copy()
     species = 0
-    if not corrected:
-        levels["rate"], levels["wall"] = alpha * z2, beside / 2
-        pairs["base"], pairs["skew"] = symmetric, skew
+    if stationary is None:
+        levels["rate"], levels["wall"] = alpha * z2, step.beside / 2
+        pairs["base"], pairs["skew"] = step.symmetric, step.skew
     else:
-        species = _linear_corrections(model, alpha, batch, symmetric, levels, pairs)
-    levels["floor"] = _floors(levels, pairs["skew"], data, null)
+        species = _corrections(wells, alpha, step.symmetric, stationary, levels, pairs)
+    levels["floor"] = _floors(levels, pairs["skew"], wells.data, null)
     inside = np.outer(np.arange(n) >= null, np.arange(n) >= null)
     reals = np.concatenate(
-        [[data], *levels.values(), *(np.where(inside, array, 0.0).ravel() for array in pairs.values())]
+        [[wells.data], *levels.values(), *(np.where(inside, array, 0.0).ravel() for array in pairs.values())]
     )
     sizes = {"null": null, "species": species}
     return DysonTerms(linear_closure.build, sizes, reals, 1, "singular_values")
@@ -80,12 +131,8 @@ def _floors(levels: dict[str, np.ndarray], skew: np.ndarray, data: float, null: 
     return np.sqrt(np.divide(2 * strongest, rate, out=np.zeros(len(rate)), where=rate > 0) + 1e-24)
 
 
-def _linear_noise(model: Any, alpha: float, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute variances per step at W_t, in the teacher's basis.
-
-    Those of (dW_ij + dW_ji)/2 and (dW_ij - dW_ji)/2, (n, n), on the diagonal Var dW_ii / 2; and the sum (n,) of those
-    of dW in the directions that have no level.
-    """
+def _linear_noise(model: Any, alpha: float, batch: int) -> Spread:
+    """Compute variances per step at W_t."""
     frame, (p, n) = model._frame, model.weight_shape
     label, gradient, z2 = model.label_noise**2, model.gradient_noise**2, np.diag(frame.hessian)
     own, cross = np.tile(label * z2[:, None] + gradient, (1, n)), np.zeros((n, n))
@@ -98,27 +145,13 @@ def _linear_noise(model: Any, alpha: float, batch: int) -> tuple[np.ndarray, np.
     symmetric[np.diag_indices(n)] = scale * np.diag(own) / 2
     outside = float(np.trace(model.hessian)) - float(z2[max(0, n - p) :].sum())
     beside = label * outside + gradient * max(0, p - n) + max(0, n - p) * (label * z2 + gradient)
-    return symmetric, skew, scale * beside
+    return Spread(symmetric, skew, scale * beside)
 
 
-def _linear_corrections(
-    model: Any,
-    alpha: float,
-    batch: int,
-    symmetric: np.ndarray,
-    levels: dict[str, np.ndarray],
-    pairs: dict[str, np.ndarray],
-) -> int:
-    """Fill in the constants of the corrected closure from the exact stationary covariance of W; bits of `species`."""
-    frame, (p, n), data = model._frame, model.weight_shape, alpha**2 / batch
-    null, t, z2 = max(0, n - p), frame.xi, np.diag(frame.hessian)
-    gamma = alpha * z2
-    if (gamma >= 1).any():
-        raise ValueError(
-            f"learning_rate = {alpha:g}: alpha z^2 = {gamma.max():.3g} must be < 1, else W swings from side to side of "
-            f"the teacher and follows no continuous path"
-        )
-    rate = -np.log1p(-gamma)
+def _stationary(model: Any, alpha: float, batch: int) -> Spread:
+    """Return the exact stationary variances of W - W_t."""
+    frame, (p, n) = model._frame, model.weight_shape
+    null = max(0, n - p)
     response = model._response(alpha, batch)
 
     def moment(i: int, j: int, sign: int) -> float:
@@ -127,6 +160,35 @@ def _linear_corrections(
 
     even = np.array([[moment(i, j, 1) for j in range(n)] for i in range(n)])
     odd = np.array([[moment(i, j, -1) for j in range(n)] for i in range(n)])
+    beside = np.zeros(n)
+    if p > n:  # rotations into the rows that have no level
+        complement = np.eye(p) - frame.left @ frame.left.T
+        basis = model._modes()[1]
+        beside += float(np.einsum("ia,ij,ja->a", basis, complement, basis) @ response.identity)
+    elif n > p:
+        beside += [sum(model._covariance(response, i, j, i, j) for j in range(null)) for i in range(n)]
+    return Spread(even, odd, beside)
+
+
+def _corrections(
+    wells: Wells,
+    alpha: float,
+    symmetric: np.ndarray,
+    stationary: Callable[[], Spread],
+    levels: dict[str, np.ndarray],
+    pairs: dict[str, np.ndarray],
+) -> int:
+    """Fill in the constants of the corrected closure; bits of `species`."""
+    t, z2, data = wells.target, wells.curvature, wells.data
+    gamma = alpha * z2
+    if (gamma >= 1).any():
+        raise ValueError(
+            f"learning_rate = {alpha:g}: alpha z^2 = {gamma.max():.3g} must be < 1, else W swings from side to side of "
+            f"the teacher and follows no continuous path"
+        )
+    rate = -np.log1p(-gamma)
+    still = stationary()
+    even, odd = still.symmetric, still.skew
     own = np.diag(even)
     base = own * (rate - data * z2**2)
     pair_base = symmetric.copy()
@@ -153,18 +215,12 @@ def _linear_corrections(
             levels["curvature_above"][g] = z2[g[::-1]]
             base[g] = strength - data * (z2[g] ** 2 * own[g]).mean()
         pair_base[np.ix_(g, g)] = base[g].mean()
-    pair_base[np.diag_indices(n)] = base
+    pair_base[np.diag_indices(len(base))] = base
     gap = t[:, None] - t
     apart = (np.abs(gap) > 1e-9 * t[-1]) & (even > 0)
     levels["rate"] = rate
     pairs["base"], pairs["skew"] = pair_base, rate[:, None] * odd
     np.divide(even, np.abs(gap), out=pairs["size"], where=apart)
     np.divide((pair_base - rate[:, None] * even) * gap, even, out=pairs["turn"], where=apart)
-    if p > n:  # rotations into the rows that have no level
-        complement = np.eye(p) - frame.left @ frame.left.T
-        basis = model._modes()[1]
-        levels["wall"] = rate / 2 * float(np.einsum("ia,ij,ja->a", basis, complement, basis) @ response.identity)
-    elif n > p:
-        beside = [sum(model._covariance(response, i, j, i, j) for j in range(null)) for i in range(n)]
-        levels["wall"] = rate / 2 * np.array(beside)
+    levels["wall"] = rate / 2 * still.beside
     return species

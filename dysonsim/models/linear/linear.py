@@ -9,38 +9,31 @@ moments close: E[C_ki C_lj] is known for Gaussian x. TeacherStudent is the case 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ... import _checks
 from ...backend import one_blas_thread
-from .._goe import mean_gap, pair_moments
-from ..base import level_groups
+from .._spacing import mean_spacing, pair_moments
 from ..closures import DysonTerms, check_closure
+from ..optimizers import response
+from ..optimizers.optimizer import PLAIN, Optimizer
+from ..optimizers.stated import Stated
 from .closure import linear_terms
+from .frame import Frame, frame_of
+from .response import Response, covariance_of, solve
 from .training import LinearTraining
 
-_ZERO = 1e-9  # singular values of a teacher below this times the largest count as 0
-
-
-class _Frame(NamedTuple):
-    """The basis of the teacher's singular vectors, levels ascending."""
-
-    xi: np.ndarray  # (n,) singular values of the teacher, 0 up to rounding is 0; zeros first where n > p
-    left: np.ndarray  # (p, n) left singular vectors, columns; zero for levels that have none
-    right: np.ndarray  # (n, n) right singular vectors, columns
-    hessian: np.ndarray  # (n, n) left^T P left
-
-
-class _Response(NamedTuple):
-    """Coefficients of the stationary second moments of W - W_t, see `LinearModel._response`."""
-
-    identity: np.ndarray  # (p,)
-    plus: np.ndarray  # (p, p)
-    minus: np.ndarray  # (p, p)
+# What is stated of training by other optimizers than plain SGD.
+UNDER_ADAM = (
+    "fixed_point", "degenerate_groups", "stationary_widths", "mean_spacings", "singular_value_widths",
+    "singular_value_spacings", "weight_covariance", "exact_two_by_two",
+)  # fmt: skip
+UNDER_ANY = (*UNDER_ADAM, "relaxation_rates", "relaxation", "max_learning_rate", "stability")
 
 
 class LinearModel(LinearTraining):
@@ -50,6 +43,8 @@ class LinearModel(LinearTraining):
     M/|B| >> 1. Additive noise that repeats every M/|B| steps has the same stationary variance up to the factor (1 +
     q)/(1 - q), q = (1 - alpha z^2)^(M/|B|), if the ensemble runs over data sets as well.
     """
+
+    optimizer: ClassVar[Optimizer] = PLAIN  # by which predictions are; `under` returns a model with another one
 
     def fixed_point(self) -> np.ndarray:
         """Squares of the teacher's singular values, ascending, shape (n,). W_t is the exact mean of W."""
@@ -132,7 +127,9 @@ class LinearModel(LinearTraining):
         for Gaussian, which it is for alpha z^2/|B| -> 0: see `gaussian_error` for how far SGD is from it.
         """
         response = self._response(*self._rates(learning_rate, batch_size))
-        return np.array([self._spacing(response, group) for group in self.degenerate_groups()])
+        covariance = partial(self._covariance, response)
+        why = "z^2 differ, or the teacher is not symmetric"
+        return np.array([mean_spacing(covariance, group, why) for group in self.degenerate_groups()])
 
     def mean_spacings(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Mean spacing of x in every degenerate group, 2 xi times `singular_value_spacings`; same order, Gaussian W."""
@@ -146,12 +143,14 @@ class LinearModel(LinearTraining):
         degenerate group are in the order of the species. A level whose fixed point is 0 decays as (1 - gamma_i)^2t, at
         the rate -2 log|1 - gamma_i|, where z_i^2 is an eigenvalue of P among the left null vectors of the teacher: the
         slowest for the highest level, and so on. Levels that are identically 0 (more columns than rows) have rate inf,
-        as in `GaussianRBM`.
+        as in `GaussianRBM`. Weight decay adds lambda to z_i^2; with momentum 1 - gamma_i is the factor of a step in the
+        long run, m^(1/2) where the mean oscillates.
         """
         alpha = _checks.scale("learning_rate", learning_rate)
-        gamma = alpha * np.diag(self._frame.hessian)
+        kept = response.contraction(self.optimizer, self._curvatures, alpha)
+        gamma = 1 - kept if self.optimizer.momentum else alpha * self._curvatures
         with np.errstate(divide="ignore"):
-            rates = np.where(self._frame.xi > 0, gamma, -2 * np.log(np.abs(1 - gamma)))
+            rates = np.where(self._frame.xi > 0, gamma, -2 * np.log(kept))
         rates[: max(0, self.n - self.weight_shape[0])] = math.inf
         return np.asarray(rates)
 
@@ -181,18 +180,18 @@ class LinearModel(LinearTraining):
         xi, _ = self._displacement(start**2)
         target = self._frame.xi
         with np.errstate(over="ignore"):
-            decay = (1 - alpha * np.diag(self._frame.hessian)) ** times[:, None]
+            decay = response.mean_path(self.optimizer, self._curvatures, alpha, times)
         with np.errstate(over="ignore", invalid="ignore"):  # beyond the stability limit it goes to infinity
             moved = np.where(xi == target, 0.0, (xi - target) * decay)
             return np.asarray((target + moved) ** 2)
 
     def weight_covariance(self, learning_rate: float, batch_size: int) -> np.ndarray:
-        """Exact stationary covariance E[(W - W_t)_ai (W - W_t)_bj], shape (p, n, p, n), E W = W_t.
+        """Exact stationary covariance E[(W - E W)_ai (W - E W)_bj], shape (p, n, p, n); without decay E W = W_t.
 
         Exact in alpha and |B|, data noise included, for fresh Gaussian samples. Takes 8 (p n)^2 bytes.
         """
         alpha, batch = self._rates(learning_rate, batch_size)
-        identity, plus, minus = self._response(alpha, batch)
+        identity, plus, minus, more = self._response(alpha, batch)
         _, basis = self._modes()
         p, n = self.weight_shape
         moment = np.zeros((p, n, p, n))
@@ -200,6 +199,7 @@ class LinearModel(LinearTraining):
             moment[a, :, a, :] = identity[a] * np.eye(n)
         if p == n:
             moment += np.einsum("ab,ib,ja->aibj", plus, basis, basis) + np.einsum("ab,ia,jb->aibj", minus, basis, basis)
+        moment = moment if more is None else moment + more
         return np.einsum("ca,db,aibj->cidj", basis, basis, moment, optimize=True)
 
     def gaussian_error(self, learning_rate: float, batch_size: int) -> np.ndarray:
@@ -242,10 +242,10 @@ class LinearModel(LinearTraining):
         as independent: data noise correlates the diagonal ones at relative order alpha/|B|, which is left out.
         ValueError for other teachers.
         """
-        xi = float(self.teacher[0, 0])
+        xi = float(self.mean_weights[0, 0])
         if (
             self.weight_shape != (2, 2)
-            or not np.allclose(self.teacher, xi * np.eye(2), rtol=0, atol=1e-9 * abs(xi))
+            or not np.allclose(self.mean_weights, xi * np.eye(2), rtol=0, atol=1e-9 * abs(xi))
             or xi == 0
         ):
             raise ValueError(f"teacher = {self.teacher.tolist()}: must be a non-zero multiple of the 2 x 2 unit matrix")
@@ -258,50 +258,55 @@ class LinearModel(LinearTraining):
         """2/(z_max^2 (1 + (n + 1)/|B|)): exact limit of mean-square stability with fresh Gaussian samples.
 
         Above it E||W - W_t||^2 grows: a row with z multiplies it by 1 - 2 g + g^2 (1 + (n + 1)/|B|), g = alpha z^2.
-        With a fixed data set the limit depends on the set and is not this one.
+        With momentum and weight decay the limit is that of `models.optimizers.response.largest_rate`, as exact. With a
+        fixed data set the limit depends on the set and is not this one.
         """
         batch = self.check_batch_size(batch_size)
-        z2_max = float(self._hessian_modes[0][-1])
+        z2_max, decay = float(self._hessian_modes[0][-1]), self.optimizer.weight_decay
+        if not self.optimizer.plain:
+            return response.largest_rate(self.optimizer, z2_max + decay, z2_max**2 * (self.n + 1) / batch)
         return 2 / (z2_max * (1 + (self.n + 1) / batch)) if z2_max > 0 else math.inf
 
     def stability(self, learning_rate: float, batch_size: int) -> str:
         """Sentence for error messages."""
         alpha, batch = self._rates(learning_rate, batch_size)
         limit = self.max_learning_rate(batch)
+        how = (
+            f", 2/(z_max^2 (1 + (n + 1)/batch_size)) with z_max^2 the largest eigenvalue of Z^T Z and n = {self.n} "
+            "inputs"
+            if self.optimizer.plain
+            else f" with {self.optimizer}"
+        )
         return (
             f"learning_rate = {alpha:g} is {'above' if alpha >= limit else 'below'} the limit {limit:.4g} of "
-            f"mean-square stability at batch_size = {batch}, 2/(z_max^2 (1 + (n + 1)/batch_size)) with z_max^2 the "
-            f"largest eigenvalue of Z^T Z and n = {self.n} inputs"
+            f"mean-square stability at batch_size = {batch}{how}"
         )
+
+    def under(self, optimizer: Optimizer) -> Any:
+        """Return what is stated of training by an optimizer: all that follows from the second moments of W."""
+        if optimizer.plain:
+            return self
+        model = dataclasses.replace(self)  # type: ignore[type-var]
+        object.__setattr__(model, "optimizer", optimizer)
+        return Stated(model, optimizer, UNDER_ADAM if optimizer.adam else UNDER_ANY)
+
+    @cached_property
+    def mean_weights(self) -> np.ndarray:
+        """E W, (p, n): the teacher, or with weight decay (P + lambda)^-1 P W_t."""
+        decay = self.optimizer.weight_decay
+        if not decay:
+            return self.teacher
+        return np.linalg.solve(self.hessian + decay * np.eye(len(self.hessian)), self.hessian @ self.teacher)
+
+    @property
+    def _curvatures(self) -> np.ndarray:
+        """Curvature of the loss along each level, (n,)."""
+        return np.asarray(np.diag(self._frame.hessian) + self.optimizer.weight_decay)
 
     @cached_property
     @one_blas_thread()
-    def _frame(self) -> _Frame:
-        p, n = self.weight_shape
-        o, singular, vt = np.linalg.svd(self.teacher)
-        rank = min(p, n)
-        xi, left, right = np.zeros(n), np.zeros((p, n)), vt[::-1].T.copy()
-        xi[n - rank :] = np.where(singular > _ZERO * singular[0], singular, 0.0)[::-1]
-        left[:, n - rank :] = o[:, :rank][:, ::-1]
-        null = int((xi[n - rank :] == 0).sum())
-        if null:
-            # where the teacher is 0, W decays in the modes of P; the last ones to do so are what its levels are
-            apart = o[:, rank - null :]
-            _, modes = np.linalg.eigh(apart.T @ self.hessian @ apart)
-            zeros = slice(n - rank, n - rank + null)
-            left[:, zeros] = (apart @ modes)[:, :null][:, ::-1]
-            if p == n:  # a symmetric teacher has the same vectors on both sides
-                u, _, v = np.linalg.svd(right[:, zeros].T @ left[:, zeros])
-                right[:, zeros] = right[:, zeros] @ u @ v
-        for i in range(n):  # LAPACK leaves the sign of each pair of vectors open; fix it for reproducible output
-            sign = 1.0 if right[np.argmax(np.abs(right[:, i])), i] > 0 else -1.0
-            left[:, i] *= sign
-            right[:, i] *= sign
-        for group in level_groups(xi**2):  # within a well the basis is free: take the one in which P is diagonal
-            g = list(group)
-            _, rotation = np.linalg.eigh(left[:, g].T @ self.hessian @ left[:, g])
-            left[:, g], right[:, g] = left[:, g] @ rotation, right[:, g] @ rotation
-        return _Frame(xi, left, right, left.T @ self.hessian @ left)
+    def _frame(self) -> Frame:
+        return frame_of(self.mean_weights, self.hessian)
 
     def _displacement(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Singular values of W and their distance to the teacher's, shape (n,); 0 for levels that are identically 0."""
@@ -320,59 +325,24 @@ class LinearModel(LinearTraining):
     def _modes(self) -> tuple[np.ndarray, np.ndarray]:
         """Eigenvalues z^2 (ascending) and eigenvectors (columns) of P, all z^2 > 0."""
         z2, basis = self._hessian_modes
-        if z2[0] <= 1e-12 * z2[-1]:
+        if z2[0] <= 1e-12 * z2[-1] and not self.optimizer.weight_decay:
             raise ValueError(
                 f"output_layer: Z^T Z has eigenvalues {z2[0]:.3g} to {z2[-1]:.3g}: parts of W never reach the output, "
                 f"so there is no fixed point to predict; predictions need Z of full column rank"
             )
         return z2, basis
 
-    def _response(self, alpha: float, batch: int) -> _Response:
-        """Solve for the stationary second moments in the eigenbasis u_a of P.
+    def _response(self, alpha: float, batch: int) -> Response:
+        """Solve for the stationary second moments; ValueError if there are none."""
+        if not self.optimizer.adam:  # whose rates fall where gradients grow
+            limit = self.max_learning_rate(batch)
+            if alpha >= limit:
+                raise ValueError(
+                    f"learning_rate = {alpha:g}: must be < {limit:.6g} for a stationary state: "
+                    f"{self.stability(alpha, batch)}"
+                )
+        return solve(self, self._modes(), alpha, batch)
 
-        There the rows E_a of u^T E obey
-
-        M_ab = E[E_a^T E_b] = lam M_ab + nu (tr M_ab + M_ab^T) + Q_ab, lam = (1 - alpha z_a^2)(1 - alpha z_b^2),
-        nu = alpha^2 z_a^2 z_b^2/|B|: trace, symmetric and antisymmetric part of M_ab decouple. The source is
-        Q_ab = delta_ab q_a 1 + g u_b u_a^T, the second term from symmetric gradient noise only. Returned are the
-        coefficients in M_ab = delta_ab identity_a + plus_ab u_b u_a^T + minus_ab u_a u_b^T.
-        """
-        limit = self.max_learning_rate(batch)
-        if alpha >= limit:
-            raise ValueError(
-                f"learning_rate = {alpha:g}: must be < {limit:.6g} for a stationary state: "
-                f"{self.stability(alpha, batch)}"
-            )
-        z2, _ = self._modes()
-        p, n = self.weight_shape
-        lam = np.outer(1 - alpha * z2, 1 - alpha * z2)
-        nu = alpha**2 * np.outer(z2, z2) / batch
-        g = alpha**2 * self.gradient_noise**2 / batch
-        q = alpha**2 * self.label_noise**2 / batch * z2 + g
-        symmetric, skew = 1 - lam - nu, 1 - lam + nu
-        identity = q / np.diag(symmetric - n * nu)
-        if p != n:
-            return _Response(identity, np.zeros((p, p)), np.zeros((p, p)))
-        identity = identity + g / n * (1 / np.diag(symmetric - n * nu) - 1 / np.diag(symmetric))
-        return _Response(identity, g / 2 * (1 / symmetric + 1 / skew), g / 2 * (1 / symmetric - 1 / skew))
-
-    def _covariance(self, response: _Response, i: int, j: int, k: int, m: int) -> float:
-        """Stationary Cov(F_ij, F_km) of F = left^T E right, the displacement in the teacher's basis."""
-        identity, plus, minus = response
-        basis, frame = self._modes()[1], self._frame
-        li, lk = basis.T @ frame.left[:, i], basis.T @ frame.left[:, k]
-        total = float((li * lk * identity).sum()) if j == m else 0.0
-        if self.weight_shape[0] == self.n:
-            rj, rm = basis.T @ frame.right[:, j], basis.T @ frame.right[:, m]
-            total += float((li * rm) @ plus @ (lk * rj) + (li * rj) @ minus @ (lk * rm))
-        return total
-
-    def _spacing(self, response: _Response, group: tuple[int, ...]) -> float:
-        """Mean spacing of the singular values of one degenerate group."""
-        spacing = mean_gap(group, partial(self._covariance, response))
-        if spacing is None:
-            raise ValueError(
-                f"mean spacing of levels {group}: their noise is not isotropic (z^2 differ, or the teacher is not "
-                f"symmetric), and no closed form is known for more than two such levels"
-            )
-        return spacing
+    def _covariance(self, response: Response, i: int, j: int, k: int, m: int) -> float:
+        """Stationary Cov(F_ij, F_km) of F = left^T (W - E W) right, the displacement in the basis of the levels."""
+        return covariance_of(response, self._modes()[1], self._frame, (i, j, k, m))

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ... import _checks
-from .._goe import mean_gap
 from .._parameters import batches_of
+from .._spacing import mean_spacing
 from ..base import Model, level_groups
 from .fluctuations import MOST, Fluctuations, normal_points
 from .layers import ACTIVATIONS, forward, jacobians
@@ -296,12 +296,8 @@ class NeuralNetwork(Model):
     def singular_value_spacings(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """Mean spacing of the singular values in every degenerate group, first order in the fluctuations over xi."""
         covariance = self._covariance(learning_rate, batch_size)
-        spacings = [mean_gap(group, covariance, UNEVEN) for group in self.degenerate_groups()]
-        if None in spacings:
-            raise ValueError(
-                "mean spacing of three or more levels whose noise is not isotropic: no closed form is known"
-            )
-        return np.array(spacings)
+        why = "it is that of the gradients at the teacher"
+        return np.array([mean_spacing(covariance, group, why, UNEVEN) for group in self.degenerate_groups()])
 
     def stationary_widths(self, learning_rate: float, batch_size: int) -> np.ndarray:
         """2 xi_i times `singular_value_widths`, shape (n,)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -77,6 +78,11 @@ class GaussianRBM(RBMTraining):
     n_hidden: int | None = None
     sampling: str = "auto"
     allow_unreachable: bool = False
+
+    # With momentum: the weights see the noise of the chains, whatever its memory, summed over many steps.
+    leading_order: ClassVar[tuple[str, ...]] = (
+        "stationary_widths", "mean_spacings", "singular_value_widths", "singular_value_spacings", "relaxation_rates"
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         """Check the fields."""

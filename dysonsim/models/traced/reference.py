@@ -9,6 +9,7 @@ import numpy as np
 
 from ...backend import STILL_WELL, Program
 from ...kernels.traced.text import LIMIT
+from ..optimizers.optimizer import PLAIN, Optimizer
 from .noise import Draws, StackNoise
 from .notation import Matrix
 from .stacks import Stack
@@ -28,6 +29,7 @@ class StackEnsemble:
     numbers: np.ndarray
     draws: Draws
     marks: np.ndarray
+    optimizer: Optimizer
 
     def set_reals(self, reals: np.ndarray) -> None:
         raise NotImplementedError("an update has no constants to change")
@@ -46,7 +48,7 @@ class StackEnsemble:
         self.marks[ill & (self.marks == STILL_WELL)] = at
 
     def _step(self, at: int) -> None:
-        kind = self.numbers.dtype
+        kind, own, weights = self.numbers.dtype, self.layout.size, self.layout.weights
         state: dict[str, Matrix] = {
             name: Stack(numbers, kind) for name, numbers in self.layout.cut(self.numbers.copy()).items()
         }
@@ -58,6 +60,9 @@ class StackEnsemble:
             numbers: np.ndarray = matrix.numbers  # type: ignore[attr-defined]
             begin = self.layout.places[name]
             new[:, begin : begin + matrix.size] = numbers.reshape(len(numbers), -1)
+        if not self.optimizer.plain:
+            before, after, memory = self.numbers[:, :weights], new[:, :weights], self.numbers[:, own:]
+            new[:, :weights], new[:, own:] = self.optimizer.moved(before, after, memory, self.rate)
         self.numbers = new
 
     def state(self) -> np.ndarray:
@@ -67,14 +72,16 @@ class StackEnsemble:
         return self.marks
 
 
-def program_of(model: Any, learning_rate: float, batch_size: int, dtype: str, device: str = "cpu") -> Program:
-    """Return the reference, ready to open ensembles; `device` draws the random numbers."""
+def program_of(
+    model: Any, rates: tuple[float, int], dtype: str, device: str = "cpu", optimizer: Optimizer = PLAIN
+) -> Program:
+    """Return the reference, ready to open ensembles; `device` draws the random numbers; rates: alpha and |B|."""
     layout = layout_of(model)
 
     def open_ensemble(start: np.ndarray, first_replica: int, seed: int) -> StackEnsemble:
         numbers = np.array(start, dtype)
         draws = Draws(device, dtype, len(numbers), first_replica, seed)
         marks = np.full(len(numbers), STILL_WELL, np.uint32)
-        return StackEnsemble(model, layout, learning_rate, batch_size, numbers, draws, marks)
+        return StackEnsemble(model, layout, *rates, numbers, draws, marks, optimizer)
 
     return Program(open_ensemble, width=1, unit=2**40, parallel=False, looks_ahead=True)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ... import _checks
 from ...backend import Kernel
+from ...kernels.networks import optimizers
 from ...kernels.traced import step
 from ...kernels.traced.nodes import Node, Trace
 from ...kernels.traced.text import Text, text_of
@@ -225,6 +226,7 @@ def matrices(model: Any, state: np.ndarray) -> dict[str, np.ndarray]:
     """Return the matrices of states (networks, size) by name."""
     layout = layout_of(model)
     numbers = np.asarray(state)
-    if numbers.ndim != 2 or numbers.shape[1] != layout.size:
+    behind = {optimizers.extra(rule, layout.weights) for rule in optimizers.RULES}  # what an optimizer remembers
+    if numbers.ndim != 2 or numbers.shape[1] - layout.size not in behind:
         raise ValueError(f"state has shape {numbers.shape}: must be (replicas, {layout.size}), as Run.state")
     return layout.cut(numbers)

@@ -9,14 +9,14 @@ from typing import Any
 
 from ... import _checks
 from ..._functions import level_function
-from ..base import network_process
+from ..base import plain_process
 
 __all__ = ["of_levels", "of_model"]
 
 
 def of_model(dyson: Any) -> dict[str, Any]:
     """Return n and initial levels; ValueError for a field that the training leaves no room for."""
-    sgd = network_process(dyson.sgd)
+    sgd = plain_process(dyson.sgd)
     for name in ("n", "rate", "drift", "potential"):
         value = getattr(dyson, name)
         if value is not None:

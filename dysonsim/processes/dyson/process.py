@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -320,8 +320,9 @@ class Dyson(Process):
     def start(self, replicas: int, seed: int, first: int = 0) -> np.ndarray:
         """Return the initial levels, ascending, and what the kernel keeps behind them."""
         if self.sgd is not None and self.initial is None:
-            p, n = self.sgd.weight_shape
-            w = initial_weights(replicas, p * n, seed, first) * self.sgd.init_scale
+            draw = partial(initial_weights, replicas, seed=seed, first=first)
+            given = self.sgd.model.initial_state(draw, self.sgd)
+            w = draw(self.sgd.model.weight_numbers) * self.sgd.init_scale if given is None else given
             levels = self.sgd.spectra(w)
             levels = levels if self.coordinate == "singular_values" else levels**2
         else:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ... import _checks
 from ..base import network_process
+from ..confined import MOST_DEGREES
 from .wells import checked_walls
 
 __all__ = ["of_ensemble", "of_model"]
@@ -21,6 +22,8 @@ def of_ensemble(gas: Any) -> dict[str, Any]:
     for name in ("sgd", "centers", "widths", "potential"):
         if getattr(gas, name) is not None:
             raise ValueError(f"{name}: must be left out where ensemble = {gas.ensemble!r}, which determines it")
+    if gas.ensemble == "circular":
+        return of_circle(gas)
     names = {"laguerre": ("m", "width"), "jacobi": ("a", "b")}[gas.ensemble]
     if not isinstance(gas.parameters, (tuple, list)) or len(gas.parameters) != 2:
         raise ValueError(
@@ -40,6 +43,19 @@ def of_ensemble(gas: Any) -> dict[str, Any]:
             )
     parameters = tuple(_checks.real(name, value, above=least) for name, value, least in values)
     return {"parameters": parameters, "walls": walls}
+
+
+def of_circle(gas: Any) -> dict[str, Any]:
+    """Check that a circular ensemble is given nothing but n and beta."""
+    if not isinstance(gas.parameters, tuple) or gas.parameters:
+        raise ValueError(f"parameters = {_checks.shown(gas.parameters)}: must be left out for ensemble = 'circular'")
+    if gas.walls is not None:
+        raise ValueError(f"walls = {gas.walls!r}: must be left out, there are none on a circle")
+    if gas.method not in ("auto", "exact"):
+        raise ValueError(f"method = {gas.method!r}: must be 'auto' or 'exact' for ensemble = 'circular'")
+    if gas.beta > MOST_DEGREES:
+        raise ValueError(f"beta = {gas.beta:g}: must be at most {MOST_DEGREES:g} for ensemble = 'circular'")
+    return {}
 
 
 def of_model(gas: Any) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ...backend import Kernel
+from ...kernels.gas import circular, tridiagonal
 from ...kernels.gas import hmc as gas_hmc
 from ...kernels.gas import metropolis as gas_metropolis
-from ...kernels.gas import tridiagonal
 from .pilot import Tuning
 
 __all__ = ["chain", "exact_draws"]
@@ -21,8 +21,13 @@ WIDEST = 300  # levels up to which 32 gases together fit into the cache
 
 
 def exact_draws(gas: Any) -> Kernel:
-    """Independent draws from tridiagonal matrices."""
+    """Independent draws."""
     n, beta = gas.n, gas.beta
+    if gas.ensemble == "circular":
+        return Kernel(
+            circular.build, {}, np.array([beta]), np.array([n]), weights=n, scratch=circular.scratch(n),
+            vectors=_vectors(gas),
+        )  # fmt: skip
     origin, unit = gas.units
     scale, center, name = 1.0, 0.0, gas.ensemble
     if gas.ensemble == "laguerre":

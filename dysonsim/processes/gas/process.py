@@ -62,13 +62,13 @@ class CoulombGas(Process):
         Lower and upper bound of all levels.
     method : {"auto", "exact", "hmc", "metropolis"}
         "exact" draws independent levels from tridiagonal matrices, one draw a step. It applies to equal quadratic
-        wells, `laguerre` and `jacobi`. "hmc" and "metropolis" are Markov chains, one iteration a step, for any gas
-        (`dysonsim.kernels.gas`). "auto" takes the first that applies.
+        wells, `laguerre` and `jacobi`, and in another way to `circular`. "hmc" and "metropolis" are Markov chains, one
+        iteration a step, for any gas (`dysonsim.kernels.gas`). "auto" takes the first that applies.
 
         Chains are tuned by 64 pilot chains. If the rank-normalized split R-hat of these stays above 1.01, `simulate`
         raises a `MixingError`, or warns if `steps` are given. That happens with barriers, and at walls with a weight
         x^(c - 1) where c is below about 0.02 for "hmc", or 0.2 for "metropolis".
-    ensemble, parameters : {"wells", "laguerre", "jacobi"}, tuple
+    ensemble, parameters : {"wells", "laguerre", "jacobi", "circular"}, tuple
         Set by the class methods: (m, width) for `laguerre`, (a, b) for `jacobi`.
 
     Raises
@@ -126,10 +126,27 @@ class CoulombGas(Process):
         """
         return cls(beta=beta, n=n, method=method, ensemble="jacobi", parameters=(a, b))
 
+    @classmethod
+    def circular(cls, n: int, beta: float, *, method: str = "auto") -> CoulombGas:
+        """Make a circular ensemble: angles theta with the density prod_{i<j} |exp(i theta_i) - exp(i theta_j)|^beta.
+
+        Angles are recorded in (-pi, pi], in ascending order. This is the stationary law of `CircularProcess`. Draws are
+        independent and exact for any beta (`dysonsim.kernels.gas.circular`); E |sum exp(i theta)|^2 is
+        2 n/(2 + beta (n - 1)).
+
+        Examples
+        --------
+        >>> import dysonsim as ds
+        >>> run = ds.simulate(ds.CoulombGas.circular(n=5, beta=2.0), replicas=64, seed=1)
+        >>> run.eigenvalues.shape
+        (64, 1, 5)
+        """
+        return cls(beta=beta, n=n, method=method, ensemble="circular")
+
     def __post_init__(self) -> None:
         """Check the fields, and that the wells hold the levels."""
         _checks.choice("method", self.method, METHODS)
-        _checks.choice("ensemble", self.ensemble, ("wells", "laguerre", "jacobi"))
+        _checks.choice("ensemble", self.ensemble, ("wells", "laguerre", "jacobi", "circular"))
         self._set(beta=_checks.real("beta", self.beta, above=0))
         if self.sgd is not None:
             self._set(**of_model(self))
@@ -174,6 +191,8 @@ class CoulombGas(Process):
             return f"CoulombGas.laguerre({self.n}, {self.parameters[0]:g}, {self.beta:g}, {self.parameters[1]:g}{how})"
         if self.ensemble == "jacobi":
             return f"CoulombGas.jacobi({self.n}, {self.parameters[0]:g}, {self.parameters[1]:g}, {self.beta:g}{how})"
+        if self.ensemble == "circular":
+            return f"CoulombGas.circular({self.n}, {self.beta:g}{how})"
         walls = "" if self.walls is None else f", walls={self.walls}"
         if self.potential is not None:
             return f"CoulombGas(beta={self.beta:g}, potential={self.potential}, n={self.n}{walls}{how})"
@@ -189,7 +208,7 @@ class CoulombGas(Process):
 
         The length is a power of two: a change of units costs no rounding. A function of the user is taken as it is.
         """
-        if self.potential is not None or self.ensemble == "jacobi":
+        if self.potential is not None or self.ensemble in ("jacobi", "circular"):
             return 0.0, 1.0
         if self.ensemble == "laguerre":
             return 0.0, _power_of_two(self.parameters[1]) ** 2
@@ -311,6 +330,8 @@ class CoulombGas(Process):
 
     def _ascending(self, state: np.ndarray) -> np.ndarray:
         """Levels of states in `units`."""
+        if self.ensemble == "circular":  # the state are the tangents of half the angles
+            return np.sort(2 * np.arctan(state.astype(np.float64)), axis=1)
         return np.sort(state[:, : self.n].astype(np.float64), axis=1)
 
     def degrees(self) -> dict[str, float]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .stored import NARROW, Stored, needed, widened
+from ..._extras import needs
+from .stored import NARROW, Stored, widened
 from .tensors import is_tensor, quantized, stored_tensor
 
 __all__ = ["described"]
@@ -59,7 +60,7 @@ def _array(name: str, value: Any, look_up: Callable[[], Any]) -> Stored:
         shape,
         dtype,
         partial(_read, name, look_up),
-        refused="masked: fill it, or leave it out with skip=" if isinstance(value, np.ma.MaskedArray) else "",
+        refused="masked: fill it" if isinstance(value, np.ma.MaskedArray) else "",
         identity=identity,
         needs_torch=dtype in NARROW and not hasattr(value, "__array__"),
     )
@@ -75,7 +76,7 @@ def _numbers(name: str, value: Any) -> np.ndarray:
         return np.asarray(value) if hasattr(value, "__array__") else np.from_dlpack(value)
     except Exception as first:
         try:
-            torch = needed("torch", "torch", f"{name}, which NumPy cannot read ({first}),")
+            torch = needs("torch", "torch", f"{name}, which NumPy cannot read ({first}),")
             return widened(torch.from_dlpack(value))
         except ImportError:
             raise

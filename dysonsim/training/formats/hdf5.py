@@ -18,9 +18,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..._extras import needs
 from .keras_names import is_bias, layout_of, of_keras, short_name
 from .npz import check_member
-from .stored import Stored, check_expansion, needed, same_file
+from .stored import Stored, check_expansion, same_file
 
 __all__ = ["listed", "listed_keras"]
 
@@ -32,13 +33,13 @@ OPTIMIZERS = ("optimizer", "optimizer_weights", "_optimizer")  # groups at the t
 
 def listed(path: Path) -> dict[str, Stored]:
     """Return the datasets of an HDF5 file by their paths."""
-    h5py = needed("h5py", "keras", path.name)
+    h5py = needs("h5py", "keras", path.name)
     return _datasets(h5py, lambda: h5py.File(path, "r"), path.stat().st_size, same_file(path))
 
 
 def listed_keras(path: Path) -> dict[str, Stored]:
     """Return the datasets of the HDF5 file within a .keras archive; nothing is extracted."""
-    h5py = needed("h5py", "keras", path.name)
+    h5py = needs("h5py", "keras", path.name)
     with zipfile.ZipFile(path) as archive:
         if MEMBER not in archive.namelist():
             raise ValueError(f"holds no {MEMBER}: must be a model that Keras 3 saved")

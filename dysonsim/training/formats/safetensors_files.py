@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .stored import EXACT, HALF, NARROW, Stored, needed, same_file, widened
+from ..._extras import needs
+from .stored import EXACT, HALF, NARROW, Stored, same_file, widened
 
 __all__ = ["listed"]
 
@@ -21,7 +22,7 @@ NAMES = {
 
 def listed(path: Path) -> dict[str, Stored]:
     """Return the arrays of a .safetensors file by their names."""
-    library = needed("safetensors", "torch", f"{path.name}")
+    library = needs("safetensors", "torch", f"{path.name}")
     unchanged, found = same_file(path), {}
     with library.safe_open(path, framework="numpy") as file:
         for name in file.keys():  # noqa: SIM118 - the file is no dictionary
@@ -41,7 +42,7 @@ def _reader(path: Path, name: str, dtype: str, unchanged: Callable[[], None]) ->
         if dtype in (*EXACT, *HALF):
             with safe_open(path, framework="numpy") as file:
                 return file.get_tensor(name)
-        needed("torch", "torch", f"{name}, of dtype {dtype},")
+        needs("torch", "torch", f"{name}, of dtype {dtype},")
         with safe_open(path, framework="pt") as file:
             return widened(file.get_tensor(name))
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Stored", "check_expansion", "needed", "same_file", "why_not", "widened"]
+__all__ = ["Stored", "check_expansion", "same_file", "why_not", "widened"]
 
 EXACT = ("float32", "float64")
 HALF = ("float16",)
@@ -88,22 +86,10 @@ def why_not(dtype: str) -> str:
     if dtype.startswith(("q", "float8_e8m0", "float4", "float6", "bits")):
         return "quantized: give the model before it was quantized, or the dequantized weights"
     if dtype.startswith(("int", "uint", "bool")):
-        return "integers: quantized weights must be dequantized first; what are indices or masks, leave out with skip="
+        return "integers: quantized weights must be dequantized first, indices and masks are no weights"
     if dtype.startswith("complex"):
-        return "complex: give its real or imaginary part as an array, or leave it out with skip="
-    return "not real numbers in 16, 32 or 64 bits: convert it to float64, or leave it out with skip="
-
-
-def needed(library: str, extra: str, what: str) -> ModuleType:
-    """Import a library that is an extra; ImportError with the command that installs it."""
-    try:
-        module = importlib.import_module(library)
-    except ImportError as error:
-        raise ImportError(f"{what} needs {library}: pip install dysonsim[{extra}] ({error})") from error
-    version = tuple(int(n) for n in getattr(module, "__version__", "9").split("+")[0].split(".")[:2] if n.isdigit())
-    if library == "torch" and version < (2, 6):  # whose weights_only=True can be made to execute code
-        raise ImportError(f"{what} needs torch 2.6 or later, not {module.__version__}: pip install dysonsim[torch]")
-    return module
+        return "complex: give its real or imaginary part as an array"
+    return "not real numbers in 16, 32 or 64 bits: convert it to float64"
 
 
 def widened(tensor: Any) -> np.ndarray:

@@ -13,7 +13,7 @@ from .stored import Stored, why_not, widened
 __all__ = ["is_module", "is_tensor", "module_weights", "stored_tensor", "unnested"]
 
 NESTED = ("state_dict", "model_state_dict", "model", "module", "params", "net", "network", "weights")
-SHARDED = "sharded over processes: gather it first ({}), or leave it out with skip="
+SHARDED = "sharded over processes: gather it first ({})"
 
 
 def is_tensor(thing: Any) -> bool:

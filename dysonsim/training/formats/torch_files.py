@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..._extras import needs
 from .arrays import described
-from .stored import Stored, needed, same_file
+from .stored import Stored, same_file
 from .tensors import is_tensor, unnested
 
 __all__ = ["listed"]
@@ -26,7 +27,7 @@ def listed(path: Path) -> dict[str, Stored]:
 
     The format from before torch 1.6 has no such way: its numbers are in memory as long as the result is.
     """
-    torch = needed("torch", "torch", path.name)
+    torch = needs("torch", "torch", path.name)
     unchanged, size, zipped = same_file(path), path.stat().st_size, zipfile.is_zipfile(path)
     if zipped:
         _check_archive(path, size)
