@@ -11,10 +11,8 @@ from dysonsim._text import with_error
 from dysonsim.reproduce.ensembles import Ensembles
 from dysonsim.reproduce.parts import EXPECTED, Figure, Part, Row, Table, number_row
 from dysonsim.reproduce.style import label_panel, new_figure, styled
-from dysonsim.scans.phase_diagram import PhaseDiagram, draw_map, phase_diagram
+from dysonsim.scans.phase_diagram import INVERSE_SIGMA, TEMPERATURE, PhaseDiagram, draw_map, phase_diagram
 
-INVERSE_SIGMA = tuple(2.0**k for k in range(3, -9, -1))
-TEMPERATURE = tuple(2.0**k for k in range(-5, 7))
 SHOWN = ("overlap", "alignment", "spacing_growth", "loss")
 # (1/sigma_W, T_c) of the paper, read off its figures.
 PAPER = ((8.0, 0.475), (4.0, 0.696), (2.0, 0.821), (1.0, 0.844), (0.5, 1.077), (0.25, 1.722), (0.125, 2.143))

@@ -155,6 +155,18 @@ def test_spectra_are_of_the_first_trained_layer_and_the_others_are_at_hand():
     assert run.process.weight_shape == (5, 4)
 
 
+def test_runs_of_drawn_teachers_are_resumed_stored_and_divided(tmp_path):
+    model = ds.NeuralNetwork(WIDTHS, trained=(False, True, True), dataset_size=12, init="normal")
+    sgd, how = ds.SGD(model, RATE, 4), {"seed": 3, "device": "numpy", "progress": False}
+    whole = ds.simulate(sgd, 6, 7, **how)
+    early = ds.simulate(sgd, 6, 2, **how)
+    early.save(tmp_path / "run.npz")
+    later = ds.simulate(sgd, 6, 7, resume=ds.Run.load(tmp_path / "run.npz", sgd), **how)
+    np.testing.assert_array_equal(later.state, whole.state)
+    some = ds.simulate(sgd, 2, 7, first_replica=3, **how)
+    np.testing.assert_allclose(some.state, whole.state[3:5], rtol=1e-12, atol=1e-14)
+
+
 # The stationary state.
 
 PAIR = (np.eye(2), np.eye(2))
