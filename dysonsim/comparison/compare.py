@@ -94,8 +94,9 @@ def compare(
 
     The p-value of a curve is one for all its points: that of the largest deviation in standard errors, by resampling
     whole replicas (`dysonsim.comparison.curve_null`). Measured on GOE, n = 50, seven lengths or eight times: at a
-    nominal 1% it rejects number variance, rigidity and form factor in 1.0, 0.9, 1.0% (16 replicas, 3000 samples), 1.1,
-    1.3, 1.0% (64, 1850 samples), 1.4, 1.0, 1.3% (128, 930 samples).
+    nominal 1% it rejects number variance, rigidity and form factor in 1.0, 0.7, 1.0% (16 replicas, 2000 samples or
+    more), 1.1, 0.9, 1.0% (64, 1850 samples), 1.4, 0.8, 1.3% (128, 500 samples or more); of independent levels 1.5,
+    1.3, 0.8% (16) and 1.0, 1.2, 1.6% (64).
 
     Seven of the nine parameters are optional: what to fit, what to look at (three) and how to test (three).
 

@@ -223,9 +223,9 @@ def _check_alike(curve: Curve, other: Curve) -> None:
         raise ValueError(f"reference is a curve of the {other.statistic}: must be of the {curve.statistic}")
     if other.x.shape != curve.x.shape or not np.allclose(other.x, curve.x, rtol=1e-12, atol=0.0):
         raise ValueError(f"reference is a curve at {shown(other.x)}: must be at the same points, {shown(curve.x)}")
-    widths = [one.window[1] - one.window[0] for one in (curve, other)]
-    if curve.statistic == "form factor" and not np.isclose(*widths):
+    here, there = (one.window[1] - one.window[0] for one in (curve, other))
+    if curve.statistic == "form factor" and not np.isclose(here, there):
         raise ValueError(
-            f"reference is a form factor of a window of {widths[1]:g} levels: must be of {widths[0]:g}, whose "
-            "resolution in time is the same"
+            f"reference is a form factor of a window of {there:g} levels: must be of {here:g}, for the same "
+            "resolution in time"
         )

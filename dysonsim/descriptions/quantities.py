@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ..comparison.curves import CurveComparison
-from ..comparison.result import Comparison
 from ..ensembles.observable import Observable
 from ..ensembles.run import Run
 
@@ -90,13 +89,13 @@ class Quantity:
 class Distribution:
     """The "density" of a well's levels, or of its "spacings": comparisons of SGD with every other level.
 
-    Where the observable is a curve of the whole spectrum, such as the number variance: comparisons of the curve, and an
-    empty group.
+    Where the observable is a curve of the whole spectrum, such as the number variance: comparisons of the curve
+    (CurveComparison), and an empty group.
     """
 
     name: str
     group: tuple[int, ...]
-    comparisons: dict[str, Comparison] | dict[str, CurveComparison]
+    comparisons: dict[str, Any]
 
     @property
     def where(self) -> str:
