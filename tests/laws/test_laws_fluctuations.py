@@ -257,11 +257,11 @@ def test_densities_of_large_matrices():
 )
 def test_fits_of_laws_with_edges(law, fixed):
     """The edges set the rate, as for the semicircle."""
-    x = law.rvs(300, random_state=1)
+    x = law.rvs(1500, random_state=1)  # a gap beside few levels would have it fitted thrice
     fitted = type(law).fit(x, **fixed)
-    assert fitted.variance == pytest.approx(law.variance, rel=0.08)
+    assert fitted.variance == pytest.approx(law.variance, rel=0.04)
     assert fitted.loglikelihood(x) >= law.loglikelihood(x) - 1e-6
-    assert fitted.replace(variance=1.15 * fitted.variance).loglikelihood(x) < fitted.loglikelihood(x) - 4
+    assert fitted.replace(variance=1.1 * fitted.variance).loglikelihood(x) < fitted.loglikelihood(x) - 4
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ One step of length h, with b = beta/2: the new angles are the roots x of
     sum_j q_j cot((x - theta_j)/2) = cot(alpha/2),    (q_1 ... q_n) ~ Dirichlet(b, ..., b),    alpha = +a or -a,
 
 all of which are then turned by -alpha/n and by a normal angle of variance 2 g^2 h/n, nearly. For beta = 1, 2, 4 the
-roots are the eigenvalues of U (1 + (exp(i alpha) - 1) v v^H) for a random unit vector v, a walk on the group or symmetric space.
+roots are the eigenvalues of U (1 + (exp(i alpha) - 1) v v^H) for a random unit vector v, a walk on the group or
+symmetric space.
 
 Order. There is one root between any two angles that follow each other, for alpha > 0 the next one after each: levels
 never cross, whatever h is.
@@ -29,9 +30,9 @@ E e_k(exp i x) = [1 + (k/n)(exp(i alpha) - 1)] e_k(exp i theta) for the elementa
 g^2 h/n + O(h^2), such that both decay at their exact rates for any h.
 
 For beta = 2 the step multiplies each Schur function by a known number, so that the error of any average is known
-without a simulation. At the default step, of E p_k(t) conj p_k(0) in the stationary state at the worst time and k <= n, in
-percent of k; and of E p_2 from levels that start in one point, at .1, .3 and 1 times the relaxation time of p_1, in
-percent of n:
+without a simulation. At the default step, of E p_k(t) conj p_k(0) in the stationary state at the worst time and k <=
+n, in percent of k; and of E p_2 from levels that start in one point, at .1, .3 and 1 times the relaxation time of p_1,
+in percent of n (one number: the largest of them):
 
     n        2     3     5     10    30    100
     worst    .05   .05   .04   .27   .6    .8
