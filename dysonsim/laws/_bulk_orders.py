@@ -171,7 +171,8 @@ class _Steps:
     @staticmethod
     def _expand(at: Decimal, state: dict[Any, list[Decimal]]) -> dict[Any, Jets]:
         """Taylor series about `at` of all, from v'' = 2 w G - pi^2 v, G' = 2 w v', s w = v, R = G - v w."""
-        v, dv, g, w = [state["v"]], [state["dv"]], [state["g"]], []
+        v, dv, g = [state["v"]], [state["dv"]], [state["g"]]
+        w: Jets = []
         result: dict[Any, Jets] = {1: [state[1]], -1: [state[-1]]}
         for k in range(_DEGREE):
             w.append([(a - (w[k - 1][r] if k else 0)) / at for r, a in enumerate(v[k])])

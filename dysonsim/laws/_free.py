@@ -250,6 +250,11 @@ class FreeLaw(Law):
         object.__setattr__(self, "values", tuple(values[keep].tolist()))
         object.__setattr__(self, "weights", tuple(weights[keep].tolist()))
 
+    @property
+    def _shares(self) -> tuple[float, ...]:
+        """Return the weights, which are numbers once they are checked."""
+        return self.weights  # type: ignore[attr-defined,no-any-return]
+
     def support(self) -> tuple[float, float]:
         """Return the outermost edges; `components` has those of the gaps between."""
         pieces = self.components()

@@ -102,7 +102,8 @@ def _walks(
     count: int, allowed: Callable[[tuple[int, ...]], bool], stay: bool, parity: float, rows: int = -1
 ) -> list[int]:
     """Count closed walks on diagrams, a box more or less at a time; with `stay`, one of `rows` rows may stay."""
-    shapes, found = Counter({(): 1}), [1]
+    shapes: Counter[tuple[int, ...]] = Counter({(): 1})
+    found = [1]
     for k in range(1, count):
         following: Counter[tuple[int, ...]] = Counter()
         for shape, ways in shapes.items():
@@ -159,7 +160,8 @@ def _average(d: int, beta: int) -> list[int]:
         both = _moments(2 * d, 1, count)
         return [0 if j % 2 else 2**j * both[j] for j in range(count)]
     # sum over diagrams of j boxes in at most d rows of the square of the number of standard tableaux (Gessel)
-    shapes, found = Counter({(): 1}), [1]
+    shapes: Counter[tuple[int, ...]] = Counter({(): 1})
+    found = [1]
     for j in range(1, count // 2 + 1):
         following: Counter[tuple[int, ...]] = Counter()
         for shape, ways in shapes.items():

@@ -171,7 +171,7 @@ class FussCatalan(Law):
         near = phi < 0.5 * psi
         result = 1.0 - self._lower(psi)
         nodes, weights = gauss_legendre(_ORDER)
-        for block in np.array_split(np.flatnonzero(near), max(1, np.count_nonzero(near) // 4096)):
+        for block in np.array_split(np.flatnonzero(near), max(1, int(near.sum()) // 4096)):
             points = np.multiply.outer(phi[block], nodes)
             result[block] = phi[block] * (self._angular_density(np.maximum(points, 1e-100)) @ weights)
         return result

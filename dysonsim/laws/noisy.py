@@ -59,15 +59,15 @@ class NoisySymmetric(FreeLaw):
 
     @property
     def _solved(self) -> tuple[float, list[Component]]:
-        return _solved_symmetric(self.values, self.weights, self.variance)
+        return _solved_symmetric(self.values, self._shares, self.variance)
 
     def mean(self) -> float:
         """Return the mean of the values."""
-        return float(np.dot(self.values, self.weights))
+        return float(np.dot(self.values, self._shares))
 
     def var(self) -> float:
         """Return the variance of the values plus that of the noise."""
-        return float(np.dot((np.array(self.values) - self.mean()) ** 2, self.weights)) + self.variance
+        return float(np.dot((np.array(self.values) - self.mean()) ** 2, self._shares)) + self.variance
 
     @classmethod
     def _guess(cls, x: np.ndarray, values: np.ndarray, weights: np.ndarray, fixed: dict[str, Any]) -> float:
@@ -132,16 +132,16 @@ class NoisyMatrix(FreeLaw):
 
     @property
     def _solved(self) -> tuple[float, list[Component]]:
-        return _solved_matrix(self.values, self.weights, self.ratio, self.variance)
+        return _solved_matrix(self.values, self._shares, self.ratio, self.variance)
 
     def mean(self) -> float:
         """Return the mean of the values plus the variance of the noise."""
-        return float(np.dot(self.values, self.weights)) + self.variance
+        return float(np.dot(self.values, self._shares)) + self.variance
 
     def var(self) -> float:
         """Return the variance, exact."""
-        mean = float(np.dot(self.values, self.weights))
-        spread = float(np.dot((np.array(self.values) - mean) ** 2, self.weights))
+        mean = float(np.dot(self.values, self._shares))
+        spread = float(np.dot((np.array(self.values) - mean) ** 2, self._shares))
         return spread + self.variance * self.ratio * (2.0 * mean + self.variance)
 
     @classmethod

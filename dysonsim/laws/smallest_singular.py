@@ -112,7 +112,8 @@ class _Standard:
     resolution = 0.0
 
     def __init__(self, excess: int, beta: int, n: int | None) -> None:
-        self.logs = partial(_hard_edge.limit, excess, beta) if n is None else _hard_edge.finite(excess, beta, n)
+        known = None if n is None else _hard_edge.finite(excess, beta, n)
+        self.logs = partial(_hard_edge.limit, excess, beta) if known is None else known
         self.power = beta * (excess + 1.0)
         # sf < exp(-beta (u - d)^2/2), roughly: below the smallest float at the upper end
         self.bracket = (0.0, excess + 2.0 + math.sqrt(1600.0 / beta))

@@ -207,7 +207,7 @@ def compiled_apart(*arguments):
 # One of each kernel's text; the others of PROCESSES differ in sizes and constants, and are compiled with `every`.
 PTX = (
     "rbm", "rbm two noises", "network", "nesterov", "adam", "langevin network", "dyson four", "dyson bordering",
-    "dyson nested", "jacobi", "gas hmc", "gas metropolis",
+    "dyson nested", "jacobi", "circle", "gas hmc", "gas metropolis",
 )  # fmt: skip
 
 

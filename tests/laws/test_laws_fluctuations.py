@@ -244,18 +244,24 @@ def test_densities_of_large_matrices():
     assert "values = (1, 4)" in str(ds.likelihood_ratio(apart, law, Semicircle(2.7, 3.5)))
 
 
-def test_fits_of_free_laws():
-    """The edges set the rate, as for the semicircle."""
-    for law, fixed in (
+@pytest.mark.parametrize(
+    ("law", "fixed"),
+    [
         (NoisySymmetric([-1, 1], None, 0.4), {"values": [-1, 1]}),
-        (NoisyMatrix([1, 4], None, 0.5, 0.25), {"values": [1, 4], "ratio": 0.5}),
         (FussCatalan(2, 0.7), {"factors": 2}),
-    ):
-        x = law.rvs(500, random_state=1)
-        fitted = type(law).fit(x, **fixed)
-        assert fitted.variance == pytest.approx(law.variance, rel=0.06)
-        assert fitted.loglikelihood(x) >= law.loglikelihood(x) - 1e-6
-        assert fitted.replace(variance=1.1 * fitted.variance).loglikelihood(x) < fitted.loglikelihood(x) - 5
+        pytest.param(
+            NoisyMatrix([1, 4], None, 0.5, 0.25), {"values": [1, 4], "ratio": 0.5}, marks=pytest.mark.slow
+        ),  # a second
+    ],
+    ids=str,
+)
+def test_fits_of_laws_with_edges(law, fixed):
+    """The edges set the rate, as for the semicircle."""
+    x = law.rvs(1500, random_state=1)  # a gap beside few levels would have it fitted thrice
+    fitted = type(law).fit(x, **fixed)
+    assert fitted.variance == pytest.approx(law.variance, rel=0.04)
+    assert fitted.loglikelihood(x) >= law.loglikelihood(x) - 1e-6
+    assert fitted.replace(variance=1.1 * fitted.variance).loglikelihood(x) < fitted.loglikelihood(x) - 4
 
 
 @pytest.mark.parametrize(

@@ -77,16 +77,17 @@ def test_draws_of_the_ensemble(n, beta):
 @pytest.mark.parametrize("beta", [0.2, 0.5, 1.0, 2.0, 4.0])
 def test_invariant_law(beta):
     """The longest step there is keeps the ensemble as well; control: of another beta it is another's."""
-    n, replicas = 5, 8000
+    n, replicas = 5, 5000
     start = ds.simulate(ds.CoulombGas.circular(n, beta), replicas, seed=3).eigenvalues[:, 0]
     for dt in (None, 1e9):
         process = ds.CircularProcess(beta=beta, noise=0.7, initial=start, dt=dt)
-        time = 0.3 / process.fastest if dt is None else 20 * process.step
+        time = 0.3 / process.fastest if dt is None else 8 * process.step
         moved = ds.simulate(process, replicas, times=[time], seed=4).eigenvalues[:, 0]
         assert np.abs(moved - start).max() > 0.1
         fresh = ds.simulate(ds.CoulombGas.circular(n, beta), replicas, seed=5).eigenvalues[:, 0]
         assert max(map(abs, deviations(moved, fresh).values())) < SIGMAS
-    wrong = ds.simulate(ds.CircularProcess(beta=1.5 * beta, initial=start), replicas, times=[2.0], seed=4)
+    other = ds.CircularProcess(beta=2 * beta, initial=start)
+    wrong = ds.simulate(other, replicas, times=[1 / other.fastest], seed=4)
     assert max(map(abs, deviations(wrong.eigenvalues[:, 0], fresh).values())) > SIGMAS
 
 
@@ -155,11 +156,11 @@ def test_order_of_the_step():
     n, time = 8, 0.02
 
     def worst(step):
-        a, count = circle.jump(n, 2.0, step), round(time / step)
+        (a, variance), count = circle.jump(n, 2.0, step), round(time / step)
         errors = []
         for k in range(1, n + 1):
             rates = np.array([k * n + k * (k - 1) - 2 * k * leg for leg in range(k)])
-            turn = np.exp(-(k**2) * step / n)
+            turn = np.exp(-0.5 * k**2 * variance)
             factors = [
                 (np.exp(-1j * k * a / n) * character_ratio(n, k - leg, leg, a)).real * turn for leg in range(k)
             ]  # fmt: skip
@@ -168,6 +169,11 @@ def test_order_of_the_step():
 
     coarse, fine = worst(time / 100), worst(time / 200)
     assert coarse[0] < 1e-12  # p_1 is exact
+    for n_levels, beta in ((2, 0.3), (30, 1.0), (100, 4.0)):  # and so is |p_1|^2, by its linear equation
+        process = ds.CircularProcess(n_levels, beta)
+        a, _ = circle.jump(n_levels, beta, process.step)
+        kept = 1 - 2 * (1 - np.cos(a)) * process.fastest / (n_levels * (n_levels * beta / 2 + 1))
+        assert kept == pytest.approx(np.exp(-2 * process.fastest * process.step), rel=1e-12)
     np.testing.assert_allclose(coarse[1:] / fine[1:], 2.0, atol=0.15)  # of k = 4 it passes through 0
     assert worst(ds.CircularProcess(n, 2.0).step).max() < 0.003
 
