@@ -89,6 +89,10 @@ class Curve:
         points = self.x if x is None else np.asarray(x, dtype=np.float64)
         if self.statistic != "form factor":
             return np.asarray(law(points))
+        if getattr(law, "n", None) is not None:
+            raise ValueError(
+                f"law = {law}: is known at times k/n alone, must be that of infinitely many levels, n=None"
+            )
         width = self.window[1] - self.window[0]
         return smoothed(law, points, width if self.replicas > 1 else width / len(self.samples))
 

@@ -40,7 +40,7 @@ def spacing_ratios(
     Raises
     ------
     TypeError, ValueError
-        For fewer than 8 levels, levels that coincide or are not ascending, an order that is too large.
+        For fewer than three levels, levels that coincide or are not ascending, an order that is too large.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def spacing_ratios(
     >>> ratios.shape, round(float(ratios.mean()), 2)
     ((400, 18), 0.53)
     """
-    rows = spectra_of(data, observable, levels, record)
+    rows = spectra_of(data, observable, levels, record, least=3)
     k = _checks.integer("order", order, 1, (rows.shape[1] - 1) // 2)
     below, above = rows[:, k:-k] - rows[:, : -2 * k], rows[:, 2 * k :] - rows[:, k:-k]
     found = np.minimum(below, above) / np.maximum(below, above)

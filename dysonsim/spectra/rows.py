@@ -17,7 +17,13 @@ MINIMUM_LEVELS = 8
 WHY = "statistics of whole spectra count every level"
 
 
-def spectra_of(data: Any, observable: Choice = "eigenvalues", levels: Levels = None, record: int = -1) -> np.ndarray:
+def spectra_of(
+    data: Any,
+    observable: Choice = "eigenvalues",
+    levels: Levels = None,
+    record: int = -1,
+    least: int = MINIMUM_LEVELS,
+) -> np.ndarray:
     """Bring a Run or an array into the form (replicas, n), each row the ascending levels of one matrix.
 
     Parameters
@@ -30,11 +36,13 @@ def spectra_of(data: Any, observable: Choice = "eigenvalues", levels: Levels = N
         Which levels, 0 the lowest; all by default. They must lie side by side: a spectrum with holes has other laws.
     record : int
         Which record. Records of one network are dependent, so that they do not count as replicas.
+    least : int
+        How many levels a spectrum must have.
 
     Raises
     ------
     TypeError, ValueError
-        For fewer than 8 levels, levels that are not ascending, or that coincide; the message says which.
+        For fewer levels than `least`, levels that are not ascending, or that coincide; the message says which.
     """
     chosen = observable_of(observable, of_levels=WHY)
     if is_run(data):
@@ -50,10 +58,10 @@ def spectra_of(data: Any, observable: Choice = "eigenvalues", levels: Levels = N
         values = data
     want = "a Run or spectra, shape (replicas, n) or (n,), each row ascending"
     rows = np.atleast_2d(_checks.array("data", values, want, dimensions=(1, 2)))
-    if rows.shape[1] < MINIMUM_LEVELS:
+    if rows.shape[1] < least:
         raise ValueError(
-            f"data has {rows.shape[1]} levels in each spectrum: must have {MINIMUM_LEVELS} or more; `compare` tests "
-            "densities and spacings of few levels"
+            f"data has {rows.shape[1]} levels in each spectrum: must have {least} or more; `compare` tests densities "
+            "and spacings of few levels"
         )
     _checks.moderate("data", rows)
     steps = np.diff(rows, axis=1)

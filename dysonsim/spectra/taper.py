@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import shown
+
 REACH = 24.0  # of the spectral window, in units of 1/width; beyond lies 1e-8 of it
 NODES = 16  # Gauss-Legendre points to each unit
 
@@ -40,7 +42,10 @@ def smoothed(law: Any, times: np.ndarray, width: float) -> np.ndarray:
         half = 0.5 * np.diff(edges)[:, None]
         points = (edges[:-1, None] + half + half * nodes).ravel()
         weight = (half * weights).ravel() * _spectral((points - time) * width) ** 2
-        result[k] = weight @ law(np.abs(points)) / weight.sum()
+        values = np.asarray(law(np.abs(points)))
+        if values.shape != points.shape:
+            raise ValueError(f"law = {shown(law)}: must give one number for each of {points.size} times")
+        result[k] = weight @ values / weight.sum()
     return result
 
 

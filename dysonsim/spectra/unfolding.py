@@ -48,7 +48,7 @@ def unfold(
     Raises
     ------
     TypeError, ValueError
-        For fewer than 8 levels, levels that coincide or are not ascending, a law whose cdf is not one at these levels
+        For fewer than two levels, levels that coincide or are not ascending, a law whose cdf is not one at these levels
         or that has atoms, a polynomial that falls between levels.
 
     Notes
@@ -72,7 +72,7 @@ def unfold(
     >>> round(float(spacings.mean()), 1)
     1.0
     """
-    rows = spectra_of(data, observable, levels, record)
+    rows = spectra_of(data, observable, levels, record, least=2)
     found = unfolded(rows, density)
     return found[0] if is_one_row(data) else found
 

@@ -23,6 +23,8 @@ def goe(replicas, n):
 SPECTRA = goe(4800, 24)
 CURVE = ds.number_variance(SPECTRA[:200], LENGTHS)
 
+WAVES = ds.form_factor(SPECTRA[:200], [0.5, 1.0])
+
 
 @pytest.mark.parametrize("replicas", [16, 64])
 def test_nominal_rates_for_skewed_samples(replicas):
@@ -136,6 +138,8 @@ CASES = [
     (lambda: ds.compare(CURVE, ds.laws.Normal(0, 1)), ["reference", "Normal", "number variance"]),
     (lambda: ds.compare(CURVE, [1.0, 2.0]), ["reference", "curve"]),
     (lambda: ds.compare(CURVE, lambda x: x[:2]), ["reference", "finite number", "point"]),
+    (lambda: ds.compare(WAVES, lambda t: 1.0), ["law", "one number", "times"]),
+    (lambda: ds.compare(WAVES, ds.laws.FormFactor(1, n=24)), ["law", "n=24", "n=None"]),
     (lambda: ds.compare(CURVE, ds.laws.NumberVariance(1), levels=[0]), ["levels", "left out"]),
     (lambda: ds.compare(CURVE, ds.laws.NumberVariance(1), fit="all"), ["fit", "left out"]),
     (lambda: ds.compare(CURVE, ds.laws.NumberVariance(1), observable="spacings"), ["observable", "left out"]),

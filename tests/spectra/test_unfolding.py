@@ -99,7 +99,7 @@ TIES = np.where(UP == 5, 4.0, UP)
 @pytest.mark.parametrize(
     ("data", "density", "words"),
     [
-        (SPECTRA[:, :7], "ensemble", ["data", "7 levels", "8 or more"]),
+        (SPECTRA[:, :1], "ensemble", ["data", "1 levels", "2 or more"]),
         (SPECTRA[:1], "ensemble", ["density", "'ensemble'", "two spectra"]),
         (SPECTRA[:, ::-1], "ensemble", ["data[0]", "not ascending", "numpy.sort"]),
         (np.stack([UP, TIES]), "ensemble", ["data[1, 3]", "data[1, 4]", "both 4", "differ"]),
@@ -120,6 +120,14 @@ def test_bad_input(data, density, words):
         ds.unfold(data, density)
     missing = [word for word in words if word not in str(caught.value)]
     assert not missing, f"{caught.value!s} lacks {missing}"
+
+
+def test_few_levels():
+    assert ds.unfold(SPECTRA[:, :2]).shape == (40, 2)
+    assert ds.spacing_ratios(SPECTRA[:, :3]).shape == (40, 1)
+    for function in (ds.number_variance, ds.rigidity, ds.form_factor):
+        with pytest.raises(ValueError, match="7 levels in each spectrum: must have 8 or more"):
+            function(SPECTRA[:, :7], [1.0])
 
 
 def test_what_is_chosen_must_be_of_a_run():
