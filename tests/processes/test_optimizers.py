@@ -408,6 +408,14 @@ def test_what_is_not_known_is_refused():
     assert "Adam" in adam.why_left(1, np.zeros(4))
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # few networks and records
+def test_hierarchy_leaves_out_what_there_is_not():
+    for process, settle in ((ds.SGD(PAIR, 0.01, 4, momentum=0.9), None), (ds.Adam(PAIR, 0.02, 4, beta2=0.9), 400)):
+        result = ds.hierarchy(process, replicas=64, settle=settle, records=2, path=0, resamples=99)
+        assert list(result.runs) == ["sgd", "gas"]
+        assert {"langevin", "dyson"} <= set(result.missing)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
@@ -424,7 +432,7 @@ def test_what_is_not_known_is_refused():
         (lambda: ds.Adam(PAIR, 0.1, 4, beta2=1.0), ValueError, "beta2"),
         (lambda: ds.Adam(PAIR, 0.1, 4, eps=-1.0), ValueError, "eps"),
         (lambda: ds.Adam(PAIR, 0.0, 4), ValueError, "learning_rate"),
-        (lambda: ds.Langevin(ds.Adam(PAIR, 0.1, 4)), TypeError, "must be a dysonsim.SGD"),
+        (lambda: ds.Langevin(ds.Adam(PAIR, 0.1, 4)), NotImplementedError, "training with Adam .* must be plain SGD"),
     ],
 )
 def test_bad_input(make, error, message):
