@@ -10,6 +10,7 @@ from .. import _checks
 from .._text import aligned
 from ..backend import driver, one_blas_thread, usable_devices
 from ..models import Model
+from ..models.optimizers.optimizer import PLAIN, Optimizer
 from ..processes import SGD
 from ..processes.descent import Descent
 
@@ -34,6 +35,8 @@ class Check:
         By (device, dtype): the largest deviation from the reference, relative to the largest number.
     reference : str
         What the kernel was compared with.
+    optimizer : Optimizer
+        The rule that moved the weights, plain SGD for a model.
 
     Examples
     --------
@@ -48,10 +51,12 @@ class Check:
     batch_size: int
     deviations: dict[tuple[str, str], float]
     reference: str
+    optimizer: Optimizer = PLAIN
 
     def __str__(self) -> str:
         """Write the deviations as a table."""
         head = f"{self.model} at learning_rate = {self.learning_rate:g}, batch_size = {self.batch_size}"
+        head += "" if self.optimizer.plain else f", {self.optimizer}"
         rows = [[device, dtype, f"{value:.1e}"] for (device, dtype), value in self.deviations.items()]
         lines = aligned([["device", "dtype", "deviation"], *rows])
         return "\n".join([head, f"kernel against {self.reference}, {STEPS} steps of {REPLICAS} networks", lines])
@@ -119,7 +124,7 @@ def check(model: Model | Descent, learning_rate: float = 0.05, batch_size: int =
             if wrong:
                 break
     what = "its update on NumPy stacks" if by_update else "its text in plain Python"
-    result = Check(sgd.model, sgd.learning_rate, sgd.batch_size, found, what)
+    result = Check(sgd.model, sgd.learning_rate, sgd.batch_size, found, what, sgd.optimizer)
     if wrong:
         raise RuntimeError(f"kernel and reference differ on {'; '.join(wrong)}:\n{result}")
     return result
