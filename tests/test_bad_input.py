@@ -279,7 +279,7 @@ def surface_of_models():
     yield ds.TeacherStudent, {"teacher": 2 * np.eye(2)} | noises, {}
     yield ds.LinearNetwork, {"teacher": 2 * np.eye(2), "output_layer": np.eye(2)} | noises, {}
     deep = {"label_noise": 0.1, "gradient_noise": 0.1, "product_noise": 0.1, "init": "small"}
-    yield ds.DeepLinearNetwork, {"teacher": 2 * np.eye(2)} | {"widths": (2, 3)} | deep, {}
+    yield ds.DeepLinearNetwork, {"teacher": 2 * np.eye(2)} | {"widths": (2, 3)} | deep, {"widths": {"[]"}}
     for name in ("product_variances", "layer_widths", "balancing_rate", "singular_value_shift", "weight_covariance"):
         further = {"layer": 0} if name == "layer_widths" else {}
         yield getattr(DEEP, name), rates | further, {}

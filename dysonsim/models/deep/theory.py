@@ -29,6 +29,7 @@ from .factors import Factors, balanced, flattest
 
 __all__ = ["DeepTheory"]
 
+MOST_STEPS = 10**6  # of a learning curve
 _ZERO = 1e-9  # singular values of a teacher below this times the largest count as 0
 WHEN = ("early", "late")
 # What is stated of training by other optimizers than plain SGD.
@@ -227,9 +228,9 @@ class DeepTheory(Model):
         return np.asarray(layers[~self._trained].prod(axis=0))
 
     def _learned(self, steps: np.ndarray, u: np.ndarray, learning_rate: float, still: np.ndarray) -> np.ndarray:
-        want = "one or more whole numbers of SGD steps, from 0 to 1e9"
+        want = "one or more whole numbers of SGD steps, from 0 to 1e6"
         times = np.atleast_1d(_checks.array("steps", steps, want, dimensions=(0, 1)))
-        if not np.issubdtype(np.asarray(steps).dtype, np.integer) or (times < 0).any() or times.max() > 10**9:
+        if not np.issubdtype(np.asarray(steps).dtype, np.integer) or (times < 0).any() or times.max() > MOST_STEPS:
             raise ValueError(f"steps = {_checks.shown(steps)}: must be {want}")
         alpha, many = _checks.scale("learning_rate", learning_rate), int(self._trained.sum())
         return self._of_levels(still * curves.path(u, self._values, still, many, alpha, times) ** many)
