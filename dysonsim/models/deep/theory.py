@@ -134,6 +134,9 @@ class DeepTheory(Model):
     def _direction(self, level: int) -> int:
         return self.n - 1 - level
 
+    def _numbered(self, layer: int) -> int:
+        return _checks.integer("layer", layer, 0, len(self._trained) - 1)
+
     def _of_levels(self, values: np.ndarray, always_zero: float = 0.0) -> np.ndarray:
         """Numbers of directions (..., r) as those of ascending levels (..., n)."""
         out = np.full((*values.shape[:-1], self.n), always_zero)
@@ -200,7 +203,9 @@ class DeepTheory(Model):
             )
         factors = self._factors(xi=values[::-1][: len(self._values)])
         u = factors.layers[np.argmax(self._trained)]
-        return self._learned(steps, u, learning_rate, self._still(factors.layers)) ** 2
+        learned = self._learned(steps, u, learning_rate, self._still(factors.layers))
+        with np.errstate(over="ignore"):
+            return learned**2
 
     def learning_curve(self, steps: np.ndarray, learning_rate: float, init_scale: float = 0.1) -> np.ndarray:
         """Return singular values of P after `steps` of SGD from init="small", without noise, shape (len(steps), n).
@@ -216,7 +221,7 @@ class DeepTheory(Model):
     def half_times(self, learning_rate: float, init_scale: float = 0.1) -> np.ndarray:
         """Return when the `learning_curve` of each level is half way, s/2, shape (n,), in steps of gradient flow.
 
-        ln[(s - u_0^2)/u_0^2]/(2 alpha s) for two layers. inf for levels that never get there; 0 for those beyond.
+        ln[(s - u_0^2)/u_0^2]/(2 alpha s) for two layers; inf for levels that never get there.
         """
         scale, alpha = _checks.scale("init_scale", init_scale, zero=True), _checks.scale("learning_rate", learning_rate)
         layers = np.full((len(self._trained), len(self._values)), scale)
@@ -233,7 +238,8 @@ class DeepTheory(Model):
         if not np.issubdtype(np.asarray(steps).dtype, np.integer) or (times < 0).any() or times.max() > MOST_STEPS:
             raise ValueError(f"steps = {_checks.shown(steps)}: must be {want}")
         alpha, many = _checks.scale("learning_rate", learning_rate), int(self._trained.sum())
-        return self._of_levels(still * curves.path(u, self._values, still, many, alpha, times) ** many)
+        with np.errstate(over="ignore"):
+            return self._of_levels(still * curves.path(u, self._values, still, many, alpha, times) ** many)
 
     # The stationary state.
 
@@ -306,11 +312,9 @@ class DeepTheory(Model):
         """Stationary mean of the eigenvalues minus the `fixed_point`, shape (n,); as `singular_value_shift`."""
         return motion.mean_shift(self, learning_rate, batch_size, when)
 
-    # Layers.
-
     def layer_singular_values(self, layer: int, when: str = "early") -> np.ndarray:
         """Return the singular values of a layer at the fixed point, ascending, (columns,): s^(1/L) if balanced."""
-        return self._of_layer(layer, self._factors(when).layers[self._layer(layer)])
+        return self._of_layer(layer, self._factors(when).layers[self._numbered(layer)])
 
     def layer_widths(self, learning_rate: float, batch_size: int, layer: int, when: str = "early") -> np.ndarray:
         """Stationary widths of the singular values of a layer, in the order of `layer_singular_values`.
@@ -318,15 +322,12 @@ class DeepTheory(Model):
         sqrt(v/L) for balanced layers and label noise to leading order. From deviations of the product alone: gradient
         noise lets balancedness, and with it the layers, diffuse without bound, which is not in here.
         """
-        factors, at = self._factors(when), self._layer(layer)
+        factors, at = self._factors(when), self._numbered(layer)
         size = len(self._values)
         h, push = np.diag(factors.curvature), factors.above[at, :size] * factors.below[at, :size]
         share = np.divide(push, h, out=np.zeros(size), where=h > 0) if self._trained[at] else np.zeros(size)
         variances = self.product_variances(learning_rate, batch_size, when)
         return self._of_layer(layer, share * np.sqrt(np.diag(variances)))
-
-    def _layer(self, layer: int) -> int:
-        return _checks.integer("layer", layer, 0, len(self._trained) - 1)
 
     def _of_layer(self, layer: int, values: np.ndarray) -> np.ndarray:
         """Numbers of directions (r,) as those of the ascending levels of a layer; zeros first."""
@@ -385,14 +386,12 @@ class DeepTheory(Model):
 
         NotImplementedError if the network does not start there: far from it levels do not move linearly.
         """
-        alpha, batch = self._rates(learning_rate, batch_size)
         corrected = check_closure(closure)
         if self.init != "balanced":
             raise NotImplementedError(
-                f"init = {self.init!r}: Dyson Brownian motion of a deep network is known near its fixed point, that is "
-                "for init = 'balanced'"
+                f"init = {self.init!r}: Dyson Brownian motion of a deep network is known for init = 'balanced' alone"
             )
-        return deep_terms(self, alpha, batch, corrected)
+        return deep_terms(self, *self._rates(learning_rate, batch_size), corrected)
 
     def _groups(self) -> list[list[int]]:
         """Directions that share a singular value of the teacher, others alone."""
