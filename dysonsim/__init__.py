@@ -22,7 +22,19 @@ from .inference.estimate import Dynamics, estimate_dynamics
 from .models import DeepLinearNetwork, GaussianRBM, LinearNetwork, Model, TeacherStudent
 from .numerics import diagnostics
 from .numerics.repulsion import repulsion
-from .processes import SGD, Adam, CoulombGas, Dyson, JacobiProcess, LaguerreProcess, Langevin, MixingError, Process
+from .processes import (
+    SGD,
+    Adam,
+    CoulombGas,
+    Dyson,
+    JacobiProcess,
+    LaguerreProcess,
+    Langevin,
+    MixingError,
+    Process,
+    Stationary,
+    stationary,
+)
 from .scans.result import Scan
 from .scans.scan import scan
 from .spectra.balance import balancedness
@@ -67,6 +79,7 @@ __all__ = [
     "ScalingRule",
     "Scan",
     "Spikes",
+    "Stationary",
     "TeacherStudent",
     "Weights",
     "balancedness",
@@ -91,5 +104,6 @@ __all__ = [
     "simulate",
     "singular_values",
     "spikes",
+    "stationary",
     "watch",
 ]

@@ -310,6 +310,14 @@ def surface_of_models():
 
 def surface_of_processes():
     yield ds.SGD, {"model": MODEL, "learning_rate": 0.05, "batch_size": 4, "init_scale": 0.1}, {}
+    heavy = {"momentum": 0.5, "nesterov": True, "weight_decay": 0.1}
+    yield (
+        ds.SGD,
+        {"model": MODEL, "learning_rate": 0.05, "batch_size": 4, "init_scale": 0.1} | heavy,
+        {"nesterov": FLAG},
+    )
+    yield ds.Adam, {"model": MODEL, "learning_rate": 0.05, "batch_size": 4, "init_scale": 0.1, "beta1": 0.9,
+                    "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.1}, {}  # fmt: skip
     yield ds.Langevin, {"sgd": SGD, "correlated": True}, {"correlated": FLAG}
     yield ds.Langevin.of, {"model": MODEL, "learning_rate": 0.05, "batch_size": 4, "init_scale": 0.1}, {}
     yield ds.Dyson, {"n": 3, "beta": 1.0, "rate": 1.0, "center": 0.0, "noise": 1.0, "dt": 0.1, "scheme": "pairs"}, {}
@@ -369,6 +377,7 @@ def surface_of_functions():
     what = {"sgd": SGD, "levels": ("sgd", "langevin"), "closure": "corrected", "settle": 9, "records": 3, "path": 2,
             "observable": "eigenvalues", "resamples": 9, "given": {}}  # fmt: skip
     yield ds.check, {"model": TEACHER, "learning_rate": 0.05, "batch_size": 4, "seed": 0}, {}
+    yield ds.stationary, {"process": ds.SGD(LINEAR, 0.05, 4), "start": np.ones(4), "seed": 0}, {}
     yield ds.hierarchy, how | what, {"path": {"[]", "dict", "set"}, "given": set()}
     network = {"source": {"a": np.eye(4), "b": np.eye(2)}, "layers": "a", "skip": "b", "split": {"a": 2}}
     yield ds.read_weights, network, {"skip": words | {"[]", "set", "dict"}, "split": {"dict"}}
@@ -403,7 +412,7 @@ def label(function):
 
 
 SURFACE = [*surface_of_models(), *surface_of_processes(), *surface_of_functions(), *surface_of_training()]
-SLOW = (ds.check, ds.hierarchy, ds.simulate, ds.load_recording, ds.scan)
+SLOW = (ds.check, ds.stationary, ds.hierarchy, ds.simulate, ds.load_recording, ds.scan)
 QUICK = [case for case in SURFACE if case[0] not in SLOW]  # which run what they are given
 WITH_LAWS = [*surface_of_laws(), *SURFACE]
 
@@ -468,7 +477,7 @@ def test_the_whole_surface_is_tried():
     tried = {part for function, *_ in WITH_LAWS for part in label(function).split(".")}
     results = {"Check", "Comparison", "DivergenceError", "Dynamics", "Examination", "Fluctuations", "GradientNoise",
                "Hierarchy", "MixingError", "Model", "Process", "Recording", "Run", "ScalingFit", "ScalingRule", "Scan",
-               "Spikes", "Law", "Weights", "gradient_noise"}  # fmt: skip
+               "Spikes", "Stationary", "Law", "Weights", "gradient_noise"}  # fmt: skip
     results |= set() if TORCH else {"watch"}
     public = {*ds.__all__, *ds.laws.__all__, *ds.diagnostics.__all__} - results
     missing = {n for n in public if n not in tried and not isinstance(getattr(ds, n, None), types.ModuleType)}

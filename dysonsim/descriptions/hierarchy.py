@@ -233,7 +233,7 @@ def _levels(
     missing: dict[str, str] = {}
     ways = {
         "sgd": lambda: sgd,
-        "langevin": lambda: Langevin(sgd),
+        "langevin": lambda: Langevin(sgd),  # type: ignore[arg-type]  # which refuses Adam
         "dyson": lambda: Dyson(sgd, closure="corrected"),
         "independent": lambda: Dyson(sgd, closure="independent"),
         "gas": lambda: CoulombGas(sgd),

@@ -227,6 +227,15 @@ class Model:
         """
         raise NotImplementedError(f"{type(self).__name__} states no Gaussian noise for Langevin (langevin_kernel)")
 
+    def written(self) -> Model:
+        """Return a model with the same step as an update, of which `stationary` takes derivatives: this one if it has.
+
+        NotImplementedError for a model with a kernel of its own that states none.
+        """
+        if self.is_traced:
+            return self
+        raise NotImplementedError(f"{type(self).__name__} has no update in matrix notation (Model.written)")
+
     def under(self, optimizer: Optimizer) -> Any:
         """Return what is stated of training by an optimizer: this model for plain SGD.
 

@@ -3,6 +3,8 @@
 from .adam import Adam
 from .base import NetworkProcess, Process
 from .dyson.process import Dyson
+from .equilibrium.result import Stationary
+from .equilibrium.stationary import stationary
 from .gas.process import CoulombGas, GasDiagnostics, MixingError
 from .jacobi import JacobiProcess
 from .laguerre import LaguerreProcess
@@ -21,4 +23,6 @@ __all__ = [
     "MixingError",
     "NetworkProcess",
     "Process",
+    "Stationary",
+    "stationary",
 ]

@@ -11,6 +11,7 @@ from .._checks import shown
 from ..backend import Kernel
 from ..models import Model
 from .base import NetworkProcess, plain_process
+from .descent import Descent
 from .sgd import SGD
 
 __all__ = ["Langevin"]
@@ -75,9 +76,10 @@ class Langevin(NetworkProcess):
 
     def __post_init__(self) -> None:
         """Check that there is an SGD, and that its model has a Langevin kernel."""
+        if isinstance(self.sgd, Descent):
+            plain_process(self.sgd)
         if not isinstance(self.sgd, SGD):
             raise TypeError(f"sgd = {shown(self.sgd)}: must be a dysonsim.SGD (or use Langevin.of(model, ...))")
-        plain_process(self.sgd)
         self.kernel()  # checks `correlated`, and that the model has one
 
     @classmethod

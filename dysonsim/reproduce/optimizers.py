@@ -18,7 +18,7 @@ from dysonsim.reproduce.style import THEORY, label_panel, new_figure, shades, st
 
 LABEL_NOISE = 0.5
 BATCHES = (4, 16, 64)
-KINDS = {  # title, arguments of the process, learning rates
+KINDS: dict[str, tuple[str, dict[str, Any], tuple[float, ...]]] = {  # title, arguments of the process, learning rates
     "sgd": ("SGD", {}, (0.025, 0.05, 0.1)),
     "momentum": ("SGD, m = 0.9", {"momentum": 0.9}, (0.0025, 0.005, 0.01)),
     "nesterov": ("Nesterov, m = 0.9", {"momentum": 0.9, "nesterov": True}, (0.0025, 0.005, 0.01)),

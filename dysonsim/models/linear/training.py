@@ -12,6 +12,7 @@ from ... import _checks
 from ...backend import Kernel
 from ...kernels.networks import linear, linear_large
 from ..base import Model
+from .written import WrittenLinear
 
 LARGE = 64  # rows and columns from which BLAS, sample by sample, is faster than networks side by side
 
@@ -92,6 +93,14 @@ class LinearTraining(Model):
             raise ValueError("correlated = True: must be False, successive batches of a linear network are independent")
         kernel = self.kernel(learning_rate, batch_size)
         return dataclasses.replace(kernel, sizes=kernel.sizes | {"sampling": "gaussian"})
+
+    def written(self) -> Model:
+        """Return the same step in matrix notation; NotImplementedError for a fixed data set, whose batches repeat."""
+        if self.dataset_size is not None:
+            raise NotImplementedError(
+                f"dataset_size = {self.dataset_size}: its steps are not independent of each other"
+            )
+        return WrittenLinear(self.teacher, self.layer, self.gradient_noise, self.label_noise)
 
     def _fastest_sampling(self) -> str:
         """How the kernel of SGD draws a batch."""

@@ -111,22 +111,20 @@ class Optimizer:
     @classmethod
     def checked(cls, **given: object) -> Optimizer:
         """Make one of arguments as a caller names them; ValueError or TypeError for those that are not allowed."""
-        fields = {
-            "weight_decay": _checks.real("weight_decay", given["weight_decay"], at_least=0, below=MOST_DECAY)
-        }  # fmt: skip
+        decay = _checks.real("weight_decay", given["weight_decay"], at_least=0, below=MOST_DECAY)
         if "beta1" in given:
-            fields |= {
-                "adam": True,
-                "momentum": _checks.real("beta1", given["beta1"], at_least=0, below=1),
-                "beta2": _checks.real("beta2", given["beta2"], at_least=0, below=1),
-                "epsilon": _checks.real("eps", given["eps"], at_least=0, below=1e30),
-            }
-            return cls(**fields)
+            return cls(
+                momentum=_checks.real("beta1", given["beta1"], at_least=0, below=1),
+                weight_decay=decay,
+                adam=True,
+                beta2=_checks.real("beta2", given["beta2"], at_least=0, below=1),
+                epsilon=_checks.real("eps", given["eps"], at_least=0, below=1e30),
+            )
         momentum = _checks.real("momentum", given["momentum"], at_least=0, below=1)
         nesterov = _checks.flag("nesterov", given["nesterov"])
         if nesterov and momentum == 0:
             raise ValueError("nesterov = True: must be with momentum > 0")
-        return cls(momentum=momentum, nesterov=nesterov, **fields)
+        return cls(momentum, nesterov, decay)
 
 
 PLAIN = Optimizer()

@@ -22,7 +22,7 @@ from .optimizer import Optimizer
 __all__ = ["contraction", "covariance", "largest_rate", "mean_path"]
 
 
-def one_step(optimizer: Optimizer, curvature: np.ndarray, rate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def one_step(optimizer: Optimizer, curvature: np.ndarray, rate: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
     """Return A (..., 2, 2) and b (..., 2) of modes with curvatures (...) at learning rates (...)."""
     h, alpha = np.broadcast_arrays(np.asarray(curvature, float), np.asarray(rate, float))
     m = optimizer.momentum
@@ -54,7 +54,7 @@ def covariance(
 
 def contraction(optimizer: Optimizer, curvature: np.ndarray, rate: float) -> np.ndarray:
     """Return the factor (...) by which a step brings the mean of modes nearer to 0, in the long run."""
-    a, _ = one_step(optimizer, curvature, np.asarray(rate))
+    a, _ = one_step(optimizer, curvature, rate)
     if optimizer.momentum == 0:
         return np.abs(a[..., 0, 0])
     return np.asarray(np.abs(np.linalg.eigvals(a)).max(axis=-1))
@@ -62,7 +62,7 @@ def contraction(optimizer: Optimizer, curvature: np.ndarray, rate: float) -> np.
 
 def mean_path(optimizer: Optimizer, curvature: np.ndarray, rate: float, steps: np.ndarray) -> np.ndarray:
     """Return the mean of modes (k,) after steps (t,), relative to that at step 0, (t, k); velocities are 0 there."""
-    a, _ = one_step(optimizer, curvature, np.asarray(rate))
+    a, _ = one_step(optimizer, curvature, rate)
     if optimizer.momentum == 0:
         return np.asarray(a[:, 0, 0] ** np.asarray(steps)[:, None])
     return np.array([np.linalg.matrix_power(a, int(t))[:, 0, 0] for t in steps])

@@ -1,0 +1,1 @@
+"""`stationary`: what fluctuates around a fixed point, predicted for any model that has an update."""

@@ -1,0 +1,90 @@
+"""The fixed point of the mean step of an update."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...models.traced.sampled import Steps
+
+__all__ = ["fixed_point"]
+
+DESCENT, NETWORKS = 3000, 256  # steps of descent at most, and networks of their mean
+NEWTON, MORE = 60, 2048  # the same of Newton's method
+CLOSE = 1e-10  # of the size of the state
+FLAT = 1e-9  # directions whose curvature is less than this times the largest are left alone by Newton's method
+REFINED = 8  # steps with all networks at most
+
+
+def mean_move(steps: Steps, state: np.ndarray, networks: int, decay: float) -> np.ndarray:
+    """Return the mean change of the state in a step; `decay`: of the weights, by the optimizer."""
+    weights = steps.layout.weights
+    move = steps.mean(state, networks) - state
+    move[:weights] -= steps.rate * decay * state[:weights]
+    return move
+
+
+def mean_slopes(steps: Steps, state: np.ndarray, networks: int, decay: float) -> np.ndarray:
+    """Return the derivatives of the mean change of the state."""
+    size, weights = steps.layout.size, steps.layout.weights
+    slopes = sum(some.sum(axis=0) for some in steps.slopes(state, networks)) / networks - np.eye(size)
+    slopes[:weights, :weights] -= steps.rate * decay * np.eye(weights)
+    return np.asarray(slopes)
+
+
+def fixed_point(steps: Steps, start: np.ndarray, networks: int, decay: float) -> np.ndarray:
+    """Return the state that a step leaves as it is in the mean, which descent from `start` leads to.
+
+    ValueError if there is none.
+    """
+    with np.errstate(all="ignore"):
+        state = descended(steps, start, decay)
+        state = by_newton(steps, state, MORE, decay)
+        inverse = np.linalg.pinv(mean_slopes(steps, state, MORE, decay), rcond=FLAT)
+        for _ in range(REFINED):  # with the mean of more networks, and the same slopes
+            change = -inverse @ mean_move(steps, state, networks, decay)
+            state = state + change
+            if np.abs(change).max() <= 1e-6 * max(np.abs(state).max(), 1e-3):
+                break
+    return state
+
+
+def descended(steps: Steps, state: np.ndarray, decay: float) -> np.ndarray:
+    """Follow the mean step, until it has become short."""
+    first = None
+    for _ in range(DESCENT):
+        move = mean_move(steps, state, NETWORKS, decay)
+        size = float(np.abs(move).max())
+        if not np.isfinite(size):
+            raise ValueError(
+                f"learning_rate = {steps.rate:g}: the mean step of {steps.model} leads to numbers that are not finite; "
+                "take a smaller one, or give start= near the fixed point"
+            )
+        first = size if first is None else max(first, size)
+        state = state + move
+        if size <= 1e-3 * first or size < CLOSE * max(1e-3, np.abs(state).max()):
+            break
+    return state
+
+
+def by_newton(steps: Steps, state: np.ndarray, networks: int, decay: float) -> np.ndarray:
+    """Find where the mean of some networks moves no more."""
+    move = mean_move(steps, state, networks, decay)
+    for _ in range(NEWTON):
+        if np.abs(move).max() <= CLOSE * max(1e-3, np.abs(state).max()):
+            return state
+        slopes = mean_slopes(steps, state, networks, decay)
+        change = -np.linalg.lstsq(slopes, move, rcond=FLAT)[0]
+        for shorter in 0.5 ** np.arange(12):
+            there = state + shorter * change
+            moved = mean_move(steps, there, networks, decay)
+            if np.linalg.norm(moved) < np.linalg.norm(move):
+                break
+        else:
+            break
+        state, move = there, moved
+    if np.abs(move).max() <= 1e-6 * max(1e-3, np.abs(state).max()):
+        return state
+    raise ValueError(
+        f"no fixed point of the mean step of {steps.model} was found from this start: it still moves by "
+        f"{np.abs(move).max():.2g} a step; give start= near one"
+    )
