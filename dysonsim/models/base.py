@@ -16,6 +16,7 @@ import numpy as np
 from .. import _checks
 from .._fingerprint import fingerprint
 from ..backend import Kernel, Program
+from ._groups import level_groups
 from ._layers import chained
 from .optimizers.optimizer import PLAIN, Optimizer
 from .optimizers.stated import Stated
@@ -23,10 +24,6 @@ from .traced import update as traced
 
 if TYPE_CHECKING:
     from .closures import DysonTerms
-
-# Fixed points closer than this fraction of the largest one are one well: eigenvalues of exactly symmetric
-# targets come out of LAPACK degenerate to about 1e-15.
-_DEGENERACY_TOLERANCE = 1e-9
 
 
 class Model:
@@ -398,11 +395,3 @@ def _by_value(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.shape, value.tobytes()
     return repr(value) if isinstance(value, (list, dict, set)) else value
-
-
-def level_groups(fixed: np.ndarray) -> list[tuple[int, ...]]:
-    """List the indices of two or more ascending fixed points that coincide and are not 0."""
-    tolerance = _DEGENERACY_TOLERANCE * float(fixed.max())
-    wells = np.concatenate([[0], np.cumsum(np.diff(fixed) > tolerance)])
-    groups = [tuple(int(i) for i in np.flatnonzero(wells == w)) for w in range(int(wells[-1]) + 1)]
-    return [group for group in groups if len(group) > 1 and fixed[group[0]] > tolerance]

@@ -16,8 +16,9 @@ import numpy as np
 
 from ... import _checks
 from ...backend import one_blas_thread
+from .._groups import level_groups
 from .._spacing import mean_spacing
-from ..base import Model, level_groups
+from ..base import Model
 from ..closures import DysonTerms, check_closure
 from ..optimizers.optimizer import PLAIN, Optimizer
 from ..optimizers.stated import Stated
@@ -143,8 +144,6 @@ class DeepTheory(Model):
         out[..., self.n - values.shape[-1] :] = values[..., ::-1]
         return out
 
-    # The fixed point.
-
     def fixed_point(self) -> np.ndarray:
         """Squares of the teacher's singular values, ascending, shape (n,)."""
         self._factors()
@@ -178,8 +177,6 @@ class DeepTheory(Model):
             f"learning_rate = {alpha:g} is {'above' if alpha >= largest else 'below'} the limit {largest:.4g} of "
             f"mean-square stability at batch_size = {batch} for balanced layers at the fixed point"
         )
-
-    # Learning.
 
     def relaxation_rates(self, learning_rate: float) -> np.ndarray:
         """Alpha h_ii per SGD step, shape (n,), alpha L s^(2-2/L) if all layers are trained; to first order in alpha.
@@ -240,8 +237,6 @@ class DeepTheory(Model):
         alpha, many = _checks.scale("learning_rate", learning_rate), int(self._trained.sum())
         with np.errstate(over="ignore"):
             return self._of_levels(still * curves.path(u, self._values, still, many, alpha, times) ** many)
-
-    # The stationary state.
 
     def product_variances(
         self, learning_rate: float, batch_size: int, when: str = "early", leading: bool = False
@@ -349,8 +344,6 @@ class DeepTheory(Model):
             raise NotImplementedError(f"{self} states no balancing_rate: it is known for two layers")
         noise = self.label_noise**2 + self.product_noise**2
         return alpha**2 * noise * math.sqrt(n * p) / batch
-
-    # Dyson Brownian motion.
 
     def drift(self, x: np.ndarray, learning_rate: float, batch_size: int) -> np.ndarray:
         """Drift K_i per SGD step, shape (n,), up to and including alpha^2.
