@@ -26,6 +26,7 @@ RECORDINGS = tuple({"fc": types.SimpleNamespace(**ONE_LAYER, batch_size=b)} for 
 PATHS = np.sort(np.cumsum(RNG.normal(size=(10, 6, 2)), axis=1), axis=2)
 TEACHER = ds.TeacherStudent(np.diag([1.0, 2.0, 2.0]), gradient_noise=0.1)
 DEEP = ds.DeepLinearNetwork(np.diag([1.0, 2.0]), (2,), label_noise=0.1)
+DEEP_RUN = ds.simulate(ds.SGD(DEEP, 0.01, 4), 8, 2, 1, keep_weights=True, device="numpy")
 LINEAR = ds.LinearNetwork(2 * np.eye(2), output_layer=np.diag([1.0, 1.5]), gradient_noise=0.1, label_noise=0.1)
 LAWS = {
     ds.laws.Normal: {"loc": 0.0, "scale": 1.0},
@@ -89,10 +90,11 @@ def surface_of_models():
     yield ds.TeacherStudent, {"teacher": 2 * np.eye(2)} | noises, {}
     yield ds.LinearNetwork, {"teacher": 2 * np.eye(2), "output_layer": np.eye(2)} | noises, {}
     deep = {"label_noise": 0.1, "gradient_noise": 0.1, "product_noise": 0.1, "init": "small"}
-    yield ds.DeepLinearNetwork, {"teacher": 2 * np.eye(2)} | {"widths": (2, 3)} | deep, {}
+    yield ds.DeepLinearNetwork, {"teacher": 2 * np.eye(2)} | {"widths": (2, 3)} | deep, {"widths": {"[]"}}
     for name in ("product_variances", "layer_widths", "balancing_rate", "singular_value_shift", "weight_covariance"):
         further = {"layer": 0} if name == "layer_widths" else {}
         yield getattr(DEEP, name), rates | further, {}
+    yield ds.balancedness, {"run": DEEP_RUN}, {}
     yield DEEP.learning_curve, {"steps": [1, 2], "learning_rate": 0.01, "init_scale": 0.1}, {}
     yield DEEP.half_times, {"learning_rate": 0.01, "init_scale": 0.1}, {}
     layers = {"widths": (2, 2, 2), "activation": "tanh", "teacher": (np.eye(2), np.eye(2)), "trained": (True, False)}

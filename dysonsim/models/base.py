@@ -16,6 +16,7 @@ import numpy as np
 from .. import _checks
 from .._fingerprint import fingerprint
 from ..backend import Kernel, Program
+from ._groups import level_groups
 from ._layers import chained
 from ._parameters import by_value, shown
 from .optimizers.optimizer import PLAIN, Optimizer
@@ -24,10 +25,6 @@ from .traced import update as traced
 
 if TYPE_CHECKING:
     from .closures import DysonTerms
-
-# Fixed points closer than this fraction of the largest one are one well: eigenvalues of exactly symmetric
-# targets come out of LAPACK degenerate to about 1e-15.
-_DEGENERACY_TOLERANCE = 1e-9
 
 
 class Model:
@@ -396,11 +393,3 @@ class Model:
         """Write the parameters as in a call, arrays by their shapes."""
         parts = [f"{name}={shown(value)}" for name, value in self._fields()]
         return f"{type(self).__name__}({', '.join(parts)})"
-
-
-def level_groups(fixed: np.ndarray) -> list[tuple[int, ...]]:
-    """List the indices of two or more ascending fixed points that coincide and are not 0."""
-    tolerance = _DEGENERACY_TOLERANCE * float(fixed.max())
-    wells = np.concatenate([[0], np.cumsum(np.diff(fixed) > tolerance)])
-    groups = [tuple(int(i) for i in np.flatnonzero(wells == w)) for w in range(int(wells[-1]) + 1)]
-    return [group for group in groups if len(group) > 1 and fixed[group[0]] > tolerance]

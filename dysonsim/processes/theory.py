@@ -382,7 +382,7 @@ class Theory:
         >>> model = ds.DeepLinearNetwork(np.diag([1.0, 3.0]), widths=(2,), init="small")
         >>> sgd = ds.SGD(model, learning_rate=0.01, batch_size=16, init_scale=0.1)
         >>> print(sgd.learning_curve([100]).round(2))
-        [[0.07 1.7 ]]
+        [[0.07 1.68]]
         """
         return np.asarray(self._of_some_models("learning_curve")(steps, self.learning_rate, self.init_scale))
 

@@ -351,6 +351,11 @@ def test_bad_input():
         model.stationary_widths(0.5, 16)
     with pytest.warns(RuntimeWarning, match="training may not be stable.*above the limit"):
         ds.simulate(ds.SGD(model, 0.5, 16), 2, 1, 1, device="numpy")
+    with (
+        pytest.warns(RuntimeWarning),
+        pytest.raises(ds.DivergenceError, match=r"above the limit 0\.44\d* of mean-square"),
+    ):
+        ds.simulate(ds.SGD(model, 2.0, 16), 2, 100, 1, device="numpy")
     with pytest.raises(ValueError, match="layer = 2"):
         model.layer_singular_values(2)
     with pytest.raises(ValueError, match="when = 'never'"):

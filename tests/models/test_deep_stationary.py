@@ -279,3 +279,12 @@ def test_weight_decay(layers):
     np.testing.assert_allclose(found.std(axis=(0, 1)), widths, rtol=0.03)
     plain = model.singular_value_widths(0.004, 16)
     assert np.abs(found.std(axis=(0, 1)) / plain - 1).max() > 0.04
+
+
+def test_the_generic_stationary_law_agrees():
+    """Of another module, from the update alone by sampling (0.2%): widths, and half of the directions flat."""
+    sgd = ds.SGD(ds.DeepLinearNetwork(np.diag([1.0, 2.0]), (2,), label_noise=0.5), 0.01, 16)
+    law = ds.stationary(sgd)
+    assert law.flat_directions == 4
+    np.testing.assert_allclose(law.widths, sgd.singular_value_widths(), rtol=0.02)
+    assert np.abs(law.widths / ds.SGD(sgd.model, 0.011, 16).singular_value_widths() - 1).min() > 0.02  # the control

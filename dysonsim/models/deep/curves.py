@@ -21,10 +21,14 @@ def path(u: np.ndarray, s: np.ndarray, c: np.ndarray, many: int, alpha: float, s
     with np.errstate(over="ignore", invalid="ignore"):  # beyond the stability limit it runs away
         for place in order:
             for _ in range(int(steps[place]) - at):
-                u = u + alpha * c * u ** (many - 1) * (s - c * u**many)
+                new = u + alpha * c * u ** (many - 1) * (s - c * u**many)
+                if np.array_equal(new, u) or not np.isfinite(new).all():  # arrived
+                    u = new
+                    break
+                u = new
             at = int(steps[place])
             out[place] = u
-    return out
+    return np.where(np.isfinite(out), out, np.inf)
 
 
 def half_times(u: np.ndarray, s: np.ndarray, c: np.ndarray, many: int, alpha: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ... import _checks
-from ..base import level_groups
+from .._groups import level_groups
 from ..optimizers.optimizer import Optimizer
 
 __all__ = ["WithDecay"]

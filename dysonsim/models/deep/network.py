@@ -67,7 +67,7 @@ class DeepLinearNetwork(DeepTheory):
     >>> model = ds.DeepLinearNetwork(2 * np.eye(2), widths=(3,), label_noise=0.5)
     >>> sgd = ds.SGD(model, learning_rate=0.01, batch_size=16)
     >>> print(sgd.singular_value_spacings().round(4))
-    [0.0321]
+    [0.0317]
     >>> run = ds.simulate(sgd, replicas=10, steps=20, seed=1, keep_weights=True)
     >>> run.singular_values.shape, run.singular_values_of(0).shape, run.layers[1].shape
     ((10, 1, 2), (10, 1, 2), (10, 1, 2, 3))
@@ -90,9 +90,8 @@ class DeepLinearNetwork(DeepTheory):
         for name in ("label_noise", "gradient_noise", "product_noise"):
             set_to(name, _checks.scale(name, getattr(self, name), zero=True))
         _checks.choice("init", self.init, STARTS)
-        if isinstance(self.widths, (str, bytes)) or not hasattr(self.widths, "__iter__"):
-            raise TypeError(f"widths = {_checks.shown(self.widths)}: must be a sequence of the widths of hidden layers")
-        set_to("widths", tuple(_checks.integer("a width", width, 1) for width in self.widths))
+        allowed = "the widths of the hidden layers, a tuple of integers >= 1, () for one layer"
+        set_to("widths", tuple(_checks.integer("widths", w, 1) for w in _listed("widths", self.widths, allowed)))
         rank = int(np.count_nonzero(self._values))
         if self.widths and min(self.widths) < rank:
             raise ValueError(
@@ -102,9 +101,7 @@ class DeepLinearNetwork(DeepTheory):
         if self.trained is not None:
             given = _checks.shown(self.trained)
             allowed = f"{len(self.widths) + 1} truth values, one for each layer, inputs first, one of them True"
-            if isinstance(self.trained, (str, bytes)) or not hasattr(self.trained, "__iter__"):
-                raise TypeError(f"trained = {given}: must be {allowed}")
-            trained = tuple(_checks.flag("trained", value) for value in self.trained)
+            trained = tuple(_checks.flag("trained", value) for value in _listed("trained", self.trained, allowed))
             if len(trained) != len(self.widths) + 1 or not any(trained):
                 raise ValueError(f"trained = {given}: must be {allowed}")
             set_to("trained", trained)
@@ -201,6 +198,15 @@ class DeepLinearNetwork(DeepTheory):
             raise ValueError("correlated = True: must be False, successive batches of a linear network are independent")
         twin = GaussianBatches(**{field.name: getattr(self, field.name) for field in fields(self)})
         return traced.kernel_of(twin, *self._rates(learning_rate, batch_size))
+
+
+def _listed(name: str, value: Any, allowed: str) -> list[Any]:
+    """Return the entries of a tuple, list or array of one axis; TypeError for what may have no end."""
+    if not isinstance(value, (tuple, list, range, np.ndarray)):
+        raise TypeError(f"{name} = {_checks.shown(value)}: must be {allowed}")
+    if np.ndim(_checks.array(name, value, allowed, empty=True) if name == "widths" else value) != 1:
+        raise ValueError(f"{name} = {_checks.shown(value)}: must be {allowed}")
+    return list(value)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -16,8 +16,9 @@ import numpy as np
 
 from ... import _checks
 from ...backend import one_blas_thread
+from .._groups import level_groups
 from .._spacing import mean_spacing
-from ..base import Model, level_groups
+from ..base import Model
 from ..closures import DysonTerms, check_closure
 from ..optimizers.optimizer import PLAIN, Optimizer
 from ..optimizers.stated import Stated
@@ -29,6 +30,7 @@ from .factors import Factors, balanced, flattest
 
 __all__ = ["DeepTheory"]
 
+MOST_STEPS = 10**6  # of a learning curve
 _ZERO = 1e-9  # singular values of a teacher below this times the largest count as 0
 WHEN = ("early", "late")
 # What is stated of training by other optimizers than plain SGD.
@@ -133,13 +135,14 @@ class DeepTheory(Model):
     def _direction(self, level: int) -> int:
         return self.n - 1 - level
 
+    def _numbered(self, layer: int) -> int:
+        return _checks.integer("layer", layer, 0, len(self._trained) - 1)
+
     def _of_levels(self, values: np.ndarray, always_zero: float = 0.0) -> np.ndarray:
         """Numbers of directions (..., r) as those of ascending levels (..., n)."""
         out = np.full((*values.shape[:-1], self.n), always_zero)
         out[..., self.n - values.shape[-1] :] = values[..., ::-1]
         return out
-
-    # The fixed point.
 
     def fixed_point(self) -> np.ndarray:
         """Squares of the teacher's singular values, ascending, shape (n,)."""
@@ -175,8 +178,6 @@ class DeepTheory(Model):
             f"mean-square stability at batch_size = {batch} for balanced layers at the fixed point"
         )
 
-    # Learning.
-
     def relaxation_rates(self, learning_rate: float) -> np.ndarray:
         """Alpha h_ii per SGD step, shape (n,), alpha L s^(2-2/L) if all layers are trained; to first order in alpha.
 
@@ -199,7 +200,9 @@ class DeepTheory(Model):
             )
         factors = self._factors(xi=values[::-1][: len(self._values)])
         u = factors.layers[np.argmax(self._trained)]
-        return self._learned(steps, u, learning_rate, self._still(factors.layers)) ** 2
+        learned = self._learned(steps, u, learning_rate, self._still(factors.layers))
+        with np.errstate(over="ignore"):
+            return learned**2
 
     def learning_curve(self, steps: np.ndarray, learning_rate: float, init_scale: float = 0.1) -> np.ndarray:
         """Return singular values of P after `steps` of SGD from init="small", without noise, shape (len(steps), n).
@@ -215,7 +218,7 @@ class DeepTheory(Model):
     def half_times(self, learning_rate: float, init_scale: float = 0.1) -> np.ndarray:
         """Return when the `learning_curve` of each level is half way, s/2, shape (n,), in steps of gradient flow.
 
-        ln[(s - u_0^2)/u_0^2]/(2 alpha s) for two layers. inf for levels that never get there; 0 for those beyond.
+        ln[(s - u_0^2)/u_0^2]/(2 alpha s) for two layers; inf for levels that never get there.
         """
         scale, alpha = _checks.scale("init_scale", init_scale, zero=True), _checks.scale("learning_rate", learning_rate)
         layers = np.full((len(self._trained), len(self._values)), scale)
@@ -227,14 +230,13 @@ class DeepTheory(Model):
         return np.asarray(layers[~self._trained].prod(axis=0))
 
     def _learned(self, steps: np.ndarray, u: np.ndarray, learning_rate: float, still: np.ndarray) -> np.ndarray:
-        want = "one or more whole numbers of SGD steps, from 0 to 1e9"
+        want = "one or more whole numbers of SGD steps, from 0 to 1e6"
         times = np.atleast_1d(_checks.array("steps", steps, want, dimensions=(0, 1)))
-        if not np.issubdtype(np.asarray(steps).dtype, np.integer) or (times < 0).any() or times.max() > 10**9:
+        if not np.issubdtype(np.asarray(steps).dtype, np.integer) or (times < 0).any() or times.max() > MOST_STEPS:
             raise ValueError(f"steps = {_checks.shown(steps)}: must be {want}")
         alpha, many = _checks.scale("learning_rate", learning_rate), int(self._trained.sum())
-        return self._of_levels(still * curves.path(u, self._values, still, many, alpha, times) ** many)
-
-    # The stationary state.
+        with np.errstate(over="ignore"):
+            return self._of_levels(still * curves.path(u, self._values, still, many, alpha, times) ** many)
 
     def product_variances(
         self, learning_rate: float, batch_size: int, when: str = "early", leading: bool = False
@@ -305,11 +307,9 @@ class DeepTheory(Model):
         """Stationary mean of the eigenvalues minus the `fixed_point`, shape (n,); as `singular_value_shift`."""
         return motion.mean_shift(self, learning_rate, batch_size, when)
 
-    # Layers.
-
     def layer_singular_values(self, layer: int, when: str = "early") -> np.ndarray:
         """Return the singular values of a layer at the fixed point, ascending, (columns,): s^(1/L) if balanced."""
-        return self._of_layer(layer, self._factors(when).layers[self._layer(layer)])
+        return self._of_layer(layer, self._factors(when).layers[self._numbered(layer)])
 
     def layer_widths(self, learning_rate: float, batch_size: int, layer: int, when: str = "early") -> np.ndarray:
         """Stationary widths of the singular values of a layer, in the order of `layer_singular_values`.
@@ -317,15 +317,12 @@ class DeepTheory(Model):
         sqrt(v/L) for balanced layers and label noise to leading order. From deviations of the product alone: gradient
         noise lets balancedness, and with it the layers, diffuse without bound, which is not in here.
         """
-        factors, at = self._factors(when), self._layer(layer)
+        factors, at = self._factors(when), self._numbered(layer)
         size = len(self._values)
         h, push = np.diag(factors.curvature), factors.above[at, :size] * factors.below[at, :size]
         share = np.divide(push, h, out=np.zeros(size), where=h > 0) if self._trained[at] else np.zeros(size)
         variances = self.product_variances(learning_rate, batch_size, when)
         return self._of_layer(layer, share * np.sqrt(np.diag(variances)))
-
-    def _layer(self, layer: int) -> int:
-        return _checks.integer("layer", layer, 0, len(self._trained) - 1)
 
     def _of_layer(self, layer: int, values: np.ndarray) -> np.ndarray:
         """Numbers of directions (r,) as those of the ascending levels of a layer; zeros first."""
@@ -347,8 +344,6 @@ class DeepTheory(Model):
             raise NotImplementedError(f"{self} states no balancing_rate: it is known for two layers")
         noise = self.label_noise**2 + self.product_noise**2
         return alpha**2 * noise * math.sqrt(n * p) / batch
-
-    # Dyson Brownian motion.
 
     def drift(self, x: np.ndarray, learning_rate: float, batch_size: int) -> np.ndarray:
         """Drift K_i per SGD step, shape (n,), up to and including alpha^2.
@@ -384,14 +379,12 @@ class DeepTheory(Model):
 
         NotImplementedError if the network does not start there: far from it levels do not move linearly.
         """
-        alpha, batch = self._rates(learning_rate, batch_size)
         corrected = check_closure(closure)
         if self.init != "balanced":
             raise NotImplementedError(
-                f"init = {self.init!r}: Dyson Brownian motion of a deep network is known near its fixed point, that is "
-                "for init = 'balanced'"
+                f"init = {self.init!r}: Dyson Brownian motion of a deep network is known for init = 'balanced' alone"
             )
-        return deep_terms(self, alpha, batch, corrected)
+        return deep_terms(self, *self._rates(learning_rate, batch_size), corrected)
 
     def _groups(self) -> list[list[int]]:
         """Directions that share a singular value of the teacher, others alone."""

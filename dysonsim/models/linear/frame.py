@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..base import level_groups
+from .._groups import level_groups
 
 __all__ = ["Frame", "frame_of"]
 

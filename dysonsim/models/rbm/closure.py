@@ -42,7 +42,7 @@ from typing import Any
 import numpy as np
 
 from ...kernels.networks import rbm_closure
-from ..base import level_groups
+from .._groups import level_groups
 from ..closures import DysonTerms
 
 
