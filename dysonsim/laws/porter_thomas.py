@@ -12,6 +12,8 @@ from ._numerics import whole
 from .base import Law
 from .standard import one_of
 
+LARGEST_N = 1_000_000
+
 
 @dataclass(frozen=True)
 class PorterThomas(Law):
@@ -26,7 +28,7 @@ class PorterThomas(Law):
 
     Parameters
     ----------
-    n : int, >= 2
+    n : int, from 2 to 1000000
         Number of components.
     beta : 1, 2 or 4
         Real, complex or quaternion components; of a quaternion, |v_j|^2 is the sum of its four squares.
@@ -55,7 +57,7 @@ class PorterThomas(Law):
     def _checked(cls, name: str, value: Any) -> float:
         if name == "beta":
             return one_of(name, value, (1, 2, 4))
-        count = whole(name, value, 10**9)
+        count = whole(name, value, LARGEST_N)
         if count < 2:
             raise ValueError(f"{name} = {value!r}: must be an integer >= 2")
         return count
@@ -88,20 +90,27 @@ class PorterThomas(Law):
         return xlogy(a - 1.0, y) + xlog1py(b - 1.0, -y) - betaln(a, b) - math.log(self.n)
 
     def _cdf(self, x: np.ndarray) -> np.ndarray:
-        from scipy.special import betainc
-
-        return betainc(*self._exponents, x / self.n)
+        return self._tails(x)[0]
 
     def _sf(self, x: np.ndarray) -> np.ndarray:
-        from scipy.special import betainc
+        return self._tails(x)[1]
+
+    def _tails(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return cdf and sf, both from the distance to the nearer end."""
+        from scipy.special import betainc, betaincc
 
         a, b = self._exponents
-        return betainc(b, a, (self.n - x) / self.n)
+        share, rest = x / self.n, (self.n - x) / self.n
+        left = share < 0.5
+        lower = np.where(left, betainc(a, b, share), betaincc(b, a, rest))
+        return lower, np.where(left, betaincc(a, b, share), betainc(b, a, rest))
 
     def _ppf(self, q: np.ndarray) -> np.ndarray:
-        from scipy.special import betaincinv
+        from scipy.special import betaincinv, betaln
 
-        return self.n * betaincinv(*self._exponents, q)
+        a, b = self._exponents
+        least = np.exp((np.log(q) + math.log(a) + betaln(a, b)) / a)  # the leading term, where SciPy may give up
+        return self.n * np.where(least * b < 1e-10, least, betaincinv(a, b, q))
 
     def _isf(self, q: np.ndarray) -> np.ndarray:
         from scipy.special import betainccinv
@@ -126,7 +135,7 @@ class PorterThomas(Law):
 
         from scipy.optimize import minimize_scalar
 
-        high = math.log(1e9)
+        high = math.log(LARGEST_N)
         found = minimize_scalar(lambda z: cost(math.exp(z)), bounds=(math.log(least), high), method="bounded")
         near = round(math.exp(found.x))
         if near > 1000:
