@@ -111,7 +111,12 @@ class PorterThomas(Law):
         share, rest = x / self.n, (self.n - x) / self.n
         left = share < 0.5
         lower = np.where(left, betainc(a, b, share), betaincc(b, a, rest))
-        return lower, np.where(left, betaincc(a, b, share), betainc(b, a, rest))
+        if self.beta == 1:
+            upper = np.where(left, betaincc(a, b, share), betainc(b, a, rest))
+        else:  # in closed form: (1 - y)^b, times 1 + b y
+            upper = np.exp(b * np.where(left, np.log1p(-share), np.log(rest)))
+            upper = upper * (1.0 + b * share) if self.beta == 4 else upper
+        return np.where(lower < 0.5, lower, 1.0 - upper), np.where(lower < 0.5, 1.0 - lower, upper)
 
     def _ppf(self, q: np.ndarray) -> np.ndarray:
         from scipy.special import betaincinv
