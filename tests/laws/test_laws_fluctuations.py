@@ -59,7 +59,7 @@ def test_reference_values():
 
 
 def test_variances_of_spacings():
-    """STATISTICS of the bulk: Var p_1(1; .)/4 = Var p_4(0; .), since every second level of beta = 1 is of beta = 4."""
+    """Var p_1(1; .)/4 = Var p_4(0; .), since every second level of beta = 1 is of beta = 4."""
     assert BulkSpacing(1, order=2).var() / 4 == pytest.approx(BulkSpacing(4).var(), rel=1e-11)
     assert BulkSpacing(1, 0.3, 3).mean() == pytest.approx(0.9, rel=1e-14)
     x = np.array([0.1, 0.7, 1.3, 2.0, 4.0])
