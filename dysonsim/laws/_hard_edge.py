@@ -182,7 +182,7 @@ def limit(d: int, beta: int, u: np.ndarray) -> Logs:
     near = u <= turn
     power, cdf, pdf = _series(d, beta)
     v = u[near]
-    common = power * np.log(v) - 0.5 * beta * v**2
+    common = (power * np.log(v) if power else 0.0) - 0.5 * beta * v**2
     log_pdf[near] = common + np.log(polyval(v, pdf))
     log_cdf[near] = common + np.log(v) + np.log(polyval(v, cdf))
     log_sf[near] = np.log1p(-np.exp(log_cdf[near]))
@@ -253,7 +253,8 @@ def _from_density(u: np.ndarray, log_pdf: Callable[[np.ndarray], np.ndarray], lo
     """Add the cdf: the integral of the density where it is small."""
     density = log_pdf(u)
     log_cdf = np.log1p(-np.exp(log_sf))
-    near = log_sf > -0.2
+    near = (log_sf > -0.2) & (u > 0.0)
+    log_cdf[u == 0.0] = -math.inf
     nodes, weights = gauss_legendre(40)
     v = u[near]
     if v.size:

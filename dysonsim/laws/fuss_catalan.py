@@ -66,8 +66,8 @@ class FussCatalan(Law):
     def __post_init__(self) -> None:
         """Check the parameters, and that x is a number."""
         super().__post_init__()
-        if not 1e-100 <= self._unit <= 1e100:
-            size = self.factors * math.log10(self.variance)
+        size = self.factors * math.log10(self.variance)
+        if abs(size) > 100.001:
             raise ValueError(
                 f"variance = {self.variance:g}: {self.factors} factors have values of the size 10^{size:.0f}, must be "
                 "from 10^-100 to 10^100; change the units"
@@ -158,7 +158,7 @@ class FussCatalan(Law):
     def _lower(self, psi: np.ndarray) -> np.ndarray:
         """P(X <= x), a sum of positive terms."""
         s = self.factors
-        phi = math.pi / (s + 1) - psi
+        phi = np.maximum(math.pi / (s + 1) - psi, 1e-100)
         return ((s + 1) * psi + s * np.sin((s + 1) * psi) * np.sin(phi) / np.sin(s * phi)) / math.pi
 
     def _angular_density(self, phi: np.ndarray) -> np.ndarray:

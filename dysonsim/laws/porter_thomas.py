@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ._numerics import whole
+from ._numerics import log_gamma_half, whole
 from .base import Law
 from .standard import one_of
+
+LARGEST_N = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class PorterThomas(Law):
 
     Parameters
     ----------
-    n : int, >= 2
+    n : int, from 2 to 1000000
         Number of components.
     beta : 1, 2 or 4
         Real, complex or quaternion components; of a quaternion, |v_j|^2 is the sum of its four squares.
@@ -55,7 +57,7 @@ class PorterThomas(Law):
     def _checked(cls, name: str, value: Any) -> float:
         if name == "beta":
             return one_of(name, value, (1, 2, 4))
-        count = whole(name, value, 10**9)
+        count = whole(name, value, LARGEST_N)
         if count < 2:
             raise ValueError(f"{name} = {value!r}: must be an integer >= 2")
         return count
@@ -63,6 +65,14 @@ class PorterThomas(Law):
     @property
     def _exponents(self) -> tuple[float, float]:
         return 0.5 * self.beta, 0.5 * self.beta * (self.n - 1)
+
+    @property
+    def _log_beta(self) -> float:
+        """Log of B(a, b), where a difference of lgammas would lose digits at large b."""
+        _, b = self._exponents
+        if self.beta == 1:
+            return 0.5 * math.log(math.pi) - log_gamma_half(b)
+        return -math.log(b) if self.beta == 2 else -math.log(b) - math.log1p(b)
 
     def support(self) -> tuple[float, float]:
         """Return (0, n)."""
@@ -81,27 +91,39 @@ class PorterThomas(Law):
         return (self.beta + 2.0) / (self.beta * self.n + 2.0)
 
     def _logpdf(self, x: np.ndarray) -> np.ndarray:
-        from scipy.special import betaln, xlog1py, xlogy
+        from scipy.special import xlog1py, xlogy
 
         a, b = self._exponents
         y = x / self.n
-        return xlogy(a - 1.0, y) + xlog1py(b - 1.0, -y) - betaln(a, b) - math.log(self.n)
+        return xlogy(a - 1.0, y) + xlog1py(b - 1.0, -y) - self._log_beta - math.log(self.n)
 
     def _cdf(self, x: np.ndarray) -> np.ndarray:
-        from scipy.special import betainc
-
-        return betainc(*self._exponents, x / self.n)
+        return self._tails(x)[0]
 
     def _sf(self, x: np.ndarray) -> np.ndarray:
-        from scipy.special import betainc
+        return self._tails(x)[1]
+
+    def _tails(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return cdf and sf, both from the distance to the nearer end."""
+        from scipy.special import betainc, betaincc
 
         a, b = self._exponents
-        return betainc(b, a, (self.n - x) / self.n)
+        share, rest = x / self.n, (self.n - x) / self.n
+        left = share < 0.5
+        lower = np.where(left, betainc(a, b, share), betaincc(b, a, rest))
+        if self.beta == 1:
+            upper = np.where(left, betaincc(a, b, share), betainc(b, a, rest))
+        else:  # in closed form: (1 - y)^b, times 1 + b y
+            upper = np.exp(b * np.where(left, np.log1p(-share), np.log(rest)))
+            upper = upper * (1.0 + b * share) if self.beta == 4 else upper
+        return np.where(lower < 0.5, lower, 1.0 - upper), np.where(lower < 0.5, 1.0 - lower, upper)
 
     def _ppf(self, q: np.ndarray) -> np.ndarray:
         from scipy.special import betaincinv
 
-        return self.n * betaincinv(*self._exponents, q)
+        a, b = self._exponents
+        least = np.exp((np.log(q) + math.log(a) + self._log_beta) / a)  # the leading term, where SciPy may give up
+        return self.n * np.where(least * b < 1e-10, least, betaincinv(a, b, q))
 
     def _isf(self, q: np.ndarray) -> np.ndarray:
         from scipy.special import betainccinv
@@ -126,7 +148,7 @@ class PorterThomas(Law):
 
         from scipy.optimize import minimize_scalar
 
-        high = math.log(1e9)
+        high = math.log(LARGEST_N)
         found = minimize_scalar(lambda z: cost(math.exp(z)), bounds=(math.log(least), high), method="bounded")
         near = round(math.exp(found.x))
         if near > 1000:

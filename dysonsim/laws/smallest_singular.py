@@ -113,7 +113,7 @@ class _Standard:
 
     def __init__(self, excess: int, beta: int, n: int | None) -> None:
         known = None if n is None else _hard_edge.finite(excess, beta, n)
-        self.logs = partial(_hard_edge.limit, excess, beta) if known is None else known
+        self._logs, self.beta = partial(_hard_edge.limit, excess, beta) if known is None else known, beta
         self.power = beta * (excess + 1.0)
         # sf < exp(-beta (u - d)^2/2), roughly: below the smallest float at the upper end
         self.bracket = (0.0, excess + 2.0 + math.sqrt(1600.0 / beta))
@@ -124,6 +124,13 @@ class _Standard:
         upper = np.exp(self.log_sf(u))
         self.mean = float(mass @ upper)
         self.var = float(2.0 * (mass * u) @ upper) - self.mean**2
+
+    def logs(self, u: np.ndarray) -> _hard_edge.Logs:
+        """Return log pdf, log cdf and log sf; beyond 1e8 nothing but the Gaussian factor is followed."""
+        v = np.minimum(u, 1e8)
+        log_pdf, log_cdf, log_sf = self._logs(v)
+        beyond = np.where(u > v, 0.5 * self.beta * u**2, 0.0)
+        return log_pdf - beyond, log_cdf, log_sf - beyond
 
     def log_pdf(self, u: np.ndarray) -> np.ndarray:
         return self.logs(u)[0]

@@ -67,7 +67,7 @@ class CircularProcess(Process):
     part one of them each. Records follow each other by at least 4 n steps, so that none shows them.
 
     To follow one replica for the time 1/r takes 2 n^2 (n beta/2 + 1)/(0.09 r) evaluations of a sum of n terms, or about
-    3 us on one core for n = 3, 30 us for 10, .4 ms for 30 and 10 ms for 100, whatever beta is.
+    3 us on one core for n = 3, 35 us for 10, .5 ms for 30 and 12 ms for 100, whatever beta is.
 
     Raises
     ------

@@ -10,11 +10,17 @@ import pytest
 
 from dysonsim.laws import (
     BulkSpacing,
+    FussCatalan,
     GaussianEnsembleDensity,
     MarchenkoPastur,
     MarchenkoPasturSingular,
+    NoisyMatrix,
+    NoisySymmetric,
     Normal,
+    PoissonSpacing,
+    PorterThomas,
     Semicircle,
+    SmallestSingularValue,
     SpacingRatio,
     SymmetricTwoByTwo,
     TracyWidom,
@@ -40,6 +46,26 @@ LAWS = [
     *(BulkSpacing(beta, unit) for beta in (1, 2, 4) for unit in (1e-100, 1e100)),
     *(TracyWidom(beta, -1.0, unit) for beta, unit in ((1, 1e100), (2, 1e-100), (4, 1.0))),
     *(GaussianEnsembleDensity(5, beta, 1.0, unit) for beta in (1, 2, 4) for unit in (1e-100, 1e100)),
+    *(PoissonSpacing(unit, order) for unit, order in ((1e-100, 1), (1e100, 1000))),
+    *(PorterThomas(n, beta) for n, beta in ((2, 1), (3, 2), (10**6, 4))),
+    *(FussCatalan(s, unit) for s, unit in ((1, 1e-100), (1, 1e100), (3, 1.0), (100, 1.0))),
+    *(
+        SmallestSingularValue(d, beta, n, unit)
+        for d, beta, n, unit in (
+            (0, 1, None, 1e-100),
+            (0, 1, 1, 1e100),
+            (0, 1, 1000, 1.0),
+            (2, 2, 5, 1.0),
+            (0, 4, 1000, 1.0),
+            (2, 4, None, 1.0),
+            (5, 1, None, 1.0),
+        )
+    ),
+    BulkSpacing(2, 1e100, 3),
+    NoisySymmetric([-1e40, 1e40], None, 1e80),
+    NoisyMatrix([0.0, 1e90], None, 0.5, 1e90),
+    NoisyMatrix([0.0], None, 1e-9, 1.0),
+    NoisySymmetric([0.0], None, 1e-100),
     *(TwoSpecies(0, unit, other) for unit in UNITS for other in UNITS),
     *(SymmetricTwoByTwo(0, unit, other * unit, unit) for unit, other in ((1e-90, 1e-9), (1.0, 1.0), (1e90, 1e9))),
 ]

@@ -59,7 +59,7 @@ def test_reference_values():
 
 
 def test_variances_of_spacings():
-    """STATISTICS of the bulk: Var p_1(1; .)/4 = Var p_4(0; .), since every second level of beta = 1 is of beta = 4."""
+    """Var p_1(1; .)/4 = Var p_4(0; .), since every second level of beta = 1 is of beta = 4."""
     assert BulkSpacing(1, order=2).var() / 4 == pytest.approx(BulkSpacing(4).var(), rel=1e-11)
     assert BulkSpacing(1, 0.3, 3).mean() == pytest.approx(0.9, rel=1e-14)
     x = np.array([0.1, 0.7, 1.3, 2.0, 4.0])
@@ -109,10 +109,10 @@ def test_limits():
         (NoisyMatrix([0.0], None, 0.3, 2.0), MarchenkoPastur(0.3, 2.0)),
         (NoisyMatrix([0.0], None, 1.0, 2.0), MarchenkoPastur(1.0, 2.0)),
         (NoisySymmetric([0.3], None, 0.5), Semicircle(0.3, 2 * 0.5**0.5)),
-        (PorterThomas(10**9, 2), stats.gamma(1.0)),
+        (PorterThomas(10**6, 2), stats.gamma(1.0)),
         (SmallestSingularValue(0, 1, 1), stats.halfnorm()),
     ):
-        points, allowed = other.ppf(x), 1e-7 if isinstance(law, PorterThomas) else 1e-12
+        points, allowed = other.ppf(x), 1e-4 if isinstance(law, PorterThomas) else 1e-12
         for name in ("pdf", "cdf", "sf"):
             np.testing.assert_allclose(getattr(law, name)(points), getattr(other, name)(points), rtol=allowed)
     far = SmallestSingularValue(3, 1, 1000), SmallestSingularValue(3, 1)
