@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from ... import _checks
+from .._groups import level_groups
 from .._parameters import batches_of
 from .._spacing import mean_spacing
-from ..base import Model, level_groups
+from ..base import Model
 from .fluctuations import MOST, Fluctuations, normal_points
 from .layers import ACTIVATIONS, forward, jacobians
 
