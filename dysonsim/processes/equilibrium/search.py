@@ -13,6 +13,8 @@ NEWTON, MORE = 60, 2048  # the same of Newton's method
 CLOSE = 1e-10  # of the size of the state
 FLAT = 1e-9  # directions whose curvature is less than this times the largest are left alone by Newton's method
 REFINED = 8  # steps with all networks at most
+ATTEMPTS, SHORT = 4, 0.05  # of Newton's method, each where moves are this much shorter, or after as many steps
+FORWARD = 1e-2  # slopes that lead away, over the largest, from which a point is a saddle
 
 
 def mean_move(steps: Steps, state: np.ndarray, networks: int, decay: float) -> np.ndarray:
@@ -37,9 +39,18 @@ def fixed_point(steps: Steps, start: np.ndarray, networks: int, decay: float) ->
     ValueError if there is none.
     """
     with np.errstate(all="ignore"):
-        state = descended(steps, start, decay)
-        state = by_newton(steps, state, MORE, decay)
-        inverse = np.linalg.pinv(mean_slopes(steps, state, MORE, decay), rcond=FLAT)
+        for attempt in range(1, ATTEMPTS + 1):  # from farther down, where Newton's method fails or ends at a saddle
+            start = descended(steps, start, decay, SHORT**attempt)
+            try:
+                state = by_newton(steps, start, MORE, decay)
+            except ValueError:
+                if attempt == ATTEMPTS:
+                    raise
+                continue
+            slopes = mean_slopes(steps, state, MORE, decay)
+            if np.linalg.eigvals(slopes).real.max() < FORWARD * np.abs(slopes).max():
+                break
+        inverse = np.linalg.pinv(slopes, rcond=FLAT)
         for _ in range(REFINED):  # with the mean of more networks, and the same slopes
             change = -inverse @ mean_move(steps, state, networks, decay)
             state = state + change
@@ -48,8 +59,8 @@ def fixed_point(steps: Steps, start: np.ndarray, networks: int, decay: float) ->
     return state
 
 
-def descended(steps: Steps, state: np.ndarray, decay: float) -> np.ndarray:
-    """Follow the mean step, until it has become short."""
+def descended(steps: Steps, state: np.ndarray, decay: float, short: float) -> np.ndarray:
+    """Follow the mean step, until it is `short` beside the longest."""
     first = None
     for _ in range(DESCENT):
         move = mean_move(steps, state, NETWORKS, decay)
@@ -61,7 +72,7 @@ def descended(steps: Steps, state: np.ndarray, decay: float) -> np.ndarray:
             )
         first = size if first is None else max(first, size)
         state = state + move
-        if size <= 1e-3 * first or size < CLOSE * max(1e-3, np.abs(state).max()):
+        if size <= short * first or size < CLOSE * max(1e-3, np.abs(state).max()):
             break
     return state
 
