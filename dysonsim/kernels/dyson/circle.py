@@ -32,12 +32,12 @@ g^2 h/n + O(h^2), such that both decay at their exact rates for any h.
 For beta = 2 the step multiplies each Schur function by a known number, so that the error of any average is known
 without a simulation. At the default step, of E p_k(t) conj p_k(0) in the stationary state at the worst time and k <=
 n, in percent of k; and of E p_2 from levels that start in one point, at .1, .3 and 1 times the relaxation time of p_1,
-in percent of n (one number: the largest of them):
+the largest of the three in percent of n:
 
     n        2     3     5     10    30    100
-    worst    .05   .05   .04   .27   .6    .8
-    k = 2    .05   .03   .04   .02   .004  .0003
-    E p_2    .1    .1    .3    .6, .8, .7
+    worst    .24   .16   .06   .27   .6    .8
+    k = 2    .24   .08   .05   .02   .004  0
+    E p_2    .1    .1    .3    .8
 
 How the roots are found. In t = tan((theta - c)/2) the equation is rational, sum_j q_j (1 + t_j^2)/(t - t_j) =
 cot(alpha/2) - sum_j q_j t_j, and a turn is a Moebius map: no angle is ever formed. The state is tan(theta/2), in the
