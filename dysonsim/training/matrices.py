@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.linalg.lapack import dsyev
 
 from .. import _checks
 from .._extras import needs
@@ -105,6 +104,8 @@ class Matrix:
 
 def _few_eigenvalues(matrix: np.ndarray) -> np.ndarray:
     """Return those of a small symmetric matrix, ascending; NaN if it is not finite. NumPy takes longer."""
+    from scipy.linalg.lapack import dsyev
+
     values, _, fault = dsyev(matrix, compute_v=0)
     return np.full(len(matrix), np.nan) if fault else values
 

@@ -17,6 +17,7 @@ MODELS = {
     "rbm": ds.GaussianRBM.scalar_field(4, mass=2.0, mu=3.0),
     "teacher": ds.TeacherStudent(np.diag([1.0, 2.0, 2.0]), gradient_noise=0.1, label_noise=0.1),
     "hidden layer": ds.LinearNetwork(2 * np.eye(2), output_layer=np.diag([1.0, 3.0]), gradient_noise=0.1),
+    "deep": ds.DeepLinearNetwork(np.diag([1.0, 2.0, 2.0]), (3,), label_noise=0.1),
 }
 RATES = (ALPHA, BATCH)
 ASKED = {  # prediction: (arguments of the process, what follows them for the model)
@@ -24,7 +25,7 @@ ASKED = {  # prediction: (arguments of the process, what follows them for the mo
     "relaxation_rates": ((), (ALPHA,)), "stationary_widths": ((), RATES), "mean_spacings": ((), RATES),
     "singular_value_widths": ((), RATES), "singular_value_spacings": ((), RATES), "max_learning_rate": ((), (BATCH,)),
     "mean_shift": ((), RATES), "weight_covariance": ((), RATES), "exact_two_by_two": ((), RATES),
-    "relaxation": (([0, 7], "xi"), (ALPHA,)),
+    "relaxation": (([0, 7], "xi"), (ALPHA,)), "learning_curve": (([0, 7],), (ALPHA, 0.1)),
 }  # fmt: skip
 
 
