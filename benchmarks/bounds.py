@@ -35,6 +35,8 @@ PROCESSES: dict[str, Callable[[], Process]] = {
     "hidden layer 2×2, |B| = 16": lambda: cases.HIDDEN_SGD,
     "deep linear 10×10, L = 2, |B| = 16": lambda: cases.deep(2),
     "deep linear 10×10, L = 3, |B| = 16": lambda: cases.deep(3),
+    "tanh 10–10–1, |B| = 16": cases.neural,
+    "tanh 3–32–16–1, middle layer trained, |B| = 4": cases.phase_network,
     "Dyson step, 10 levels, β = 1": lambda: ds.Dyson(n=10, beta=1.0, scheme="pairs", dt=0.1),
     "Dyson step, 10 levels, β = 2": lambda: ds.Dyson(n=10, beta=2.0, scheme="pairs", dt=0.1),
     "HMC iteration, 10 levels, β = 2": lambda: ds.CoulombGas.hermite(10, 2.0, method="hmc"),

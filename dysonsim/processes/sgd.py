@@ -42,8 +42,8 @@ class SGD(Descent):
     The gradient is what the model's own step of plain SGD moves the weights by, over -alpha. Predictions with momentum
     and weight decay are exact in alpha, |B| and m for `TeacherStudent` and `LinearNetwork`; those of `GaussianRBM` are
     of leading order, alpha/(1 - m) in place of alpha, and refuse weight decay. What is not known is a
-    NotImplementedError. `Langevin`, `Dyson` and `CoulombGas` are made of plain SGD, to which training with momentum is
-    equivalent in the limit of small learning rates: see `effective`.
+    NotImplementedError. `CoulombGas` takes widths and fixed points from any optimizer; `Langevin` and `Dyson` are made
+    of plain SGD, to which training with momentum is equivalent in the limit of small learning rates: see `effective`.
 
     Examples
     --------
