@@ -162,6 +162,8 @@ def draw_scaling(axes, rules: dict[bool, ds.ScalingRule]) -> None:
     """Var of sums of singular values against the learning rate over the batch size."""
     for replacement, rule in rules.items():
         color, how = ("C0", "with") if replacement else ("C1", "without")
+        if not rule.points:  # runs too short to tell
+            continue
         x = np.array([point.learning_rate / point.batch_size for point in rule.points])
         y = np.exp([point.log_variance for point in rule.points])
         y /= y[np.argmax(x)]

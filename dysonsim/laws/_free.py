@@ -200,8 +200,9 @@ class Component:
             return np.log(value), slope / value
 
         limit = np.full(probability.size, math.log(math.pi) - 1e-12)
-        start = np.minimum(np.log(probability / self.share) / 3.0 + 0.5, limit - 0.2)
-        z = invert(function, np.log(probability), start, start - 8.0, limit)
+        share = np.log(probability / self.share)
+        start = np.minimum(share / 3.0 + 0.5, limit - 0.2)  # at a soft edge; at a hard one the tail is the angle's
+        z = invert(function, np.log(probability), start, np.minimum(start, share) - 8.0, limit)
         return self.x(math.pi - np.exp(z) if upper else np.exp(z))
 
 

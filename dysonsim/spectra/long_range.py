@@ -22,6 +22,7 @@ __all__ = ["form_factor", "number_variance", "rigidity"]
 
 STRETCH = 0.05  # of lengths, for the derivative of a curve
 BLOCKS = 8  # of a single spectrum
+ENOUGH = 8  # spectra that unfold each other, from which values are right within a few percent
 MOST_POINTS = 10**5
 TAKEN_OUT = 0.2  # L degree/n above which a polynomial takes out more than a few percent of the number variance
 LINE_ALREADY = 7 * TAKEN_OUT  # the same of the rigidity, which takes out a line itself: 1%
@@ -228,7 +229,7 @@ def form_factor(
             f"density = {degree}: such a polynomial takes fluctuations out of the form factor below tau = "
             f"5 degree/n = {5 * degree / n:.3g}, and times begin at {tau.min():g}"
         )
-    notes: tuple[str, ...] = ()
+    notes = _of_few(replicas, density)
     if replicas == 1:
         edges = np.linspace(*within, BLOCKS + 1)
         if tau.min() < 2 / (edges[1] - edges[0]):
@@ -292,7 +293,8 @@ def _over_lengths(
                 samples -= _by_others(means, rows, within, x, whole)
             else:
                 samples /= others_share(statistic, x, replicas)
-        return Curve(statistic, x, samples.mean(axis=0), samples, replicas, n, within, density_name(density))
+        notes = _of_few(replicas, density)
+        return Curve(statistic, x, samples.mean(axis=0), samples, replicas, n, within, density_name(density), notes)
     samples = means(levels, within, x, BLOCKS)[0]
     value = samples.mean(axis=0)
     samples[:, (width - x) / BLOCKS < x] = np.nan
@@ -327,6 +329,15 @@ def _by_others(
     twice = np.mean([means(half, window, x, 1)[:, 0] for half in levels], axis=0) - whole
     usual = 1 / (replicas - 1)
     return (usual / (noise.mean(axis=0) - usual))[:, None] * twice
+
+
+def _of_few(replicas: int, density: Density) -> tuple[str, ...]:
+    """Say of too few spectra that each other's density does not unfold them well."""
+    if not (isinstance(density, str) and 1 < replicas < ENOUGH):
+        return ()
+    return (
+        f"{replicas} spectra unfolded by each other: off by up to a third at 2, a tenth at 4; take {ENOUGH} or more",
+    )
 
 
 def _of_blocks(what: str) -> str:

@@ -133,16 +133,16 @@ def _interpolated(
 ) -> np.ndarray:
     """Levels below x per spectrum, from `others` below it and the places `below`, `above` of its neighbors in `pooled`.
 
-    Outside all of them there is nothing to interpolate: on with the density of the outermost level of each.
+    Outside all of them there is nothing to interpolate: on with the density of the outermost level of each, if these
+    differ. A level that all spectra have in common counts as one half below itself.
     """
     low, high = pooled[np.maximum(below, 0)], pooled[np.minimum(above, pooled.size - 1)]
     gap = high - low
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(gap > 0, (x - low) / gap, 0.5)
+    share = np.divide(x - low, gap, out=np.full(np.shape(gap), 0.5), where=gap > 0)
     reach = min(spectra, pooled.size - 1)
     first, last = pooled[reach] - pooled[0], pooled[-1] - pooled[-1 - reach]
-    share = np.where(below < 0, 1.0 + (x - high) * (reach / first), share)
-    share = np.where(above >= pooled.size, (x - low) * (reach / last), share)
+    share = np.where(below < 0, 1.0 + (x - high) * (reach / first if first > 0 else 0.0), share)
+    share = np.where(above >= pooled.size, (x - low) * (reach / last if last > 0 else 0.0), share)
     return (others - 0.5 + share) / spectra
 
 

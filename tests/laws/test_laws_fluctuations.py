@@ -294,3 +294,11 @@ def test_fits_of_laws_with_edges(law, fixed):
 def test_wrong_input(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_quantiles_at_a_hard_edge():
+    q = np.array([1e-12, 1e-9, 1e-6, 1e-3, 0.5])
+    hard = NoisyMatrix([0.0], ratio=1.0)
+    np.testing.assert_allclose(hard.ppf(q), MarchenkoPastur(ratio=1.0).ppf(q), rtol=1e-8)
+    for law in (NoisyMatrix([0.0, 1.0], ratio=1.0, variance=0.3), NoisyMatrix([1.0], ratio=1.0, variance=2.0)):
+        np.testing.assert_allclose(law.cdf(law.ppf(q)), q, rtol=1e-9)

@@ -55,6 +55,8 @@ FAULTS = {
     "float": (lambda W, noise: W * float(W[0, 0]), TypeError, "no Python numbers"),
     "int": (whole, TypeError, "no Python numbers"),
     "math": (lambda W, noise: W * math.sqrt(W.sum()), TypeError, "no Python numbers"),
+    "power of two": (lambda W, noise: 2**W, TypeError, "weights in the exponent"),
+    "whole division": (lambda W, noise: W // 2, TypeError, "//, %, divmod"),
     "array": (lambda W, noise: W * np.array([W[0, 0], W[0, 1], W[0, 2]]), TypeError, "numbers|array"),
     "numpy function": (lambda W, noise: W * np.linalg.det(W @ W.T), TypeError, "numpy.linalg.det is not known"),
     "numpy ufunc": (lambda W, noise: np.cos(W), TypeError, "numpy.cos is not known"),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from own_models import MODELS as OWN
+from own_models import Autoencoder
 
 import dysonsim as ds
 from dysonsim.models.traced.sampled import SampledNoise, Steps
@@ -216,6 +217,38 @@ def test_starts_choose_the_fixed_point():
         assert result.mean_shift[0] == pytest.approx(-1.5 * np.sign(start) * variance, rel=0.05)
     with pytest.raises(ValueError, match=r"not stable, a step multiplies deviations by up to 1\.05"):
         ds.stationary(sgd, {"W": [[0.0]]})
+
+
+@dataclass(frozen=True)
+class LinearAutoencoder(ds.Model):
+    """Any invertible matrix between encoder and decoder leaves it as it is: 4 flat directions of 16."""
+
+    noise: float = 0.2
+
+    def weight_shapes(self):
+        return {"encoder": (2, 4), "decoder": (4, 2)}
+
+    def update(self, encoder, decoder, noise, learning_rate, batch_size):
+        x = noise.samples(4) * np.array([2.0, 1.5, 1.0, 0.5])
+        h = x @ encoder.T
+        error = h @ decoder.T - x - self.noise * noise.label(4)
+        rate = learning_rate / batch_size
+        return encoder - rate * (error @ decoder).T @ x, decoder - rate * error.T @ h
+
+
+def test_flat_directions_that_batches_blur():
+    sgd = ds.SGD(LinearAutoencoder(), 0.01, 8)
+    found = ds.stationary(sgd, (np.eye(2, 4), np.eye(4, 2)))  # as the update takes them
+    assert found.flat_directions == 4
+    encoder = found.fixed_point[:8].reshape(2, 4)
+    decoder = found.fixed_point[8:].reshape(4, 2)
+    assert np.abs(decoder @ encoder - np.diag([1.0, 1.0, 0.0, 0.0])).max() < 0.05
+
+
+def test_newtons_method_does_not_run_away():
+    """Its saturated units would rest anywhere far off."""
+    with pytest.raises(ValueError, match="no fixed point"):
+        ds.stationary(ds.SGD(Autoencoder(4, 2), 0.1, 8))
 
 
 class Diffusion(ds.Model):

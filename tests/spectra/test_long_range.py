@@ -180,3 +180,10 @@ def test_lengths_may_be_one_number_and_are_not_changed():
     curve = ds.rigidity(SPECTRA[1], x)
     assert curve.x.tolist() == x.tolist() == [3.0, 1.0]
     assert ds.rigidity(SPECTRA[1], 1.0).value[0] == curve.value[1]
+
+
+def test_few_spectra_are_said_to_be_few():
+    x = np.sort(np.random.default_rng(8).random((8, 40)), axis=1)
+    for statistic in (ds.number_variance, ds.rigidity, ds.form_factor):
+        assert "3 spectra unfolded by each other" in str(statistic(x[:3], [1.0, 2.0]))
+        assert not statistic(x, [1.0, 2.0]).notes

@@ -138,3 +138,17 @@ def test_what_is_chosen_must_be_of_a_run():
         ds.spacing_ratios(SPECTRA, 10)
     with pytest.raises(ValueError, match="spacings"):
         ds.unfold(SPECTRA, observable="spacings")
+
+
+def test_levels_that_all_spectra_share():
+    """The zero mode of a Laplacian, say: no density can be told there, and all else is as without it."""
+    x = np.sort(np.random.default_rng(5).random((20, 40)), axis=1)
+    for place, value in ((0, 0.0), (-1, 1e6)):
+        shared = x.copy()
+        shared[:, place] = value
+        assert np.isfinite(ds.unfold(shared)).all()
+        for statistic in (ds.number_variance, ds.rigidity):
+            assert np.isfinite(statistic(shared, [1.0, 5.0], window=(1, 19)).value).all()
+    with_zero = np.column_stack([np.full(20, -1.0), x])
+    found, alone = ds.unfold(with_zero), ds.unfold(x)
+    np.testing.assert_allclose(found[:, 10:] - 1.0, alone[:, 9:], atol=1e-12)

@@ -288,6 +288,11 @@ class Matrix(ABC):
             f"weights and random inputs are no Python numbers: math, float() and int() do not take them; {KNOWN}",
         )
 
+    def _no_operator(self, *_: Any) -> NoReturn:
+        fail(TypeError, f"//, %, divmod, <<, >>, ^ and a power with weights in the exponent are not known; {KNOWN}")
+
+    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = __rdivmod__ = _no_operator
+    __rpow__ = __lshift__ = __rlshift__ = __rshift__ = __rrshift__ = __xor__ = __rxor__ = _no_operator
     __float__ = __int__ = __index__ = __complex__ = __round__ = __floor__ = __ceil__ = _no_number  # type: ignore
 
     def __getattr__(self, name: str) -> NoReturn:

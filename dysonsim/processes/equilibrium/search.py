@@ -11,10 +11,14 @@ __all__ = ["fixed_point"]
 DESCENT, NETWORKS = 3000, 256  # steps of descent at most, and networks of their mean
 NEWTON, MORE = 60, 2048  # the same of Newton's method
 CLOSE = 1e-10  # of the size of the state
-FLAT = 1e-9  # directions whose curvature is less than this times the largest are left alone by Newton's method
+FLAT = 1e-4  # slopes below this times the largest are left alone by Newton's method: beside a point where all networks
+# rest, those of flat directions are 0 up to how far off it is, and what batches leave of it
+FAR = 3.0  # times as far from 0 as where descent ended: farther off Newton's method has gone somewhere else
 REFINED = 8  # steps with all networks at most
 ATTEMPTS, SHORT = 4, 0.05  # of Newton's method, each where moves are this much shorter, or after as many steps
 FORWARD = 1e-2  # slopes that lead away, over the largest, from which a point is a saddle
+
+_ELSEWHERE = "was found near where descent from this start leads; give start= near one"
 
 
 def mean_move(steps: Steps, state: np.ndarray, networks: int, decay: float) -> np.ndarray:
@@ -43,6 +47,8 @@ def fixed_point(steps: Steps, start: np.ndarray, networks: int, decay: float) ->
             start = descended(steps, start, decay, SHORT**attempt)
             try:
                 state = by_newton(steps, start, MORE, decay)
+                if not np.linalg.norm(state - start) <= FAR * max(float(np.linalg.norm(start)), 1e-3):
+                    raise ValueError(f"no fixed point of the mean step of {steps.model} {_ELSEWHERE}")
             except ValueError:
                 if attempt == ATTEMPTS:
                     raise
@@ -56,6 +62,8 @@ def fixed_point(steps: Steps, start: np.ndarray, networks: int, decay: float) ->
             state = state + change
             if np.abs(change).max() <= 1e-6 * max(np.abs(state).max(), 1e-3):
                 break
+        if not np.isfinite(state).all():
+            raise ValueError(f"no fixed point of the mean step of {steps.model} {_ELSEWHERE}")
     return state
 
 

@@ -35,8 +35,8 @@ def stationary(process: Descent, start: Any = None, *, seed: int = 0) -> Station
         What is trained, and how.
     start : array or dict, optional
         Weights from which the fixed point is searched: (w,) numbers as in `Run.state`, an array of the shape of W, or a
-        dict of arrays by the names of the update. Default: those of the first network of a run. Where there are
-        several fixed points the start chooses: give the teacher, if there is one.
+        dict of arrays by the names of the update, or a tuple in its order. Default: those of the first network of a
+        run. Where there are several fixed points the start chooses: give the teacher, if there is one.
     seed : int
         Of the random inputs.
 
@@ -128,8 +128,10 @@ def started(process: Descent, steps: Steps, start: Any) -> np.ndarray:
     if start is None:
         with process.building_once("numpy"):
             return np.asarray(process.start(1, 0)[0][: layout.size], float)
+    names = [name for name in layout.names if layout.places[name] < layout.weights]
+    if isinstance(start, (tuple, list)) and len(names) == len(start) > 1:  # as the update takes them
+        start = dict(zip(names, start, strict=True))
     if isinstance(start, dict):
-        names = [name for name in layout.names if layout.places[name] < layout.weights]
         if sorted(start) != sorted(names):
             raise ValueError(f"start has {', '.join(map(str, start))}: must have {', '.join(names)}")
         for name in names:
