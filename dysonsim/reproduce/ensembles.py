@@ -213,7 +213,7 @@ class Ensembles:
         size = self.size
         times = (size.burn_in, size.duration, size.interval)
         finer = {(size.spectrum_rate, BATCH_SIZE): CURVE}
-        return self._grid("rbm", rbm_model(), RBM_TEXT, size.rbm_replicas, times, 0, finer)
+        return self._grid("rbm", rbm_model(), RBM_TEXT, size.rbm_replicas, times, 1, finer)
 
     def _teacher(self) -> dict[tuple[float, int], Point[TeacherStudent]]:
         size = self.size
