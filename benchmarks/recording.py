@@ -84,7 +84,7 @@ def perceptron(*widths: int) -> tuple[torch.nn.Module, Callable[[torch.nn.Module
 
 
 class GPT(torch.nn.Module):
-    """Four layers of width 128, characters, as in TRAINING: 18 matrices."""
+    """Four layers of width 128, characters: 18 matrices."""
 
     def __init__(self, characters: int = 96, width: int = 128, layers: int = 4, context: int = 64) -> None:
         super().__init__()

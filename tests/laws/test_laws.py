@@ -71,7 +71,7 @@ def test_norm_and_moments_equal_integrals_of_the_density(law):
 
 
 def test_surmise_constants():
-    """PHYSICS.md: P(s) = (pi/2) s exp(-pi s^2/4) and so on; variances .2732, .1781, .1045."""
+    """P(s) = (pi/2) s exp(-pi s^2/4) and so on; variances .2732, .1781, .1045."""
     s = np.linspace(0.01, 5, 50)
     expected = {
         1: (np.pi / 2) * s * np.exp(-np.pi * s**2 / 4),

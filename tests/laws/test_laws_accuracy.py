@@ -1,6 +1,6 @@
 """Every law against mpmath (40 digits): pdf, logpdf, cdf and sf, from the center to far beyond any data.
 
-The references are written from the definitions (densities as PHYSICS.md prints them; distribution functions as
+The references are written from the definitions (densities as in the docstrings; distribution functions as
 integrals of the density, or a closed form at high precision) and share no formula for the tails with the package.
 """
 

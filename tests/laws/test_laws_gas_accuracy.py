@@ -190,7 +190,7 @@ def test_bulk_spacing_against_determinants(s, order):
 
 
 def test_bulk_spacing_moments():
-    """Variances as published (Mehta, appendix 13; PHYSICS.md: .2855, .1800, .1041), and not those of the surmise."""
+    """Variances as published (Mehta, appendix 13: .2855, .1800, .1041), and not those of the surmise."""
     for beta, variance in ((1, 0.28553), (2, 0.17999), (4, 0.10410)):
         law = BulkSpacing(beta)
         assert round(law.var(), 5) == variance

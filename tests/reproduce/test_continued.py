@@ -1,4 +1,4 @@
-"""A report that was interrupted is continued; its scans are those of `simulate`."""
+"""Reports of which a part fails, or that are interrupted and continued; their scans are those of `simulate`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 import sys
 
 import numpy as np
+import pytest
 
 from dysonsim.__main__ import main
 from dysonsim.reproduce import TINY
 from dysonsim.reproduce.ensembles import Ensembles
-from dysonsim.reproduce.parts import Part, number_row
+from dysonsim.reproduce.parts import Figure, Part, number_row
 
 module = sys.modules["dysonsim.reproduce.command"]
 
@@ -21,6 +22,42 @@ def good(ensembles):
 
 def bad(ensembles):
     raise ArithmeticError("the part that was made to fail")
+
+
+def undrawable(ensembles):
+    return Part({}, [Figure("nothing", "", "", "")])
+
+
+@pytest.mark.parametrize(("function", "message"), [(bad, "made to fail"), (undrawable, "no attribute 'nothing'")])
+def test_a_part_that_fails_is_reported_and_the_others_run(tmp_path, monkeypatch, capsys, function, message):
+    parts = {"first": ("First", function), "second": ("Second", good)}
+    monkeypatch.setattr(module, "PARTS", parts)
+    assert main(["reproduce", "--out", str(tmp_path)]) == 1
+    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert results["complete"] is False
+    assert results["parts"]["first"]["status"] == "failed"
+    assert message in results["parts"]["first"]["traceback"]
+    assert results["parts"]["second"]["status"] == "ok"
+    assert results["parts"]["second"]["data"] == {"number": 1.0}
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "ArithmeticError" in html or "AttributeError" in html
+    printed = capsys.readouterr().out
+    assert "First: failed" in printed
+    assert "Second: ok" in printed
+
+
+def test_an_interruption_leaves_what_was_finished(tmp_path, monkeypatch, capsys):
+    def interrupted(ensembles):
+        raise KeyboardInterrupt
+
+    parts = {"first": ("First", good), "second": ("Second", interrupted), "third": ("Third", good)}
+    monkeypatch.setattr(module, "PARTS", parts)
+    assert main(["reproduce", "--out", str(tmp_path)]) == 130
+    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    states = [entry["status"] for entry in results["parts"].values()]
+    assert states == ["ok", "not run", "not run", "not run"]
+    assert results["summary"][0]["quantity"] == "a number"
+    assert "interrupted" in capsys.readouterr().out
 
 
 def test_an_interrupted_report_is_continued(tmp_path, monkeypatch, capsys):

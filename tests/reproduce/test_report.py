@@ -23,8 +23,6 @@ from dysonsim.reproduce.parts import (
     AGREES,
     DISAGREES,
     EXPECTED,
-    Figure,
-    Part,
     compare_finely,
     control_row,
     counted,
@@ -306,50 +304,6 @@ def test_same_seed_same_numbers_another_seed_others(report, tmp_path, monkeypatc
     other = reproduce(tmp_path, TINY, SEED + 1, echo=lambda text: None)
     assert again["parts"]["teacher"] == report.results["parts"]["teacher"]
     assert other["parts"]["teacher"]["data"]["spacing"] != again["parts"]["teacher"]["data"]["spacing"]
-
-
-def good(ensembles):
-    return Part({"number": 1.0}, rows=[number_row("a number", 1.0, 0.1, 1.1)])
-
-
-def bad(ensembles):
-    raise ArithmeticError("the part that was made to fail")
-
-
-def undrawable(ensembles):
-    return Part({}, [Figure("nothing", "", "", "")])
-
-
-@pytest.mark.parametrize(("function", "message"), [(bad, "made to fail"), (undrawable, "no attribute 'nothing'")])
-def test_a_part_that_fails_is_reported_and_the_others_run(tmp_path, monkeypatch, capsys, function, message):
-    parts = {"first": ("First", function), "second": ("Second", good)}
-    monkeypatch.setattr(module, "PARTS", parts)
-    assert main(["reproduce", "--out", str(tmp_path)]) == 1
-    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
-    assert results["complete"] is False
-    assert results["parts"]["first"]["status"] == "failed"
-    assert message in results["parts"]["first"]["traceback"]
-    assert results["parts"]["second"]["status"] == "ok"
-    assert results["parts"]["second"]["data"] == {"number": 1.0}
-    html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "ArithmeticError" in html or "AttributeError" in html
-    printed = capsys.readouterr().out
-    assert "First: failed" in printed
-    assert "Second: ok" in printed
-
-
-def test_an_interruption_leaves_what_was_finished(tmp_path, monkeypatch, capsys):
-    def interrupted(ensembles):
-        raise KeyboardInterrupt
-
-    parts = {"first": ("First", good), "second": ("Second", interrupted), "third": ("Third", good)}
-    monkeypatch.setattr(module, "PARTS", parts)
-    assert main(["reproduce", "--out", str(tmp_path)]) == 130
-    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
-    states = [entry["status"] for entry in results["parts"].values()]
-    assert states == ["ok", "not run", "not run", "not run"]
-    assert results["summary"][0]["quantity"] == "a number"
-    assert "interrupted" in capsys.readouterr().out
 
 
 def test_verdicts():
