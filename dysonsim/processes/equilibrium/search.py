@@ -18,8 +18,6 @@ REFINED = 8  # steps with all networks at most
 ATTEMPTS, SHORT = 4, 0.05  # of Newton's method, each where moves are this much shorter, or after as many steps
 FORWARD = 1e-2  # slopes that lead away, over the largest, from which a point is a saddle
 
-_ELSEWHERE = "was found near where descent from this start leads; give start= near one"
-
 
 def mean_move(steps: Steps, state: np.ndarray, networks: int, decay: float) -> np.ndarray:
     """Return the mean change of the state in a step; `decay`: of the weights, by the optimizer."""
@@ -47,8 +45,6 @@ def fixed_point(steps: Steps, start: np.ndarray, networks: int, decay: float) ->
             start = descended(steps, start, decay, SHORT**attempt)
             try:
                 state = by_newton(steps, start, MORE, decay)
-                if not np.linalg.norm(state - start) <= FAR * max(float(np.linalg.norm(start)), 1e-3):
-                    raise ValueError(f"no fixed point of the mean step of {steps.model} {_ELSEWHERE}")
             except ValueError:
                 if attempt == ATTEMPTS:
                     raise
@@ -63,7 +59,7 @@ def fixed_point(steps: Steps, start: np.ndarray, networks: int, decay: float) ->
             if np.abs(change).max() <= 1e-6 * max(np.abs(state).max(), 1e-3):
                 break
         if not np.isfinite(state).all():
-            raise ValueError(f"no fixed point of the mean step of {steps.model} {_ELSEWHERE}")
+            raise ValueError(f"no fixed point of the mean step of {steps.model} was found; give start= near one")
     return state
 
 
@@ -85,12 +81,12 @@ def descended(steps: Steps, state: np.ndarray, decay: float, short: float) -> np
     return state
 
 
-def by_newton(steps: Steps, state: np.ndarray, networks: int, decay: float) -> np.ndarray:
-    """Find where the mean of some networks moves no more."""
-    move = mean_move(steps, state, networks, decay)
+def by_newton(steps: Steps, start: np.ndarray, networks: int, decay: float) -> np.ndarray:
+    """Find where the mean of some networks moves no more, not far from the start."""
+    state, move = start, mean_move(steps, start, networks, decay)
     for _ in range(NEWTON):
         if np.abs(move).max() <= CLOSE * max(1e-3, np.abs(state).max()):
-            return state
+            break
         slopes = mean_slopes(steps, state, networks, decay)
         change = -np.linalg.lstsq(slopes, move, rcond=FLAT)[0]
         for shorter in 0.5 ** np.arange(12):
@@ -101,9 +97,11 @@ def by_newton(steps: Steps, state: np.ndarray, networks: int, decay: float) -> n
         else:
             break
         state, move = there, moved
-    if np.abs(move).max() <= 1e-6 * max(1e-3, np.abs(state).max()):
+    rests = np.abs(move).max() <= 1e-6 * max(1e-3, np.abs(state).max())
+    if rests and np.linalg.norm(state - start) <= FAR * max(float(np.linalg.norm(start)), 1e-3):
         return state
     raise ValueError(
-        f"no fixed point of the mean step of {steps.model} was found from this start: it still moves by "
-        f"{np.abs(move).max():.2g} a step; give start= near one"
+        f"no fixed point of the mean step of {steps.model} was found from this start: "
+        + ("the next one is far off" if rests else f"it still moves by {np.abs(move).max():.2g} a step")
+        + "; give start= near one"
     )
